@@ -1,0 +1,1 @@
+"""Questions put to the market: scenarios, stresses, studies and their inference."""

@@ -1,0 +1,1 @@
+"""Reference scenarios as TOML."""

@@ -1,0 +1,1 @@
+"""Changes imposed on the market: dials in, dials out."""

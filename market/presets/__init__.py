@@ -1,0 +1,1 @@
+"""Rules of real venues as dated TOML, each number with its source."""
