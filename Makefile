@@ -1,0 +1,63 @@
+# On a bare machine: python3 (3.11 or later) with pip and venv, and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INPUTS := pyproject.toml constraints.txt
+LINKED := build/linked
+
+.PHONY: demo test check format bench verify constraints install clean linked
+
+demo: $(VENV)/installed-run
+	$(BIN)/stressbook demo
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev linked
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=$(LINKED) $(BIN)/mypy
+	PYTHONPATH=$(LINKED) $(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks
+
+# Comparisons with theory and with published ranges, at full size.
+verify: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m verify
+
+install: $(VENV)/installed-dev
+
+constraints: $(VENV)/installed-dev
+	@{ echo "# What \`make\` installs, pinned; made by \`make constraints\`."; \
+	   $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+=='; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The editable install maps folders, so new files are seen at once; only dependencies and the list
+# of packages call for another install.
+$(VENV)/installed-run: $(INPUTS) | $(BIN)/python
+	$(PIP) --no-compile --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(INPUTS) | $(BIN)/python
+	$(PIP) --no-compile --editable '.[dev]'
+	touch $@ $(VENV)/installed-run
+
+# Type checker and import linter read folders, not import hooks: links show them one package.
+linked:
+	@rm -rf $(LINKED)
+	@mkdir -p $(LINKED)/stressbook
+	@ln -s $(CURDIR)/src/stressbook/* $(CURDIR)/agents $(CURDIR)/market $(CURDIR)/experiments $(LINKED)/stressbook
