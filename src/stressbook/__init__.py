@@ -55,7 +55,7 @@ __version__ = version("stressbook")
 __all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604 - built from one table on purpose
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
+def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
     value = getattr(import_module(_MODULE_OF[name]), name)
