@@ -1,0 +1,93 @@
+"""Where agents put their messages. Nothing is executed here: the venue sequences and matches once a step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stressbook.market.codes import (
+    OP_CANCEL_ALL,
+    OP_CANCEL_CLIENT_ID,
+    OP_DEPOSIT,
+    OP_NEW,
+    OP_REDEEM,
+    OP_SUPPLY,
+    OP_WITHDRAW,
+)
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.state import I64, Records
+
+
+class Outbox(NamedTuple):
+    """This step's messages in the order of emission, and orders to the outside market."""
+
+    message: Records  # (capacity,) MESSAGE
+    count: I64  # (2,) messages written, messages that found no room
+    outside: I64  # (n_users, n_assets, 2) signed lots to trade outside at the next step
+
+
+@inline_kernel
+def _put(out, user, op, inst, side, price_tick, qty_lots, tif, flags, client_id):  # type: ignore[no-untyped-def]
+    n = out.count[0]
+    if n >= out.message.shape[0]:
+        out.count[1] += 1
+        return
+    m = out.message[n]
+    m.op = op
+    m.user = user
+    m.inst = inst
+    m.side = side
+    m.price_tick = price_tick
+    m.qty_lots = qty_lots
+    m.tif = tif
+    m.flags = flags
+    m.client_id = client_id
+    m.handle = 0
+    out.count[0] = n + 1
+
+
+@inline_kernel
+def place(out, me, inst, side, price_tick, qty_lots, tif, flags, client_id):  # type: ignore[no-untyped-def]
+    """Emit a new order. `client_id` 0 is anonymous; others are unique among the user's live orders."""
+    _put(out, me.account.user, OP_NEW, inst, side, price_tick, qty_lots, tif, flags, client_id)
+
+
+@inline_kernel
+def cancel(out, me, client_id):  # type: ignore[no-untyped-def]
+    """Emit the cancel of one own order by its client id."""
+    _put(out, me.account.user, OP_CANCEL_CLIENT_ID, 0, 0, 0, 0, 0, 0, client_id)
+
+
+@inline_kernel
+def cancel_all(out, me, inst):  # type: ignore[no-untyped-def]
+    """Emit the cancel of every own order in one book, or in all of them with inst = -1."""
+    _put(out, me.account.user, OP_CANCEL_ALL, inst, 0, 0, 0, 0, 0, 0)
+
+
+@inline_kernel
+def deposit(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Bring token units (0 = micro-USDC) in from outside."""
+    _put(out, me.account.user, OP_DEPOSIT, token, 0, 0, units, 0, 0, 0)
+
+
+@inline_kernel
+def withdraw(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Take token units (0 = micro-USDC) out to outside."""
+    _put(out, me.account.user, OP_WITHDRAW, token, 0, 0, units, 0, 0, 0)
+
+
+@inline_kernel
+def supply(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Lend token units to the reserve."""
+    _put(out, me.account.user, OP_SUPPLY, token, 0, 0, units, 0, 0, 0)
+
+
+@inline_kernel
+def redeem(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Take lent token units back from the reserve."""
+    _put(out, me.account.user, OP_REDEEM, token, 0, 0, units, 0, 0, 0)
+
+
+@inline_kernel
+def trade_outside(out, me, asset, kind, lots):  # type: ignore[no-untyped-def]
+    """Ask for a trade on the outside market: signed lots of the asset's perp size, at the next step."""
+    out.outside[me.account.user, asset, kind] += lots

@@ -1,0 +1,179 @@
+"""Integer codes of the venue: operations, refusals, causes of bookings, kinds of events.
+
+One table per concept. A number is never reused: digests and stored runs depend on it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- sides, kinds of instruments, time in force -----------------------------------------------
+BUY: Final = 0
+SELL: Final = 1
+SPOT: Final = 0
+PERP: Final = 1
+GTC: Final = 0
+IOC: Final = 1
+POST_ONLY: Final = 2
+
+# --- message flags (a bit set) ----------------------------------------------------------------
+REDUCE_ONLY: Final = 1
+FORCED: Final = 2  # liquidation order: no latency, no admission, matched in step 8
+TWAP: Final = 4  # backstop selling collateral that it took over
+
+# --- operations of a message -------------------------------------------------------------------
+OP_NEW: Final = 0
+OP_CANCEL: Final = 1  # by handle
+OP_CANCEL_CLIENT_ID: Final = 2
+OP_CANCEL_ALL: Final = 3  # inst = -1: every book
+OP_DEPOSIT: Final = 4  # token (0 = USDC) and quantity, from `outside`
+OP_WITHDRAW: Final = 5  # to `outside`
+OP_TRANSFER: Final = 6  # between rows of one user; refused until isolated pockets exist
+OP_SUPPLY: Final = 7
+OP_REDEEM: Final = 8
+OP_ENROL: Final = 9  # account_mode in `quantity`
+OP_LEVERAGE: Final = 10  # leverage of one instrument in `quantity`
+N_OPS: Final = 11
+
+# --- replies ------------------------------------------------------------------------------------
+REPLY_PENDING: Final = 0  # effective time lies beyond the step
+RESTING: Final = 1
+FILLED: Final = 2
+PARTLY_FILLED_CANCELLED: Final = 3  # IOC remainder dropped
+CANCELLED: Final = 4  # the cancel found its order(s), or IOC met nothing
+ACCEPTED: Final = 5  # non-order messages
+REFUSED: Final = 16  # codes from here on are refusals, with no effect
+R_BAD_OP: Final = 16
+R_BAD_USER: Final = 17
+R_BAD_INSTRUMENT: Final = 18
+R_BAD_SIDE: Final = 19
+R_BAD_TIF: Final = 20
+R_BAD_QUANTITY: Final = 21  # not positive, or overflowing
+R_BAD_PRICE: Final = 22  # outside the ladder
+R_POSITION_BOUND: Final = 23
+R_POST_ONLY_WOULD_TAKE: Final = 24
+R_REDUCE_ONLY_WOULD_INCREASE: Final = 25
+R_UNKNOWN_ORDER: Final = 26
+R_DUPLICATE_CLIENT_ID: Final = 27
+R_INSUFFICIENT_MARGIN: Final = 28
+R_INSUFFICIENT_BALANCE: Final = 29
+R_IN_RESOLUTION: Final = 30  # breached accounts may not add risk
+R_BOOK_FULL: Final = 31
+R_NOT_ELIGIBLE: Final = 32
+R_CAP_REACHED: Final = 33
+R_BAD_TOKEN: Final = 34
+R_BAD_LEVERAGE: Final = 35
+R_UTILISATION_FULL: Final = 36
+R_NOT_SUPPORTED: Final = 37
+
+REFUSAL_NAMES: Final[dict[int, str]] = {
+    R_BAD_OP: "bad_operation",
+    R_BAD_USER: "bad_account",
+    R_BAD_INSTRUMENT: "bad_instrument",
+    R_BAD_SIDE: "bad_side",
+    R_BAD_TIF: "bad_time_in_force",
+    R_BAD_QUANTITY: "bad_quantity",
+    R_BAD_PRICE: "price_off_ladder",
+    R_POSITION_BOUND: "position_bound",
+    R_POST_ONLY_WOULD_TAKE: "post_only_would_take",
+    R_REDUCE_ONLY_WOULD_INCREASE: "reduce_only_would_increase",
+    R_UNKNOWN_ORDER: "unknown_order",
+    R_DUPLICATE_CLIENT_ID: "duplicate_client_id",
+    R_INSUFFICIENT_MARGIN: "insufficient_margin",
+    R_INSUFFICIENT_BALANCE: "insufficient_balance",
+    R_IN_RESOLUTION: "in_resolution",
+    R_BOOK_FULL: "book_full",
+    R_NOT_ELIGIBLE: "not_eligible",
+    R_CAP_REACHED: "cap_reached",
+    R_BAD_TOKEN: "bad_token",
+    R_BAD_LEVERAGE: "bad_leverage",
+    R_UTILISATION_FULL: "utilisation_full",
+    R_NOT_SUPPORTED: "not_supported",
+}
+N_REPLIES: Final = 38
+
+# --- causes of bookings (third axis of `flow`) ---------------------------------------------------
+CAUSE_OPENING: Final = 0
+CAUSE_DEPOSIT: Final = 1
+CAUSE_WITHDRAWAL: Final = 2
+CAUSE_TRADE: Final = 3
+CAUSE_FEE: Final = 4
+CAUSE_FUNDING: Final = 5
+CAUSE_BORROW: Final = 6
+CAUSE_REPAY: Final = 7
+CAUSE_SUPPLY: Final = 8
+CAUSE_REDEEM: Final = 9
+CAUSE_INTEREST: Final = 10
+CAUSE_FORCED_TRADE: Final = 11
+CAUSE_TAKEOVER: Final = 12
+CAUSE_DELEVERAGING: Final = 13
+CAUSE_DEFICIT: Final = 14
+CAUSE_ROUNDING: Final = 15
+CAUSE_ENROLMENT: Final = 16
+N_CAUSES: Final = 17
+CAUSE_NAMES: Final = (
+    "opening",
+    "deposit",
+    "withdrawal",
+    "trade",
+    "fee",
+    "funding",
+    "borrow",
+    "repay",
+    "supply",
+    "redeem",
+    "interest",
+    "forced_trade",
+    "takeover",
+    "deleveraging",
+    "deficit",
+    "rounding",
+    "enrolment",
+)
+
+# --- margin regimes of a row, account modes ------------------------------------------------------
+REGIME_CROSS: Final = 0
+REGIME_PORTFOLIO: Final = 1
+MODE_STANDARD: Final = 0
+MODE_UNIFIED: Final = 1
+MODE_PORTFOLIO: Final = 2
+
+# --- kinds of events -------------------------------------------------------------------------------
+EV_BREACH: Final = 1  # amount: equity in micro-USDC at the breach
+EV_FORCED_ORDER: Final = 2
+EV_TAKEOVER_PERPS: Final = 3
+EV_TAKEOVER_ALL: Final = 4
+EV_SLICE: Final = 5  # portfolio collateral with its debt
+EV_DELEVERAGED: Final = 6  # one event per counterparty
+EV_DEFICIT: Final = 7  # booked; amount in micro-USDC
+EV_BREACH_ENDED: Final = 8
+EV_RISK_ORDER_CANCELLED: Final = 9  # step 9, or at a breach
+EV_FUNDING: Final = 10  # hourly; price_e8 carries the rate in 1e-15
+EV_INTEREST: Final = 11
+EV_STRESS: Final = 12
+EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
+EV_SELF_TRADE: Final = 14  # resting order expired
+EVENT_NAMES: Final[dict[int, str]] = {
+    EV_BREACH: "breach",
+    EV_FORCED_ORDER: "forced_order",
+    EV_TAKEOVER_PERPS: "takeover_perps",
+    EV_TAKEOVER_ALL: "takeover_all",
+    EV_SLICE: "takeover_slice",
+    EV_DELEVERAGED: "deleveraged",
+    EV_DEFICIT: "deficit",
+    EV_BREACH_ENDED: "breach_ended",
+    EV_RISK_ORDER_CANCELLED: "risk_order_cancelled",
+    EV_FUNDING: "funding",
+    EV_INTEREST: "interest",
+    EV_STRESS: "stress",
+    EV_REFUSAL: "refusal",
+    EV_SELF_TRADE: "self_trade_expired",
+}
+
+# --- fault word: set by kernels, raised as an error after the call --------------------------------
+FAULT_OVERFLOW: Final = 1
+FAULT_LADDER: Final = 2  # an oracle, mark or outside price left the ladder
+FAULT_FILL_LOG: Final = 4
+FAULT_EVENT_LOG: Final = 8
+FAULT_OUTBOX: Final = 16
+FAULT_CONSERVATION: Final = 32

@@ -1,0 +1,184 @@
+"""The state of the venue: one NamedTuple of struct arrays, and nothing else.
+
+Axes: `user` (an account of a participant; the backstop is the last user), `row` (a pocket of the
+ledger: row u is user u's main pocket, isolated pockets would follow, then `outside`, `treasury`,
+`rounding` and one `pool` per token), `inst` (a book), `asset` (an underlying), `token` (0 = USDC).
+
+Money is int64: cash in micro-USDC, tokens in their own units, positions and orders in lots, order
+prices in ticks, oracle and mark in 1e-8 USD, rates in 1e-15. Floats stand only in valuations.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+U64 = npt.NDArray[np.uint64]
+Records = npt.NDArray[np.void]
+
+N_TICKS: Final = 262_144  # 64**3: three 64-ary levels of occupancy bits
+MAX_TIERS: Final = 4
+EMPTY_BID: Final = -1  # `best` of an empty bid side
+EMPTY_ASK: Final = N_TICKS  # and of an empty ask side
+
+
+def record_dtype(ints: str = "", floats: str = "") -> np.dtype[np.void]:
+    """Return an aligned record dtype of int64 and float64 fields named in two word lists."""
+    fields = [(name, np.int64) for name in ints.split()]
+    fields += [(name, np.float64) for name in floats.split()]
+    return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
+# One record: clock, sizes, rules that are one number for the whole venue.
+VENUE_PARAMS = record_dtype(
+    "seed_key0 seed_key1 dt_ms price_period_ms premium_period_ms funding_period_ms "
+    "n_users n_insts n_assets n_tokens backstop_user "
+    "row_outside row_treasury row_rounding row_backstop row_pool0 "  # pool of token k: row_pool0 + k
+    "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
+    "partial_notional_micro partial_frac_e6 cooldown_ms twap_halflife_ms slice_frac_e6 "
+    "slice_at_partial_threshold admission_on user_cap_in_credit min_borrow_offset_on "
+    "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on",
+    "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
+    "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
+    "latency_median_ms latency_log_sd latency_jitter_frac",
+)
+
+# Static description of an instrument. value_usd = lots * lot_size * price_usd.
+INSTRUMENT = record_dtype(
+    "kind asset token k tick_e8 mark_den lot_units max_position_lots impact_notional_micro",
+    # k: micro-USDC of one lot at one tick; mark_den: micro-USDC = lots * price_e8 / mark_den;
+    # lot_units: token units of one lot (spot)
+    "lot_size tick_usd two_sided_max_spread_frac",
+)
+# Margin tiers of the perp of an asset, first `n_tiers` valid: rate and deduction of maintenance.
+ASSET = record_dtype("perp_inst spot_inst token n_tiers max_leverage oracle_mode")
+TIER = record_dtype("", "lower_usd maintenance_rate deduction_usd initial_rate")
+TOKEN = record_dtype(
+    "asset unit borrowable user_supply_cap user_borrow_cap platform_supply_cap platform_borrow_cap",
+    # unit: token units of one token (USDC: 1e6); caps in token units
+    "ltv slice_width_usd rate_base rate_slope kink_utilisation",
+)
+FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_taker_e7 spot_maker_e7")
+
+USER = record_dtype(
+    "key class_id account_mode enrolled owner volume_14d_micro fee_tier latency_us "
+    "breached breach_t_ms cooldown_until_ms next_slice_ms twap_left next_message n_orders "
+    "deepest_negative_micro"
+)
+ROW = record_dtype("user regime")
+
+# Prices of an asset. Oracle, mark, index in 1e-8 USD; EMAs in USD.
+PRICE = record_dtype(
+    "oracle_e8 mark_e8 previous_mark_e8 borrow_oracle_e8 last_funding_rate_e15 n_premium_samples",
+    "oracle_usd mark_usd borrow_oracle_usd ema_num ema_den last_ema_num last_ema_den premium_sum",
+)
+# What the world shows the venue and the agents, per asset: outside prices in USD.
+OUTSIDE = record_dtype("", "fundamental_usd spot_usd perp_usd spot_half_spread perp_half_spread")
+# Per book, updated by matching: last trade and this step's sample.
+BOOK = record_dtype(
+    "last_tick n_orders sampled bid_tick ask_tick traded_lots buy_lots sell_lots n_trades",
+    "mid_usd spread_frac bid_depth_usd ask_depth_usd",  # depth within 10 bp of mid, first sample
+)
+RESERVE = record_dtype(
+    "pool_check retained claim total_supply total_debt last_step_e15",  # token units
+    "utilisation borrow_rate supply_rate",
+)
+
+# Resting orders. Owned by market/book.py.
+ORDER = record_dtype(
+    "price_tick qty_lots user inst side flags client_id generation "
+    "next_slot prev_slot next_own prev_own sequence"
+)
+LEVEL = np.dtype(
+    (np.record, np.dtype([("head", "i4"), ("tail", "i4"), ("qty_lots", "i8")], align=True))
+)
+
+MESSAGE = record_dtype(
+    "op user inst side tif flags price_tick qty_lots client_id handle effective_us tie emitted_ms"
+)
+REPLY = record_dtype("code user client_id handle filled_lots")
+FILL = record_dtype(
+    "t_ms inst price_tick qty_lots taker maker taker_side flags taker_client_id maker_client_id "
+    "taker_fee_micro maker_fee_micro"
+)
+EVENT = record_dtype("t_ms kind user inst lots price_e8 amount_micro cause counterparty")
+
+# Counters of `ctr`.
+C_FREE: Final = 0  # head of the free list of order slots, + 1
+C_LIVE: Final = 1
+C_FILLS: Final = 2
+C_EVENTS: Final = 3
+C_PENDING: Final = 4
+C_OUTBOX: Final = 5
+C_REPLIES: Final = 6
+C_FAULT: Final = 7
+C_SEQUENCE: Final = 8
+C_USED_SLOTS: Final = 9
+C_STEP: Final = 10
+N_COUNTERS: Final = 16
+
+
+class VenueState(NamedTuple):
+    """Everything that the venue knows; shapes in the comments."""
+
+    par: Records  # (1,) VENUE_PARAMS
+    inst: Records  # (n_insts,) INSTRUMENT
+    asset: Records  # (n_assets,) ASSET
+    tier: Records  # (n_assets, MAX_TIERS) TIER
+    token_spec: Records  # (n_tokens,) TOKEN
+    fee_tier: Records  # (n_fee_tiers,) FEE_TIER
+    # ledger
+    cash: I64  # (n_rows,) micro-USDC, raw
+    token: I64  # (n_rows, n_tokens) token units; column 0 unused (USDC is `cash`)
+    perp: I64  # (n_rows, n_insts) lots; spot columns 0
+    entry_cost: I64  # (n_rows, n_insts) micro-USDC paid for the open position, a memo
+    supply: I64  # (n_rows, n_tokens) claim on the pool; USDC in micro
+    debt: I64  # (n_rows, n_tokens)
+    flow: I64  # (n_rows, 1 + n_tokens + n_insts, N_CAUSES); axis 1: cash, tokens, perps
+    # users and rows
+    user: Records  # (n_users,) USER
+    row: Records  # (n_rows,) ROW
+    leverage: I64  # (n_users, n_insts)
+    row_of: I64  # (n_users, n_insts) row where fills book
+    # books
+    order: Records  # (capacity,) ORDER
+    level: Records  # (n_insts, N_TICKS) LEVEL
+    bits0: U64  # (n_insts, 2, 4096)
+    bits1: U64  # (n_insts, 2, 64)
+    bits2: U64  # (n_insts, 2)
+    best: I64  # (n_insts, 2) best tick of each side
+    own_head: I64  # (n_users, n_insts) first own order, slot + 1
+    client_slot: I64  # hash table (user, client id) -> slot + 1; size a power of two
+    open_lots: I64  # (n_users, n_insts, 2) resting lots
+    open_notional: I64  # (n_users, n_insts, 2) micro-USDC at limit prices, non-reduce-only orders
+    book: Records  # (n_insts,) BOOK
+    # prices and reserves
+    price: Records  # (n_assets,) PRICE
+    outside: Records  # (n_assets,) OUTSIDE
+    reserve: Records  # (n_tokens,) RESERVE
+    # logs and queues
+    outbox: Records  # (capacity,) MESSAGE, this step's
+    pending: Records  # (capacity,) MESSAGE, effective in a later step
+    merged: Records  # (capacity,) MESSAGE, scratch of the sequencer
+    order_key: I64  # (capacity,) scratch
+    order_index: I64  # (2, capacity) scratch of the merge sort
+    reply: Records  # (capacity,) REPLY, of the messages executed this step, in execution order
+    reply_count: I64  # (N_REPLIES,) by code, since the start
+    fill: Records  # (capacity,) FILL, this step's
+    event: Records  # (capacity,) EVENT, this step's
+    work_rows: F64  # (n_users, 8) scratch of margin and resolution
+    work_index: I64  # (n_users, 2) scratch: orders of accounts
+    ctr: I64  # (N_COUNTERS,)
+
+
+class Capacity(NamedTuple):
+    """Sizes of the arrays that hold orders and logs."""
+
+    orders: int = 16_384
+    messages: int = 16_384
+    fills: int = 32_768
+    events: int = 16_384
