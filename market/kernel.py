@@ -139,8 +139,11 @@ def _mul_without_promise(typing_context: Any, a: Any, b: Any) -> Any:
 
 
 @overload(wrapping_mul, jit_options=_OPTIONS | {"forceinline": True})  # type: ignore[untyped-decorator,unused-ignore]
-def _wrapping_mul_compiled(a: Any, b: Any) -> Callable[[int, int], int]:
-    return lambda a, b: _mul_without_promise(a, b)
+def _wrapping_mul_compiled(a: Any, b: Any) -> Callable[[Any, Any], Any]:
+    def product(a: Any, b: Any) -> Any:
+        return _mul_without_promise(a, b)
+
+    return product
 
 
 def spliced_kernel(function: F) -> F:
