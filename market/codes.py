@@ -110,7 +110,8 @@ CAUSE_DELEVERAGING: Final = 13
 CAUSE_DEFICIT: Final = 14
 CAUSE_ROUNDING: Final = 15
 CAUSE_ENROLMENT: Final = 16
-N_CAUSES: Final = 17
+CAUSE_TWAP_SALE: Final = 17  # spot sold by the backstop: what may repay assumed debt
+N_CAUSES: Final = 18
 CAUSE_NAMES: Final = (
     "opening",
     "deposit",
@@ -129,6 +130,7 @@ CAUSE_NAMES: Final = (
     "deficit",
     "rounding",
     "enrolment",
+    "twap_sale",
 )
 
 # --- margin regimes of a row, account modes ------------------------------------------------------
@@ -153,6 +155,9 @@ EV_INTEREST: Final = 11
 EV_STRESS: Final = 12
 EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
 EV_SELF_TRADE: Final = 14  # resting order expired
+EV_REDUCE_ONLY_EXPIRED: Final = 15  # resting reduce-only order found nothing left to reduce
+EV_BACKSTOP_USED: Final = 15  # capital spent on assumed debt
+EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; cause 0 backstop, 1 retained, 2 suppliers
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -168,6 +173,9 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_STRESS: "stress",
     EV_REFUSAL: "refusal",
     EV_SELF_TRADE: "self_trade_expired",
+    EV_REDUCE_ONLY_EXPIRED: "reduce_only_expired",
+    EV_BACKSTOP_USED: "backstop_used",
+    EV_WRITTEN_OFF: "written_off",
 }
 
 # --- fault word: set by kernels, raised as an error after the call --------------------------------

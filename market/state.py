@@ -41,10 +41,11 @@ VENUE_PARAMS = record_dtype(
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms twap_halflife_ms slice_frac_e6 "
     "slice_at_partial_threshold admission_on user_cap_in_credit min_borrow_offset_on "
-    "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on",
+    "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
+    "backstop_capital_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
-    "latency_median_ms latency_log_sd latency_jitter_frac",
+    "latency_median_ms latency_log_sd latency_jitter_frac forced_slippage_frac",
 )
 
 # Static description of an instrument. value_usd = lots * lot_size * price_usd.
@@ -71,6 +72,15 @@ USER = record_dtype(
 )
 ROW = record_dtype("user regime")
 
+# Valuation of a user's account at the last mark update, in USD.
+RISK = record_dtype(
+    "judged_as_portfolio",
+    # equity: cash + perps (+ tokens at oracle where they are collateral) - debt
+    # credit: LVc; available: free for new initial margin, borrowing room in
+    "equity_usd initial_usd maintenance_usd available_usd ratio credit_usd gross_notional_usd "
+    "token_value_usd debt_usd deepest_negative_usd",
+)
+
 # Prices of an asset. Oracle, mark, index in 1e-8 USD; EMAs in USD.
 PRICE = record_dtype(
     "oracle_e8 mark_e8 previous_mark_e8 borrow_oracle_e8 last_funding_rate_e15 n_premium_samples",
@@ -80,19 +90,33 @@ PRICE = record_dtype(
 OUTSIDE = record_dtype("", "fundamental_usd spot_usd perp_usd spot_half_spread perp_half_spread")
 # Per book, updated by matching: last trade and this step's sample.
 BOOK = record_dtype(
-    "last_tick n_orders sampled bid_tick ask_tick traded_lots buy_lots sell_lots n_trades",
-    "mid_usd spread_frac bid_depth_usd ask_depth_usd",  # depth within 10 bp of mid, first sample
+    # lots and trades of this step, by the side of the taker
+    "last_tick n_orders sampled bid_tick ask_tick end_bid_tick end_ask_tick "
+    "traded_lots buy_lots sell_lots n_trades",
+    # first sample of the step, and the one at its end; depth within 10 bp of the mid, each side
+    "mid_usd spread_frac bid_depth_usd ask_depth_usd "
+    "end_mid_usd end_spread_frac end_bid_depth_usd end_ask_depth_usd",
 )
 RESERVE = record_dtype(
     "pool_check retained claim total_supply total_debt last_step_e15",  # token units
     "utilisation borrow_rate supply_rate",
 )
 
-# Resting orders. Owned by market/book.py.
-ORDER = record_dtype(
-    "price_tick qty_lots user inst side flags client_id generation "
-    "next_slot prev_slot next_own prev_own sequence"
+# Resting orders, 64 bytes each: one cache line. Slots in links are + 1, so that 0 is none.
+ORDER = np.dtype(
+    (
+        np.record,
+        np.dtype(
+            [(name, "i8") for name in ("qty_lots", "client_id", "sequence")]
+            + [(name, "i4") for name in ("price_tick", "user", "inst", "generation")]
+            + [(name, "i4") for name in ("next_slot", "prev_slot")]  # queue of a level
+            + [(name, "i4") for name in ("next_own", "prev_own")]  # of a user in a book
+            + [("client_hash", "i4"), ("side", "i2"), ("flags", "i2")],
+            align=True,
+        ),
+    )
 )
+# One price of a book: its queue, and what rests there in all. One ladder serves both sides.
 LEVEL = np.dtype(
     (np.record, np.dtype([("head", "i4"), ("tail", "i4"), ("qty_lots", "i8")], align=True))
 )
@@ -117,7 +141,7 @@ C_OUTBOX: Final = 5
 C_REPLIES: Final = 6
 C_FAULT: Final = 7
 C_SEQUENCE: Final = 8
-C_USED_SLOTS: Final = 9
+C_USED_SLOTS: Final = 9  # slots ever used; those above it are untouched
 C_STEP: Final = 10
 N_COUNTERS: Final = 16
 
@@ -152,7 +176,7 @@ class VenueState(NamedTuple):
     bits2: U64  # (n_insts, 2)
     best: I64  # (n_insts, 2) best tick of each side
     own_head: I64  # (n_users, n_insts) first own order, slot + 1
-    client_slot: I64  # hash table (user, client id) -> slot + 1; size a power of two
+    client_slot: I64  # (power of two >= 2 capacity,) hash table: client_hash << 32 | slot + 1
     open_lots: I64  # (n_users, n_insts, 2) resting lots
     open_notional: I64  # (n_users, n_insts, 2) micro-USDC at limit prices, non-reduce-only orders
     book: Records  # (n_insts,) BOOK
@@ -170,8 +194,9 @@ class VenueState(NamedTuple):
     reply_count: I64  # (N_REPLIES,) by code, since the start
     fill: Records  # (capacity,) FILL, this step's
     event: Records  # (capacity,) EVENT, this step's
-    work_rows: F64  # (n_users, 8) scratch of margin and resolution
-    work_index: I64  # (n_users, 2) scratch: orders of accounts
+    risk: Records  # (n_users,) RISK, as of the last mark update
+    work_index: I64  # (n_users, 2) scratch of resolution: accounts in breach, in order
+    work_rank: F64  # (n_users, 2) scratch of resolution: ranks of deleveraging
     ctr: I64  # (N_COUNTERS,)
 
 
