@@ -45,7 +45,8 @@ VENUE_PARAMS = record_dtype(
     "backstop_capital_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
-    "latency_median_ms latency_log_sd latency_jitter_frac forced_slippage_frac",
+    "latency_median_ms latency_log_sd latency_jitter_frac forced_slippage_frac "
+    "twap_step_frac",  # share of the rest that one mark update sells: 1 - 2^(-period / half-life)
 )
 
 # Static description of an instrument. value_usd = lots * lot_size * price_usd.
@@ -67,7 +68,7 @@ FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_take
 
 USER = record_dtype(
     "key class_id account_mode enrolled owner volume_14d_micro fee_tier latency_us "
-    "breached breach_t_ms cooldown_until_ms next_slice_ms twap_left next_message n_orders "
+    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro next_message n_orders "
     "deepest_negative_micro"
 )
 ROW = record_dtype("user regime")
