@@ -8,7 +8,8 @@ COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib
 INPUTS := pyproject.toml constraints.txt
 LINKED := build/linked
 
-.PHONY: demo test check format bench verify constraints install clean linked
+.PHONY: demo test check format bench verify constraints install clean linked \
+	check-format check-lint check-types check-imports
 
 demo: $(VENV)/installed-run
 	$(BIN)/stressbook demo
@@ -16,11 +17,20 @@ demo: $(VENV)/installed-run
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed-dev linked
+# `make -k check` goes on after a failure.
+check: check-format check-lint check-types check-imports
+
+check-format: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
+
+check-lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
+
+check-types: $(VENV)/installed-dev linked
 	MYPYPATH=$(LINKED) $(BIN)/mypy
-	PYTHONPATH=$(LINKED) $(BIN)/lint-imports
+
+check-imports: $(VENV)/installed-dev linked
+	PYTHONPATH=$(LINKED) $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
