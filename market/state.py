@@ -57,7 +57,10 @@ INSTRUMENT = record_dtype(
     "lot_size tick_usd two_sided_max_spread_frac",
 )
 # Margin tiers of the perp of an asset, first `n_tiers` valid: rate and deduction of maintenance.
-ASSET = record_dtype("perp_inst spot_inst token n_tiers max_leverage oracle_mode")
+# oracle_mode: 0 outside spot, 1 the venue's own spot, 2 both, the venue's with this weight.
+ASSET = record_dtype(
+    "perp_inst spot_inst token n_tiers max_leverage oracle_mode", "oracle_venue_weight"
+)
 TIER = record_dtype("", "lower_usd maintenance_rate deduction_usd initial_rate")
 TOKEN = record_dtype(
     "asset unit borrowable user_supply_cap user_borrow_cap platform_supply_cap platform_borrow_cap",
@@ -85,10 +88,19 @@ RISK = record_dtype(
 # Prices of an asset. Oracle, mark, index in 1e-8 USD; EMAs in USD.
 PRICE = record_dtype(
     "oracle_e8 mark_e8 previous_mark_e8 borrow_oracle_e8 last_funding_rate_e15 n_premium_samples",
-    "oracle_usd mark_usd borrow_oracle_usd ema_num ema_den last_ema_num last_ema_den premium_sum",
+    # venue_spot_usd: last acceptable price of the venue's own spot book, 0 before the first
+    "oracle_usd mark_usd borrow_oracle_usd ema_num ema_den last_ema_num last_ema_den premium_sum "
+    "venue_spot_usd",
 )
+N_ORACLE_HISTORY: Final = 512  # composed oracles kept for the lag dial, one a price update
 # What the world shows the venue and the agents, per asset: outside prices in USD.
-OUTSIDE = record_dtype("", "fundamental_usd spot_usd perp_usd spot_half_spread perp_half_spread")
+OUTSIDE = record_dtype(
+    "",
+    # half-spreads: fractions of the price
+    "fundamental_usd spot_usd perp_usd spot_half_spread perp_half_spread "
+    # volatility of the outside spot over its long-run value; long-run sd of a step's log return
+    "volatility_ratio step_volatility",
+)
 # Per book, updated by matching: last trade and this step's sample.
 BOOK = record_dtype(
     # lots and trades of this step, by the side of the taker
@@ -144,6 +156,7 @@ C_FAULT: Final = 7
 C_SEQUENCE: Final = 8
 C_USED_SLOTS: Final = 9  # slots ever used; those above it are untouched
 C_STEP: Final = 10
+C_PRICE_UPDATES: Final = 11
 N_COUNTERS: Final = 16
 
 
@@ -183,7 +196,9 @@ class VenueState(NamedTuple):
     book: Records  # (n_insts,) BOOK
     # prices and reserves
     price: Records  # (n_assets,) PRICE
-    outside: Records  # (n_assets,) OUTSIDE
+    oracle_history: F64  # (n_assets, N_ORACLE_HISTORY) ring of composed oracles, USD
+    outside: Records  # (n_assets,) OUTSIDE, the world's own array
+    dial: Records  # (n_assets,) DIAL of market/dials.py, the world's own array
     reserve: Records  # (n_tokens,) RESERVE
     # logs and queues
     outbox: Records  # (capacity,) MESSAGE, this step's
