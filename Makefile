@@ -71,6 +71,6 @@ $(VENV)/installed-dev: $(INPUTS) | $(BIN)/python
 
 # Type checker and import linter read folders, not import hooks: links show them one package.
 linked:
-	@rm -rf $(LINKED)
 	@mkdir -p $(LINKED)/stressbook
-	@ln -s $(CURDIR)/src/stressbook/* $(CURDIR)/agents $(CURDIR)/market $(CURDIR)/experiments $(LINKED)/stressbook
+	@ln -sfn $(CURDIR)/src/stressbook/* $(CURDIR)/agents $(CURDIR)/market $(CURDIR)/experiments $(LINKED)/stressbook
+	@find $(LINKED) -type l ! -exec test -e {} \; -exec rm -f {} +
