@@ -79,9 +79,9 @@ ROW = record_dtype("user regime")
 # Valuation of a user's account at the last mark update, in USD.
 RISK = record_dtype(
     "judged_as_portfolio",
-    # equity: cash + perps (+ tokens at oracle where they are collateral) - debt
+    # net: cash + perps - debt; equity: net (+ tokens at oracle where they are collateral)
     # credit: LVc; available: free for new initial margin, borrowing room in
-    "equity_usd initial_usd maintenance_usd available_usd ratio credit_usd gross_notional_usd "
+    "net_usd equity_usd initial_usd maintenance_usd available_usd ratio credit_usd gross_notional_usd "
     "token_value_usd debt_usd deepest_negative_usd",
 )
 

@@ -1,0 +1,27 @@
+"""The event log: every forced trade, takeover, deleveraging and deficit, with its cause."""
+
+from __future__ import annotations
+
+from stressbook.market.codes import FAULT_EVENT_LOG
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.state import C_EVENTS, C_FAULT
+
+
+@inline_kernel
+def log_event(v, t_ms, kind, user, inst, lots, price_e8, amount_micro, cause, counterparty):  # type: ignore[no-untyped-def]
+    """Append one EVENT of this step; -1 stands for "none" in inst and counterparty."""
+    n = v.ctr[C_EVENTS]
+    if n >= v.event.shape[0]:
+        v.ctr[C_FAULT] |= FAULT_EVENT_LOG
+        return
+    e = v.event[n]
+    e.t_ms = t_ms
+    e.kind = kind
+    e.user = user
+    e.inst = inst
+    e.lots = lots
+    e.price_e8 = price_e8
+    e.amount_micro = amount_micro
+    e.cause = cause
+    e.counterparty = counterparty
+    v.ctr[C_EVENTS] = n + 1
