@@ -26,9 +26,11 @@ ASSET_VIEW = record_dtype(
     # funding_hourly: last booked rate; premium: mean of this hour's samples;
     # volatility_ratio: outside volatility over its long-run value (1 in calm);
     # venue_depth: dial, share of makers' size that is left (1 in calm);
-    # arbitrage: dial, share of arbitrage capacity that is left
+    # arbitrage: dial, share of arbitrage capacity that is left;
+    # defence: dial, 0 where voluntary defensive reactions are switched off (arm N)
     "oracle_usd mark_usd funding_hourly premium outside_spot_usd outside_perp_usd "
     "spot_half_spread perp_half_spread volatility_ratio venue_depth arbitrage "
+    "defence "
     "step_volatility",  # long-run standard deviation of one step's log return
 )
 TOKEN_VIEW = record_dtype(
@@ -78,7 +80,7 @@ class Me(NamedTuple):
     outside: I64  # (n_assets, 2)
     entry_cost: I64  # (n_insts,)
     leverage: I64  # (n_insts,)
-    order: Records  # (n_own_orders,) OWN_ORDER, by instrument, side, price from the best, age
+    order: Records  # (n_own_orders,) OWN_ORDER, by instrument, newest first
     memory: np.record  # what the rule remembers, of its own dtype
 
 

@@ -45,6 +45,7 @@ DIALS: Final = (
     DialInfo("oracle_weight", 0.0, "1", -1.0, 1.0, "added to the weight of the venue's own spot"),
     DialInfo("venue_depth", 1.0, "1", 0.0, _ANY, "share of makers' size that is left"),
     DialInfo("arbitrage", 1.0, "1", 0.0, _ANY, "share of arbitrage capacity that is left"),
+    DialInfo("defence", 1.0, "1", 0.0, 1.0, "0: no withdrawal, stop or voluntary de-risking"),
 )
 DIAL: Final = record_dtype("", " ".join(dial.name for dial in DIALS))
 

@@ -1,0 +1,147 @@
+"""From the state of venue and world to what agents see: two compiled copies a step.
+
+Whatever engine ran the step, its state (or the mirror of it) is read here, so rules cannot tell
+engines apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stressbook.agents.outbox import Outbox
+from stressbook.agents.view import (
+    ACCOUNT_VIEW,
+    ASSET_VIEW,
+    CLOCK,
+    INSTRUMENT_VIEW,
+    OWN_ORDER,
+    TOKEN_VIEW,
+    Accounts,
+    Market,
+)
+from stressbook.market.kernel import kernel
+from stressbook.market.reserve import borrow_rate, platform_headroom, supply_rate, utilisation
+from stressbook.market.state import C_PENDING, VenueState
+from stressbook.market.world import WorldState
+
+
+def make_market(v: VenueState) -> Market:
+    """Allocate the public view and copy what never changes during a run."""
+    par = v.par[0]
+    market = Market(
+        np.zeros(1, CLOCK),
+        np.zeros(par.n_insts, INSTRUMENT_VIEW),
+        np.zeros(par.n_assets, ASSET_VIEW),
+        np.zeros(par.n_tokens, TOKEN_VIEW),
+    )
+    for name in ("kind", "asset", "token", "k", "lot_units", "lot_size", "tick_usd"):
+        market.inst[name] = v.inst[name]
+    for name in ("perp_inst", "spot_inst", "token", "max_leverage"):
+        market.asset[name] = v.asset[name]
+    for name in ("asset", "user_supply_cap", "user_borrow_cap", "unit", "ltv"):
+        market.token[name] = v.token_spec[name]
+    for name in ("dt_ms", "seed_key0", "seed_key1"):
+        market.clock[name] = par[name]
+    return market
+
+
+def make_accounts(v: VenueState, w: WorldState) -> Accounts:
+    """Allocate the account views; positions, tokens and outside inventory are the very ledger rows."""
+    n_users = int(v.par[0].n_users)
+    accounts = Accounts(
+        np.zeros(n_users, ACCOUNT_VIEW),
+        v.perp[:n_users],
+        v.token[:n_users],
+        w.inventory,
+        v.entry_cost[:n_users],
+        v.leverage,
+        np.zeros(n_users + 1, np.int64),
+        np.zeros(v.order.shape[0], OWN_ORDER),
+    )
+    for name in ("key", "class_id", "account_mode", "enrolled"):
+        accounts.account[name] = v.user[name]
+    accounts.account["user"] = np.arange(n_users)
+    return accounts
+
+
+def make_outbox(v: VenueState, w: WorldState) -> Outbox:
+    """Return the outbox over the venue's message array and the world's request arrays."""
+    return Outbox(v.outbox, np.zeros(2, np.int64), w.request)
+
+
+@kernel
+def observe_market(v, w, mkt, t_ms):  # type: ignore[no-untyped-def]
+    """Copy public data at the end of a step; agents see it in the next one."""
+    mkt.clock[0].t_ms = t_ms
+    for i in range(v.par[0].n_insts):
+        view = mkt.inst[i]
+        book = v.book[i]
+        view.best_bid_tick = v.best[i, 0]
+        view.best_ask_tick = v.best[i, 1]
+        view.last_tick = book.last_tick
+        view.spread_frac = book.spread_frac
+        view.bid_depth_usd = book.bid_depth_usd
+        view.ask_depth_usd = book.ask_depth_usd
+        if v.best[i, 0] >= 0 and v.best[i, 1] < v.level.shape[1]:
+            view.mid_usd = 0.5 * float(v.best[i, 0] + v.best[i, 1]) * view.tick_usd
+    for a in range(v.par[0].n_assets):
+        seen = mkt.asset[a]
+        price = v.price[a]
+        dial = w.dials[a]
+        seen.oracle_usd = price.oracle_usd
+        seen.mark_usd = price.mark_usd
+        seen.funding_hourly = float(price.last_funding_rate_e15) / 1e15
+        if price.n_premium_samples > 0:
+            seen.premium = price.premium_sum / float(price.n_premium_samples)
+        seen.outside_spot_usd = v.outside[a].spot_usd
+        seen.outside_perp_usd = v.outside[a].perp_usd
+        seen.spot_half_spread = v.outside[a].spot_half_spread
+        seen.perp_half_spread = v.outside[a].perp_half_spread
+        seen.volatility_ratio = w.asset[a].volatility_ratio
+        seen.step_volatility = w.asset[a].step_volatility
+        seen.venue_depth = dial.venue_depth
+        seen.arbitrage = dial.arbitrage
+        seen.defence = dial.defence
+    for k in range(v.par[0].n_tokens):
+        token = mkt.token[k]
+        token.utilisation = utilisation(v, k)
+        token.borrow_rate = borrow_rate(v, k)
+        token.supply_rate = supply_rate(v, k)
+        token.platform_headroom = platform_headroom(v, k)
+        token.pool = v.cash[v.par[0].row_pool0] if k == 0 else v.token[v.par[0].row_pool0 + k, k]
+
+
+@kernel
+def observe_accounts(v, accounts):  # type: ignore[no-untyped-def]
+    """Copy each user's margin figures and list its resting orders, newest first in each book."""
+    n = 0
+    for u in range(v.par[0].n_users):
+        me = accounts.account[u]
+        r = v.risk[u]
+        me.breached = v.user[u].breached
+        me.n_orders = v.user[u].n_orders
+        me.n_pending = 0
+        me.cash_micro = v.cash[u]
+        me.debt_micro = v.debt[u, 0]
+        me.equity_usd = r.equity_usd
+        me.initial_usd = r.initial_usd
+        me.maintenance_usd = r.maintenance_usd
+        me.available_usd = r.available_usd
+        me.ratio = r.ratio
+        accounts.order_start[u] = n
+        if v.user[u].n_orders > 0:
+            for i in range(v.par[0].n_insts):
+                slot = v.own_head[u, i]
+                while slot > 0:
+                    o = v.order[slot - 1]
+                    own = accounts.order[n]
+                    own.inst = i
+                    own.side = o.side
+                    own.price_tick = o.price_tick
+                    own.qty_lots = o.qty_lots
+                    own.client_id = o.client_id
+                    n += 1
+                    slot = o.next_own
+    accounts.order_start[v.par[0].n_users] = n
+    for k in range(v.ctr[C_PENDING]):
+        accounts.account[v.pending[k].user].n_pending += 1

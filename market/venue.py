@@ -1,0 +1,121 @@
+"""The venue on kernels: two compiled calls a step over one NamedTuple of arrays."""
+
+from __future__ import annotations
+
+from stressbook.errors import ConservationError, LadderExhausted, OverflowFault
+from stressbook.market.book import sample_books
+from stressbook.market.codes import (
+    FAULT_CONSERVATION,
+    FAULT_EVENT_LOG,
+    FAULT_FILL_LOG,
+    FAULT_LADDER,
+    FAULT_OUTBOX,
+    FAULT_OVERFLOW,
+)
+from stressbook.market.funding import sample_premium, settle_funding
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.match import match_messages
+from stressbook.market.oracle import update_prices
+from stressbook.market.reserve import accrue
+from stressbook.market.resolution import risk_step, settle_step
+from stressbook.market.sequence import sequence_outbox
+from stressbook.market.state import (
+    C_EVENTS,
+    C_FAULT,
+    C_FILLS,
+    C_OUTBOX,
+    C_REPLIES,
+    C_STEP,
+    VenueState,
+)
+
+
+@inline_kernel
+def is_due(t_ms, dt_ms, period_ms):  # type: ignore[no-untyped-def]
+    """Whether a period ends in the step (t - dt, t]: the first step with t >= k x period."""
+    return t_ms // period_ms != (t_ms - dt_ms) // period_ms
+
+
+@kernel
+def before_decide(v, t_ms):  # type: ignore[no-untyped-def]
+    """Do steps 3 to 5: prices, accrual, risk."""
+    par = v.par[0]
+    v.ctr[C_FILLS] = 0
+    v.ctr[C_EVENTS] = 0
+    v.ctr[C_REPLIES] = 0
+    v.ctr[C_OUTBOX] = 0
+    v.ctr[C_STEP] += 1
+    price_update = is_due(t_ms, par.dt_ms, par.price_period_ms)
+    if price_update:
+        update_prices(v, t_ms)
+    if is_due(t_ms, par.dt_ms, par.premium_period_ms):
+        sample_premium(v, t_ms)
+    if is_due(t_ms, par.dt_ms, par.funding_period_ms):
+        settle_funding(v, t_ms)
+        accrue(v, t_ms)
+    if price_update:
+        risk_step(v, t_ms)
+
+
+@kernel
+def match_step(v, t_ms):  # type: ignore[no-untyped-def]
+    """Do steps 7 to 9: sequence, match, settle; then sample the books that no taker reached."""
+    n = sequence_outbox(v, t_ms)
+    match_messages(v, n, t_ms)
+    if is_due(t_ms, v.par[0].dt_ms, v.par[0].price_period_ms):
+        settle_step(v, t_ms)
+    sample_books(v)
+
+
+class Venue:
+    """The kernels behind the `Engine` protocol.
+
+    Parameters
+    ----------
+    state : VenueState
+        As made by `stressbook.market.setup.make_state`.
+    """
+
+    def __init__(self, state: VenueState) -> None:
+        self.state = state
+
+    def before_decide(self, t_ms: int) -> None:
+        """Do steps 3 to 5: prices, accrual, risk. Forced orders are first in the outbox."""
+        before_decide(self.state, t_ms)
+        raise_faults(self.state, t_ms)
+
+    def match(self, t_ms: int) -> None:
+        """Do steps 7 to 9: sequence and match the outbox, settle margins, sample the books."""
+        match_step(self.state, t_ms)
+        raise_faults(self.state, t_ms)
+
+
+def raise_faults(state: VenueState, t_ms: int) -> None:
+    """Turn the fault word that kernels set into an error.
+
+    Raises
+    ------
+    LadderExhausted, OverflowFault, ConservationError
+        For a price off its ladder, a balance or log that overflowed, units that do not add up.
+    """
+    word = int(state.ctr[C_FAULT])
+    if word == 0:
+        return
+    if word & FAULT_LADDER:
+        raise LadderExhausted(
+            "left the price ladder",
+            name="oracle or mark price",
+            value=[float(p) for p in state.price["oracle_usd"]],
+            allowed="1 to 262143 ticks",
+            hint=f"at t = {t_ms} ms; a smaller shock, or another opening tick",
+        )
+    if word & FAULT_CONSERVATION:
+        raise ConservationError("units were created or lost", name="ledger", value=t_ms)
+    logs = {
+        FAULT_OVERFLOW: "a balance passed 2^62",
+        FAULT_FILL_LOG: "the fill log of one step is full",
+        FAULT_EVENT_LOG: "the event log of one step is full",
+        FAULT_OUTBOX: "the outbox of one step is full",
+    }
+    found = [text for bit, text in logs.items() if word & bit]
+    raise OverflowFault("; ".join(found), name="t_ms", value=t_ms)
