@@ -1,1 +1,221 @@
 """Rules of real venues as dated TOML, each number with its source."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from datetime import date
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from stressbook.errors import InvalidInput, Problem, UnknownName, nearest_name
+from stressbook.market import rules, spec
+from stressbook.market.spec import (
+    AssetSpec,
+    FeeTier,
+    InstrumentSpec,
+    MarginTier,
+    TokenSpec,
+    VenueSpec,
+)
+
+__all__ = ["load_preset", "parse_venue", "preset_names"]
+
+_SECTION_CLASS: dict[str, type] = {
+    "clock": rules.ClockRules,
+    "mark": rules.MarkRules,
+    "funding": rules.FundingRules,
+    "margin": rules.MarginRules,
+    "lending": rules.LendingRules,
+    "liquidation": rules.LiquidationRules,
+    "orders": rules.OrderRules,
+    "latency": rules.LatencyRules,
+}
+_TABLE_CLASS: dict[str, type] = {
+    "assets": AssetSpec,
+    "tokens": TokenSpec,
+    "instruments": InstrumentSpec,
+    "fee_tiers": FeeTier,
+}
+_PLAIN = ("name", "as_of", "sources")
+
+
+def preset_names() -> list[str]:
+    """Return the names of the shipped rules, each with its date."""
+    return sorted(path.name.removesuffix(".toml") for path in _files())
+
+
+def load_preset(name: str) -> VenueSpec:
+    """Return the rules of a venue, at their own opening prices.
+
+    Parameters
+    ----------
+    name : str
+        "hyperliquid", the newest version, or "hyperliquid-2026-08".
+
+    Returns
+    -------
+    VenueSpec
+        With ticks fixed by the opening prices of the file.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such preset.
+
+    Examples
+    --------
+    >>> load_preset("hyperliquid").as_of
+    '2026-08-22'
+    """
+    dated = preset_names()
+    matches = [known for known in dated if known == name or known.rsplit("-", 2)[0] == name]
+    if not matches:
+        raise UnknownName("preset", name, known=dated)
+    path = next(path for path in _files() if path.name == f"{matches[-1]}.toml")
+    return parse_venue(tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def parse_venue(document: Mapping[str, Any]) -> VenueSpec:
+    """Return the venue that a parsed TOML document describes.
+
+    Parameters
+    ----------
+    document : mapping
+        As the shipped files: sections of `{ value, unit, source }`, tables with a `source`.
+
+    Returns
+    -------
+    VenueSpec
+        With ticks fixed by its opening prices.
+
+    Raises
+    ------
+    InvalidInput
+        With every problem of the document at once.
+
+    Examples
+    --------
+    >>> parse_venue({"name": "none"})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    stressbook.errors.InvalidInput: as_of is missing...
+    """
+    reader = _Reader()
+    given = {"name": document.get("name"), "as_of": str(document.get("as_of"))}
+    known = [*_PLAIN, *_SECTION_CLASS, *_TABLE_CLASS]
+    reader.check_keys(document, known, place="")
+    if not isinstance(document.get("as_of"), date):
+        reader.report("as_of", document.get("as_of"), "a date")
+    for section, cls in _SECTION_CLASS.items():
+        given[section] = reader.section(document.get(section, {}), cls, place=section)
+    for table, cls in _TABLE_CLASS.items():
+        given[table] = reader.table(document.get(table, []), cls, place=table)
+    if reader.problems:
+        raise InvalidInput.from_problems(reader.problems)
+    venue = {**given, "sources": reader.sources, "instruments": _ticked(given)}
+    return VenueSpec(**venue)
+
+
+def _files() -> list[Traversable]:
+    here = files("stressbook.market.presets")
+    return [path for path in here.iterdir() if path.name.endswith(".toml")]
+
+
+def _ticked(given: Mapping[str, Any]) -> tuple[InstrumentSpec, ...]:
+    """Fix ticks where asset, price and kind allow; what does not is reported by the venue."""
+    prices = {asset.name: asset.opening_price_usd for asset in given["assets"]}
+    return tuple(
+        spec.with_tick(entry, prices[entry.asset])
+        if 0.0 < prices.get(entry.asset, 0.0) < 1e9 and entry.kind in spec.KINDS
+        else entry
+        for entry in given["instruments"]
+    )
+
+
+class _Reader:
+    """Turns tables into rules objects and keeps all problems and sources on the way."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.sources: dict[str, str] = {}
+
+    def report(self, name: str, value: object, allowed: str) -> None:
+        if value is None:
+            self.problems.append(Problem("is missing", name, allowed=allowed))
+        else:
+            self.problems.append(Problem("is not readable", name, value, allowed))
+
+    def check_keys(self, table: Mapping[str, Any], known: list[str], *, place: str) -> None:
+        for key in table:
+            if key not in known:
+                nearest = nearest_name(key, known)
+                hint = f"did you mean {nearest!r}?" if nearest else ""
+                self.problems.append(Problem("is read by nothing", f"{place}{key}", hint=hint))
+
+    def section(self, table: Any, cls: type, *, place: str) -> Any:
+        """Read a section whose values are { value, unit, source }."""
+        if not isinstance(table, Mapping):
+            return self.report(place, table, "a table")
+        self.check_keys(table, [entry.name for entry in fields(cls)], place=f"{place}.")
+        values: dict[str, Any] = {}
+        for entry in fields(cls):
+            name = f"{place}.{entry.name}"
+            cell = table.get(entry.name)
+            if not isinstance(cell, Mapping) or set(cell) != {"value", "unit", "source"}:
+                self.report(name, cell, "{ value, unit, source }")
+                continue
+            if cell["unit"] != entry.metadata["unit"]:
+                self.report(f"{name}.unit", cell["unit"], entry.metadata["unit"])
+            values[entry.name] = _as_kind(cell["value"], entry)
+            self.sources[name] = cell["source"]
+        return cls(**values) if len(values) == len(fields(cls)) else None
+
+    def table(self, rows: Any, cls: type, *, place: str) -> tuple[Any, ...]:
+        """Read a list of tables, each with one source for all its numbers."""
+        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+            self.report(place, rows, "a list of tables")
+            return ()
+        return tuple(
+            self._row(row, cls, place=f"{place}.{row.get('name', index)}")
+            for index, row in enumerate(rows)
+        )
+
+    def _row(self, row: Mapping[str, Any], cls: type, *, place: str) -> Any:
+        wanted = [entry for entry in fields(cls) if entry.name != "tick_e8"]
+        self.check_keys(row, [*(entry.name for entry in wanted), "source"], place=f"{place}.")
+        if not isinstance(row.get("source"), str):
+            self.report(f"{place}.source", row.get("source"), "a string")
+        values: dict[str, Any] = {}
+        for entry in wanted:
+            if entry.name in row:
+                values[entry.name] = self._cell(row[entry.name], entry, place)
+                self.sources[f"{place}.{entry.name}"] = str(row.get("source"))
+            elif entry.default is MISSING:
+                self.report(f"{place}.{entry.name}", None, entry.metadata.get("help", "a name"))
+        required = [entry.name for entry in wanted if entry.default is MISSING]
+        return cls(**values) if set(required) <= set(values) else None
+
+    def _cell(self, value: Any, entry: Field[Any], place: str) -> Any:
+        if entry.name == "tiers":
+            return self._tiers(value, place=f"{place}.tiers")
+        if "unit" not in entry.metadata and not isinstance(value, str):
+            self.report(f"{place}.{entry.name}", value, "a string")
+        return _as_kind(value, entry)
+
+    def _tiers(self, rows: Any, *, place: str) -> tuple[MarginTier, ...]:
+        keys = {entry.name for entry in fields(MarginTier)}
+        if not isinstance(rows, list) or any(set(row) != keys for row in rows):
+            self.report(place, rows, "a list of { lower_usd, max_leverage }")
+            return ()
+        lower, _ = fields(MarginTier)
+        return tuple(
+            MarginTier(_as_kind(row["lower_usd"], lower), row["max_leverage"]) for row in rows
+        )
+
+
+def _as_kind(value: Any, entry: Field[Any]) -> Any:
+    """Let a whole number stand for a float; the check of kinds reports the rest."""
+    if type(value) is int and entry.type is float:
+        return float(value)
+    return value

@@ -164,6 +164,36 @@ def _restore(
 class InvalidInput(StressbookError, ValueError):
     """An argument that a function cannot accept."""
 
+    @classmethod
+    def from_problems(cls, problems: Sequence[Problem]) -> Self:
+        """Return one error for all problems of an argument.
+
+        Parameters
+        ----------
+        problems : sequence of Problem
+            At least one.
+
+        Returns
+        -------
+        InvalidInput
+            To be raised by the caller.
+
+        Raises
+        ------
+        InvalidInput
+            If `problems` is empty.
+
+        Examples
+        --------
+        >>> print(InvalidInput.from_problems([Problem("is empty", "tiers")]))
+        tiers is empty.
+        """
+        if not problems:
+            raise InvalidInput("is empty", name="problems", value=problems, allowed="1 or more")
+        error = cls("")
+        error._set_problems(tuple(problems))
+        return error
+
 
 class InvalidScenario(StressbookError, ValueError):
     """A scenario or study file that cannot be run; reports every problem at once.
