@@ -42,7 +42,7 @@ VENUE_PARAMS = record_dtype(
     "partial_notional_micro partial_frac_e6 cooldown_ms twap_halflife_ms slice_frac_e6 "
     "slice_at_partial_threshold admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
-    "backstop_capital_micro",
+    "backstop_capital_micro eligible_volume_micro eligible_value_micro account_value_max_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_log_sd latency_jitter_frac forced_slippage_frac "

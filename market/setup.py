@@ -1,0 +1,349 @@
+"""The opening state: arrays allocated, rules written in, accounts booked from outside.
+
+Account rows come first, the backstop's as the last of them; then `outside`, `treasury`,
+`rounding` and one `pool` per token. Everything that an account has at the opening was moved from
+`outside` (loans and lent cash: between account and pool) under the cause `opening`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from stressbook.errors import InvalidInput, Problem
+from stressbook.market import state
+from stressbook.market.client_ids import table_size
+from stressbook.market.codes import (
+    CAUSE_OPENING,
+    MODE_PORTFOLIO,
+    MODE_STANDARD,
+    N_CAUSES,
+    N_REPLIES,
+    PERP,
+    REGIME_CROSS,
+    REGIME_PORTFOLIO,
+)
+from stressbook.market.dials import DIAL, reset_dials
+from stressbook.market.draws import key_from_seed
+from stressbook.market.rule_arrays import rule_arrays
+from stressbook.market.spec import VenueSpec
+from stressbook.market.state import N_TICKS, Capacity, VenueState
+from stressbook.market.units import BALANCE_MAX, MICRO, NEAREST, PRICE_ONE, mul_div
+
+__all__ = ["BACKSTOP_CLASS", "AccountOpening", "make_state"]
+
+BACKSTOP_CLASS: Final = 2**12 - 1
+_CLASS_KEYS: Final = 2**20  # account key = class number x 2^20 + ordinal
+_MAX_ORDERS: Final = 2**24  # slots in a handle
+
+
+@dataclass(frozen=True)
+class AccountOpening:
+    """What one account has at the opening.
+
+    Parameters
+    ----------
+    key : int
+        Account key of the draws: class number x 2**20 + ordinal; each once.
+    class_id : int
+        Number of its class.
+    cash_micro : int
+        USDC that it brings, micro-USDC. Raw cash is that less what its perps cost at entry, plus
+        what it has borrowed, less what it has supplied: with perps entered at the mark, equity is
+        `cash_micro` plus its tokens, whatever it has borrowed or lent.
+    tokens : mapping of int to int
+        Token (from 1) to units.
+    perps : mapping of int to (int, int)
+        Instrument to signed lots and entry price in 1e-8 USD.
+    debt, supply : int
+        USDC borrowed from and lent to the reserve, micro-USDC.
+    regime, account_mode : int
+        `codes.REGIME_*`, `codes.MODE_*`.
+    leverage : mapping of int to int
+        Instrument to leverage; the venue's maximum where not given.
+    owner : int
+        Number of the owner, who may have many accounts; the account itself if -1.
+    volume_14d_micro : int
+        14-day weighted volume, micro-USDC.
+    latency_us : int
+        Of its messages, microseconds; the venue's median if -1.
+
+    Examples
+    --------
+    >>> AccountOpening(key=1 << 20, cash_micro=1_000 * MICRO, perps={0: (-3, 78_803 * 10**8)}).debt
+    0
+    """
+
+    key: int
+    class_id: int = 0
+    cash_micro: int = 0
+    tokens: Mapping[int, int] = field(default_factory=dict)
+    perps: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    debt: int = 0
+    supply: int = 0
+    regime: int = REGIME_CROSS
+    account_mode: int = MODE_STANDARD
+    leverage: Mapping[int, int] = field(default_factory=dict)
+    owner: int = -1
+    volume_14d_micro: int = 0
+    latency_us: int = -1
+
+
+def make_state(
+    spec: VenueSpec,
+    accounts: Sequence[AccountOpening],
+    *,
+    seed: int,
+    dt_ms: int = 1000,
+    capacity: Capacity | None = None,
+    backstop: AccountOpening | None = None,
+) -> VenueState:
+    """Return the state of a venue at its opening.
+
+    Parameters
+    ----------
+    spec : VenueSpec
+        Rules, with opening prices: oracle and mark start there.
+    accounts : sequence of AccountOpening
+        User u is `accounts[u]`; its row is u.
+    seed : int
+        Of every draw.
+    dt_ms : int, default 1000
+        Length of a step, ms.
+    capacity : Capacity, optional
+        Sizes of orders and logs.
+    backstop : AccountOpening, optional
+        The last user; by default it brings the capital of the rules.
+
+    Returns
+    -------
+    VenueState
+        Ladders are zero pages that cost nothing until touched. No reference to `accounts` is kept.
+
+    Raises
+    ------
+    InvalidInput
+        With every problem of the accounts at once: keys that clash, perps whose lots do not sum
+        to zero, debts beyond what is supplied, amounts beyond their bounds.
+
+    Examples
+    --------
+    >>> from stressbook.market.presets import load_preset
+    >>> trader = AccountOpening(key=1 << 20, cash_micro=10_000 * MICRO)
+    >>> v = make_state(load_preset("hyperliquid"), [trader], seed=7)
+    >>> int(v.cash.sum()), int(v.cash[0]), int(v.par[0].backstop_user)
+    (0, 10000000000, 1)
+    """
+    users = [*accounts, _default_backstop(spec) if backstop is None else backstop]
+    sizes = Capacity() if capacity is None else capacity
+    problems = [*_size_problems(sizes, dt_ms), *_account_problems(spec, users)]
+    if problems:
+        raise InvalidInput.from_problems(problems)
+    v = _allocated(spec, len(users), sizes)
+    _write_sizes(v, seed=seed, dt_ms=dt_ms)
+    _open_prices(v, spec)
+    for user, account in enumerate(users):
+        _write_user(v, user, account)
+        _book_opening(v, user, account)
+    _open_reserves(v)
+    return v
+
+
+def _default_backstop(spec: VenueSpec) -> AccountOpening:
+    capital = round(spec.liquidation.backstop_capital_usd * MICRO)
+    key = BACKSTOP_CLASS * _CLASS_KEYS
+    return AccountOpening(key=key, class_id=BACKSTOP_CLASS, cash_micro=capital)
+
+
+def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
+    """Allocate every array of the state, all zero but the rules."""
+    n_insts, n_tokens, n_assets = len(spec.instruments), len(spec.tokens), len(spec.assets)
+    n_rows = n_users + 3 + n_tokens
+    i8, u8, f8 = np.int64, np.uint64, np.float64
+    layout: dict[str, tuple[tuple[int, ...], Any]] = {
+        "cash": ((n_rows,), i8),
+        "token": ((n_rows, n_tokens), i8),
+        "perp": ((n_rows, n_insts), i8),
+        "entry_cost": ((n_rows, n_insts), i8),
+        "supply": ((n_rows, n_tokens), i8),
+        "debt": ((n_rows, n_tokens), i8),
+        "flow": ((n_rows, 1 + n_tokens + n_insts, N_CAUSES), i8),
+        "user": ((n_users,), state.USER),
+        "row": ((n_rows,), state.ROW),
+        "leverage": ((n_users, n_insts), i8),
+        "row_of": ((n_users, n_insts), i8),
+        "order": ((capacity.orders,), state.ORDER),
+        "level": ((n_insts, N_TICKS), state.LEVEL),
+        "bits0": ((n_insts, 2, N_TICKS // 64), u8),
+        "bits1": ((n_insts, 2, N_TICKS // 64**2), u8),
+        "bits2": ((n_insts, 2), u8),
+        "best": ((n_insts, 2), i8),
+        "own_head": ((n_users, n_insts), i8),
+        "client_slot": ((table_size(capacity.orders),), i8),
+        "open_lots": ((n_users, n_insts, 2), i8),
+        "open_notional": ((n_users, n_insts, 2), i8),
+        "book": ((n_insts,), state.BOOK),
+        "price": ((n_assets,), state.PRICE),
+        "oracle_history": ((n_assets, state.N_ORACLE_HISTORY), f8),
+        "outside": ((n_assets,), state.OUTSIDE),
+        "dial": ((n_assets,), DIAL),
+        "reserve": ((n_tokens,), state.RESERVE),
+        "outbox": ((capacity.messages,), state.MESSAGE),
+        "pending": ((capacity.messages,), state.MESSAGE),
+        "merged": ((capacity.messages,), state.MESSAGE),
+        "order_key": ((capacity.messages,), i8),
+        "order_index": ((2, capacity.messages), i8),
+        "reply": ((capacity.messages,), state.REPLY),
+        "reply_count": ((N_REPLIES,), i8),
+        "fill": ((capacity.fills,), state.FILL),
+        "event": ((capacity.events,), state.EVENT),
+        "risk": ((n_users,), state.RISK),
+        "work_index": ((n_users, 2), i8),
+        "work_rank": ((n_users, 2), f8),
+        "ctr": ((state.N_COUNTERS,), i8),
+    }
+    arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in layout.items()}
+    return VenueState(**rule_arrays(spec), **arrays)
+
+
+def _write_sizes(v: VenueState, *, seed: int, dt_ms: int) -> None:
+    n_users = v.user.shape[0]
+    par = v.par[0]
+    par.seed_key0, par.seed_key1 = key_from_seed(seed)
+    par.dt_ms, par.n_users = dt_ms, n_users
+    par.backstop_user = par.row_backstop = n_users - 1
+    par.row_outside, par.row_treasury, par.row_rounding, par.row_pool0 = range(n_users, n_users + 4)
+    v.row["user"] = -1
+    v.best[:, 0], v.best[:, 1] = state.EMPTY_BID, state.EMPTY_ASK
+    reset_dials(v.dial)
+
+
+def _open_prices(v: VenueState, spec: VenueSpec) -> None:
+    """Start oracle, mark and the outside at the opening price; books have traded there last."""
+    for index, asset in enumerate(spec.assets):
+        price_e8 = round(asset.opening_price_usd * PRICE_ONE)
+        usd = float(price_e8) / 1e8
+        price = v.price[index]
+        price.oracle_e8 = price.mark_e8 = price.previous_mark_e8 = price_e8
+        price.borrow_oracle_e8 = price_e8
+        price.oracle_usd = price.mark_usd = price.borrow_oracle_usd = usd
+        outside = v.outside[index]
+        outside.fundamental_usd = outside.spot_usd = outside.perp_usd = usd
+        v.oracle_history[index, 0] = usd
+    for index, inst in enumerate(v.inst):
+        book = v.book[index]
+        opening_e8 = int(v.price[inst.asset].oracle_e8)
+        book.last_tick = mul_div(opening_e8, 1, int(inst.tick_e8), NEAREST)
+        book.bid_tick = book.end_bid_tick = state.EMPTY_BID
+        book.ask_tick = book.end_ask_tick = state.EMPTY_ASK
+
+
+def _write_user(v: VenueState, user: int, account: AccountOpening) -> None:
+    me = v.user[user]
+    me.key, me.class_id, me.account_mode = account.key, account.class_id, account.account_mode
+    me.enrolled = int(account.account_mode == MODE_PORTFOLIO)
+    me.owner = user if account.owner < 0 else account.owner
+    me.volume_14d_micro = account.volume_14d_micro
+    me.fee_tier = np.flatnonzero(v.fee_tier["volume_from_micro"] <= account.volume_14d_micro)[-1]
+    median_us = round(float(v.par[0].latency_median_ms) * 1000.0)
+    me.latency_us = median_us if account.latency_us < 0 else account.latency_us
+    v.row[user].user, v.row[user].regime = user, account.regime
+    v.row_of[user, :] = user
+    for index, inst in enumerate(v.inst):
+        most = int(v.asset[inst.asset].max_leverage) if inst.kind == PERP else 1
+        v.leverage[user, index] = account.leverage.get(index, most)
+
+
+def _book_opening(v: VenueState, row: int, account: AccountOpening) -> None:
+    outside, pool = int(v.par[0].row_outside), int(v.par[0].row_pool0)
+    _move(v, outside, row, column=0, amount=account.cash_micro)
+    for token, units in account.tokens.items():
+        _move(v, outside, row, column=1 + token, amount=units)
+    for inst, (lots, price_e8) in account.perps.items():
+        cost_micro = mul_div(lots, price_e8, int(v.inst[inst].mark_den), NEAREST)
+        _move(v, row, outside, column=0, amount=cost_micro)
+        _move(v, outside, row, column=1 + v.token.shape[1] + inst, amount=lots)
+        v.entry_cost[row, inst] = cost_micro
+    _move(v, row, pool, column=0, amount=account.supply - account.debt)
+    v.supply[row, 0], v.debt[row, 0] = account.supply, account.debt
+
+
+def _move(v: VenueState, source: int, target: int, *, column: int, amount: int) -> None:
+    """Book an amount of cash (0), a token or a perp, by the columns of `flow`."""
+    n_tokens = v.token.shape[1]
+    for row, signed in ((source, -amount), (target, amount)):
+        v.flow[row, column, CAUSE_OPENING] += signed
+        if column == 0:
+            v.cash[row] += signed
+        elif column <= n_tokens:
+            v.token[row, column - 1] += signed
+        else:
+            v.perp[row, column - 1 - n_tokens] += signed
+
+
+def _open_reserves(v: VenueState) -> None:
+    for token, reserve in enumerate(v.reserve):
+        reserve.total_supply = v.supply[:, token].sum()
+        reserve.total_debt = v.debt[:, token].sum()
+
+
+def _size_problems(capacity: Capacity, dt_ms: int) -> Iterator[Problem]:
+    for name, size in capacity._asdict().items():
+        if not 1 <= size <= _MAX_ORDERS:
+            yield Problem("is out of range", f"capacity.{name}", size, f"1 to {_MAX_ORDERS}")
+    if not 1 <= dt_ms <= 60_000:
+        yield Problem("is out of range", "dt_ms", dt_ms, "1 to 60000 ms")
+
+
+def _account_problems(spec: VenueSpec, users: Sequence[AccountOpening]) -> Iterator[Problem]:
+    for key, count in Counter(account.key for account in users).items():
+        if count > 1:
+            yield Problem("is there twice", "accounts.key", key, "each account key once")
+    for user, account in enumerate(users):
+        yield from _one_account_problems(spec, account, place=f"accounts[{user}]")
+    for inst, entry in enumerate(spec.instruments):
+        lots = sum(account.perps.get(inst, (0, 0))[0] for account in users)
+        if lots:
+            yield Problem("does not sum to zero", f"accounts.perps.{entry.name}", lots, "0 lots")
+    debts, supplies = sum(a.debt for a in users), sum(a.supply for a in users)
+    if debts > supplies:
+        allowed = f"up to what is supplied, {supplies} micro-USDC"
+        yield Problem("is not in the pool", "accounts.debt", debts, allowed)
+
+
+def _one_account_problems(
+    spec: VenueSpec, account: AccountOpening, *, place: str
+) -> Iterator[Problem]:
+    for token, units in account.tokens.items():
+        if not 1 <= token < len(spec.tokens):
+            yield Problem("is no token", f"{place}.tokens", token, f"1 to {len(spec.tokens) - 1}")
+        if not 0 <= units < BALANCE_MAX:
+            yield Problem("is out of range", f"{place}.tokens[{token}]", units, "0 to 2**62 units")
+    for inst in account.perps:
+        yield from _perp_problems(spec, account, inst, place=f"{place}.perps[{inst}]")
+    for name in ("cash_micro", "debt", "supply"):
+        amount = getattr(account, name)
+        if not (-BALANCE_MAX if name == "cash_micro" else 0) <= amount < BALANCE_MAX:
+            yield Problem("is out of range", f"{place}.{name}", amount, "below 2**62 micro-USDC")
+    if account.debt and account.regime != REGIME_PORTFOLIO:
+        yield Problem("needs the portfolio regime", f"{place}.debt", account.debt, "0")
+    if (account.regime == REGIME_PORTFOLIO) != (account.account_mode == MODE_PORTFOLIO):
+        allowed = "portfolio regime and portfolio mode together"
+        yield Problem("contradicts the mode", f"{place}.regime", account.regime, allowed)
+
+
+def _perp_problems(
+    spec: VenueSpec, account: AccountOpening, inst: int, *, place: str
+) -> Iterator[Problem]:
+    if not 0 <= inst < len(spec.instruments) or spec.instruments[inst].kind != "perp":
+        yield Problem("is no perp", place, inst, "the index of a perp")
+        return
+    entry = spec.instruments[inst]
+    lots, price_e8 = account.perps[inst]
+    bound = spec.max_position_lots(entry)
+    if abs(lots) > bound:
+        yield Problem("is too large", place, lots, f"up to {bound} lots of {entry.name}")
+    if not 0 < price_e8 < entry.tick_e8 * N_TICKS:
+        yield Problem("is off the ladder", f"{place}.price_e8", price_e8, "a price on the ladder")
