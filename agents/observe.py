@@ -70,7 +70,7 @@ def make_outbox(v: VenueState, w: WorldState) -> Outbox:
 
 
 @kernel
-def observe_market(v, w, mkt, t_ms):  # type: ignore[no-untyped-def]
+def observe_market(v, mkt, t_ms):  # type: ignore[no-untyped-def]
     """Copy public data at the end of a step; agents see it in the next one."""
     mkt.clock[0].t_ms = t_ms
     for i in range(v.par[0].n_insts):
@@ -79,15 +79,15 @@ def observe_market(v, w, mkt, t_ms):  # type: ignore[no-untyped-def]
         view.best_bid_tick = v.best[i, 0]
         view.best_ask_tick = v.best[i, 1]
         view.last_tick = book.last_tick
-        view.spread_frac = book.spread_frac
-        view.bid_depth_usd = book.bid_depth_usd
-        view.ask_depth_usd = book.ask_depth_usd
+        view.spread_frac = book.end_spread_frac
+        view.bid_depth_usd = book.end_bid_depth_usd
+        view.ask_depth_usd = book.end_ask_depth_usd
         if v.best[i, 0] >= 0 and v.best[i, 1] < v.level.shape[1]:
             view.mid_usd = 0.5 * float(v.best[i, 0] + v.best[i, 1]) * view.tick_usd
     for a in range(v.par[0].n_assets):
         seen = mkt.asset[a]
         price = v.price[a]
-        dial = w.dials[a]
+        dial = v.dial[a]
         seen.oracle_usd = price.oracle_usd
         seen.mark_usd = price.mark_usd
         seen.funding_hourly = float(price.last_funding_rate_e15) / 1e15
@@ -97,8 +97,8 @@ def observe_market(v, w, mkt, t_ms):  # type: ignore[no-untyped-def]
         seen.outside_perp_usd = v.outside[a].perp_usd
         seen.spot_half_spread = v.outside[a].spot_half_spread
         seen.perp_half_spread = v.outside[a].perp_half_spread
-        seen.volatility_ratio = w.asset[a].volatility_ratio
-        seen.step_volatility = w.asset[a].step_volatility
+        seen.volatility_ratio = v.outside[a].volatility_ratio
+        seen.step_volatility = v.outside[a].step_volatility
         seen.venue_depth = dial.venue_depth
         seen.arbitrage = dial.arbitrage
         seen.defence = dial.defence

@@ -1,0 +1,49 @@
+"""Agents under Mesa: a desk of accounts that follow one compiled rule, or one account in plain Python.
+
+All three ways of writing an agent share one outbox and are freely mixed. Mesa's random numbers are
+not used: draws are keyed by account, purpose and time (`stressbook.market.draws`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mesa
+
+from stressbook.agents.outbox import Outbox
+from stressbook.agents.rule import Rule
+from stressbook.agents.view import Accounts, Market
+from stressbook.market.state import I64, Records
+
+
+class Desk(mesa.Agent):  # type: ignore[misc]
+    """One Mesa agent whose accounts are rows; its rule is a compiled loop over them.
+
+    Parameters
+    ----------
+    model : mesa.Model
+        The simulation.
+    rule : Rule
+        Behaviour of every account of the desk.
+    users : ndarray of int64, shape (n,)
+        Users of the accounts.
+    parameters : ndarray of `rule.parameters`, shape (n,)
+        One record an account.
+    """
+
+    def __init__(self, model: mesa.Model, rule: Rule, users: I64, parameters: Records) -> None:
+        super().__init__(model)
+        self.rule = rule
+        self.users = users
+        self.parameters = parameters
+        self.memory = _zeros(len(users), rule)
+
+    def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
+        """Let every account of the desk look and emit messages."""
+        self.rule.run(accounts, market, self.users, self.parameters, self.memory, out)
+
+
+def _zeros(n: int, rule: Rule) -> Any:
+    import numpy as np
+
+    return np.zeros(n, rule.memory)

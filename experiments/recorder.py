@@ -1,0 +1,143 @@
+"""What a run keeps of each step, in arrays of fixed size: no per-account series, no growing lists."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED
+from stressbook.market.kernel import kernel
+from stressbook.market.state import (
+    C_EVENTS,
+    C_FILLS,
+    C_REPLIES,
+    I64,
+    Records,
+    VenueState,
+    record_dtype,
+)
+
+# Of each book at each step: the sample that the first taker met, and the one at the end.
+BOOK_ROW = record_dtype(
+    "traded_lots forced_lots",
+    "mid_usd spread_frac bid_depth_usd ask_depth_usd end_mid_usd end_spread_frac "
+    "end_bid_depth_usd end_ask_depth_usd",
+)
+ASSET_ROW = record_dtype(
+    "funding_rate_e15",
+    "fundamental_usd outside_spot_usd outside_perp_usd oracle_usd mark_usd open_interest_lots "
+    "liquidated_lots taken_over_lots deleveraged_lots",
+)
+VENUE_ROW = record_dtype(
+    "n_messages n_fills n_breached",
+    "borrowed_usd utilisation equity_deficit_usd backstop_equity_usd",
+)
+
+
+class Series(NamedTuple):
+    """Rows recorded so far; the first axis is the step (minutes for `klass`)."""
+
+    book: Records  # (n_steps, n_insts) BOOK_ROW
+    asset: Records  # (n_steps, n_assets) ASSET_ROW
+    venue: Records  # (n_steps,) VENUE_ROW
+    step: I64  # (1,) steps recorded
+
+
+def make_series(n_steps: int, v: VenueState) -> Series:
+    """Allocate the series of a run."""
+    par = v.par[0]
+    return Series(
+        np.zeros((n_steps, par.n_insts), BOOK_ROW),
+        np.zeros((n_steps, par.n_assets), ASSET_ROW),
+        np.zeros(n_steps, VENUE_ROW),
+        np.zeros(1, np.int64),
+    )
+
+
+@kernel
+def record_step(v, s):  # type: ignore[no-untyped-def]
+    """Write this step's rows."""
+    n = s.step[0]
+    for i in range(v.par[0].n_insts):
+        row = s.book[n, i]
+        book = v.book[i]
+        row.traded_lots = book.traded_lots
+        row.mid_usd = book.mid_usd
+        row.spread_frac = book.spread_frac
+        row.bid_depth_usd = book.bid_depth_usd
+        row.ask_depth_usd = book.ask_depth_usd
+        row.end_mid_usd = book.end_mid_usd
+        row.end_spread_frac = book.end_spread_frac
+        row.end_bid_depth_usd = book.end_bid_depth_usd
+        row.end_ask_depth_usd = book.end_ask_depth_usd
+        row.forced_lots = 0
+    for k in range(v.ctr[C_FILLS]):
+        if v.fill[k].flags & FORCED:
+            s.book[n, v.fill[k].inst].forced_lots += v.fill[k].qty_lots
+    _record_assets(v, s, n)
+    _record_venue(v, s, n)
+    s.step[0] = n + 1
+
+
+@kernel
+def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
+    for a in range(v.par[0].n_assets):
+        row = s.asset[n, a]
+        row.fundamental_usd = v.outside[a].fundamental_usd
+        row.outside_spot_usd = v.outside[a].spot_usd
+        row.outside_perp_usd = v.outside[a].perp_usd
+        row.oracle_usd = v.price[a].oracle_usd
+        row.mark_usd = v.price[a].mark_usd
+        row.funding_rate_e15 = v.price[a].last_funding_rate_e15
+        inst = v.asset[a].perp_inst
+        lots = 0
+        if inst >= 0:
+            for u in range(v.par[0].n_users):
+                lots += max(v.perp[u, inst], 0)
+            row.liquidated_lots = float(s.book[n, inst].forced_lots)
+        row.open_interest_lots = float(lots)
+    for k in range(v.ctr[C_EVENTS]):
+        e = v.event[k]
+        if e.inst >= 0 and e.kind == EV_TAKEOVER_PERPS:
+            s.asset[n, v.inst[e.inst].asset].taken_over_lots += float(abs(e.lots))
+        elif e.inst >= 0 and e.kind == EV_DELEVERAGED:
+            s.asset[n, v.inst[e.inst].asset].deleveraged_lots += float(abs(e.lots))
+
+
+@kernel
+def _record_venue(v, s, n):  # type: ignore[no-untyped-def]
+    row = s.venue[n]
+    row.n_messages = v.ctr[C_REPLIES]
+    row.n_fills = v.ctr[C_FILLS]
+    borrowed = 0
+    breached = 0
+    deficit = 0.0
+    for u in range(v.par[0].n_users):
+        borrowed += v.debt[u, 0]
+        if v.user[u].breached == 1:
+            breached += 1
+        if v.risk[u].equity_usd < 0.0:
+            deficit -= v.risk[u].equity_usd
+    row.n_breached = breached
+    row.borrowed_usd = float(borrowed) / 1e6
+    row.utilisation = v.reserve[0].utilisation
+    row.equity_deficit_usd = deficit
+    row.backstop_equity_usd = v.risk[v.par[0].backstop_user].equity_usd
+
+
+def used(series: Series) -> Series:
+    """Return views of the rows that were written."""
+    n = int(series.step[0])
+    return Series(series.book[:n], series.asset[:n], series.venue[:n], series.step)
+
+
+__all__ = [
+    "ASSET_ROW",
+    "BOOK_ROW",
+    "VENUE_ROW",
+    "Series",
+    "make_series",
+    "record_step",
+    "used",
+]
