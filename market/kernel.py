@@ -17,9 +17,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -27,7 +27,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba import config
+from numba import config, types
 from numba.core.cpu import CPUTargetOptions
 from numba.extending import intrinsic, overload
 
@@ -233,8 +233,29 @@ def _compiled(function: F, **extra: Any) -> F:
             # Other people's kernels keep their own place.
             config.CACHE_DIR = outer
         if str(dispatcher.stats.cache_path).startswith(str(folder)):
-            return dispatcher  # type: ignore[no-any-return]
-    return numba.njit(**_OPTIONS, **extra)(function)  # type: ignore[no-any-return]
+            return _with_plain_arguments(dispatcher)  # type: ignore[no-any-return]
+    return _with_plain_arguments(numba.njit(**_OPTIONS, **extra)(function))  # type: ignore[no-any-return]
+
+
+def _with_plain_arguments(dispatcher: Any) -> Any:
+    """Let one compiled copy serve calls with constants and with narrower integers.
+
+    Otherwise Numba compiles a kernel anew for each combination of constants that it is called
+    with: twenty calls that differ in a code took 3.2 s in place of 0.13 s.
+    """
+    resolve = dispatcher.get_call_template
+
+    def resolve_plain(args: Iterable[Any], kws: dict[str, Any]) -> Any:
+        return resolve(tuple(map(_plain, args)), {name: _plain(kws[name]) for name in kws})
+
+    dispatcher.get_call_template = resolve_plain
+    return dispatcher
+
+
+def _plain(kind: Any) -> Any:
+    if isinstance(kind, types.IntegerLiteral | types.BooleanLiteral):
+        kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind.signed else kind
 
 
 def _folder_for(function: Callable[..., Any]) -> Path | None:
@@ -248,12 +269,12 @@ def _folder_for(function: Callable[..., Any]) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _real_path(file: str) -> str:
     return os.path.realpath(file)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _package_folders() -> tuple[_Folder, ...]:
     """Read the packages that hold kernels; in a checkout and in a wheel they are neighbours."""
     market = Path(__file__).resolve().parent
@@ -300,7 +321,7 @@ def _is_imported_from(folder: str) -> bool:
     return any(_real_path(file).startswith(folder + os.sep) for file in files if file)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _environment() -> str:
     """Describe everything beside the sources that changes compiled code."""
     flags = {
@@ -315,7 +336,7 @@ def _environment() -> str:
     return repr((sorted(flags.items()), versions, processor, sorted(_OPTIONS.items())))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _keyed_folder(plugins: tuple[_Folder, ...]) -> Path | None:
     key = hashlib.blake2b(_environment().encode(), digest_size=16)
     for folder in (*_package_folders(), *plugins):
