@@ -185,3 +185,4 @@ FAULT_FILL_LOG: Final = 4
 FAULT_EVENT_LOG: Final = 8
 FAULT_OUTBOX: Final = 16
 FAULT_CONSERVATION: Final = 32
+FAULT_PATH_END: Final = 64  # the given price path is shorter than the run

@@ -1,0 +1,123 @@
+r"""The outside market: what else trades the same underlyings, and how it answers to flow.
+
+Each asset has two outside legs, spot and perp. A leg's log price is the fundamental's, plus its
+own basis, plus a displacement by flow. Signed flow enters a load that decays, most of it within
+minutes, the rest within hours; the displacement x is the load y up to `concave_from` and grows
+with the square root beyond,
+
+.. math:: x(y) = y, \ |y| \le x_0; \qquad x(y) = \mathrm{sign}(y) \sqrt{x_0 |y|}, \ |y| > x_0,
+
+so that a large sale neither moves the outside without bound nor for ever. Orders that accounts
+send outside in one step are one batch: all fill at the average displacement of their sum, and so
+no sequence of orders gains by being split (docs/decisions/0014-outside-batch.md).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.state import record_dtype
+
+__all__ = ["LEG", "OUTSIDE_PERP", "OUTSIDE_SPOT", "add_flow", "displacement", "mean_displacement"]
+
+OUTSIDE_SPOT: Final = 0
+OUTSIDE_PERP: Final = 1
+
+# Parameters and state of one outside leg; basis, load and displacement in log price.
+LEG = record_dtype(
+    "net_lots buy_e8 sell_e8",  # sum and prices of this step's batch
+    "basis_mean basis_fast basis_fast_decay basis_fast_noise basis_slow basis_slow_decay "
+    "basis_slow_noise half_spread "
+    # per 1 M USD; share of a flow's load that decays fast; share that the other leg feels
+    "slope_per_musd concave_from fast_share fast_decay fast_rate slow_decay slow_rate cross_share "
+    # decaying loads; new load of this step; log price less fundamental
+    "load_fast load_slow flow_musd basis",
+)
+
+
+@inline_kernel
+def displacement(load: float, concave_from: float) -> float:
+    """Return by how much a load displaces a price.
+
+    Parameters
+    ----------
+    load : float
+        Signed, log price: what a linear impact would give.
+    concave_from : float
+        Displacement from which it grows with the square root; inf for never.
+
+    Returns
+    -------
+    float
+        Log price.
+
+    Examples
+    --------
+    >>> displacement(0.02, 0.03), displacement(-0.12, 0.03)
+    (0.02, -0.06)
+    """
+    size = abs(load)
+    if size <= concave_from:
+        return load
+    root = math.sqrt(concave_from * size)
+    return root if load > 0.0 else -root
+
+
+@kernel
+def mean_displacement(load: float, change: float, concave_from: float) -> float:
+    """Return the average displacement on the way from one load to another.
+
+    Parameters
+    ----------
+    load : float
+        Before, log price.
+    change : float
+        What a trade adds to it.
+    concave_from : float
+        As for `displacement`.
+
+    Returns
+    -------
+    float
+        Log price: what the trade as a whole pays beside basis and spread.
+
+    Examples
+    --------
+    >>> mean_displacement(0.0, 0.02, 0.03), mean_displacement(0.0, 0.0, 0.03)
+    (0.01, 0.0)
+    """
+    end = load + change
+    if abs(load) <= concave_from and abs(end) <= concave_from:
+        return load + 0.5 * change
+    if change == 0.0:
+        return displacement(load, concave_from)
+    return (_area(end, concave_from) - _area(load, concave_from)) / change
+
+
+@inline_kernel
+def _area(load: float, concave_from: float) -> float:
+    """Integrate the displacement from 0 to a load; even in the load."""
+    size = abs(load)
+    if size <= concave_from:
+        return 0.5 * load * load
+    square = concave_from * concave_from
+    return 0.5 * square + (2.0 / 3.0) * (size * math.sqrt(concave_from * size) - square)
+
+
+@inline_kernel
+def add_flow(leg: np.record, load: float) -> None:
+    """Let a load enter a leg, part of it decaying fast, the rest slowly.
+
+    Parameters
+    ----------
+    leg : record of LEG
+        Changed in place.
+    load : float
+        Signed, log price.
+    """
+    leg.load_fast += leg.fast_share * load
+    leg.load_slow += (1.0 - leg.fast_share) * load
