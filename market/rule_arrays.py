@@ -7,7 +7,8 @@ import numpy as np
 from stressbook.market import state
 from stressbook.market.codes import PERP, SPOT
 from stressbook.market.elementary import exp, ln
-from stressbook.market.spec import ORACLE_MODES, AssetSpec, VenueSpec
+from stressbook.market.listing import ORACLE_MODES, AssetSpec
+from stressbook.market.spec import VenueSpec
 from stressbook.market.state import Records
 from stressbook.market.units import MICRO, PRICE_ONE
 
@@ -34,7 +35,7 @@ def rule_arrays(spec: VenueSpec) -> dict[str, Records]:
 
     Examples
     --------
-    >>> from stressbook.market.presets import load_preset
+    >>> from stressbook.market.spec import load_preset
     >>> arrays = rule_arrays(load_preset("hyperliquid"))
     >>> arrays["inst"][0].k, arrays["tier"][0, 1].deduction_usd
     (np.int64(10), np.float64(1875000.0))
@@ -184,8 +185,13 @@ def _tiers(asset: AssetSpec) -> Records:
     records = np.zeros(state.MAX_TIERS, state.TIER)
     table = maintenance_table([(tier.lower_usd, tier.max_leverage) for tier in asset.tiers])
     for record, (lower_usd, rate, deduction_usd) in zip(records, table, strict=False):
-        record.lower_usd, record.maintenance_rate = lower_usd, rate
-        record.deduction_usd, record.initial_rate = deduction_usd, 2.0 * rate
+        values = {
+            "lower_usd": lower_usd,
+            "maintenance_rate": rate,
+            "deduction_usd": deduction_usd,
+            "initial_rate": 2.0 * rate,
+        }
+        _write(record, values)
     return records
 
 
@@ -209,6 +215,6 @@ def _fee_tiers(spec: VenueSpec) -> Records:
     records = np.zeros(len(spec.fee_tiers), state.FEE_TIER)
     rates = ("perp_taker", "perp_maker", "spot_taker", "spot_maker")
     for record, tier in zip(records, spec.fee_tiers, strict=True):
-        record.volume_from_micro = round(tier.volume_from_usd * MICRO)
-        _write(record, {f"{name}_e7": round(getattr(tier, f"{name}_frac") * _E7) for name in rates})
+        values = {f"{name}_e7": round(getattr(tier, f"{name}_frac") * _E7) for name in rates}
+        _write(record, {"volume_from_micro": round(tier.volume_from_usd * MICRO), **values})
     return records

@@ -8,7 +8,7 @@ Account rows come first, the backstop's as the last of them; then `outside`, `tr
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -29,10 +29,10 @@ from stressbook.market.dials import DIAL, reset_dials
 from stressbook.market.draws import key_from_seed
 from stressbook.market.rule_arrays import rule_arrays
 from stressbook.market.spec import VenueSpec
-from stressbook.market.state import N_TICKS, Capacity, VenueState
+from stressbook.market.state import N_TICKS, Capacity, Records, VenueState
 from stressbook.market.units import BALANCE_MAX, MICRO, NEAREST, PRICE_ONE, mul_div
 
-__all__ = ["BACKSTOP_CLASS", "AccountOpening", "make_state"]
+__all__ = ["BACKSTOP_CLASS", "AccountOpening", "SharedWorld", "make_state"]
 
 BACKSTOP_CLASS: Final = 2**12 - 1
 _CLASS_KEYS: Final = 2**20  # account key = class number x 2^20 + ordinal
@@ -91,6 +91,18 @@ class AccountOpening:
     latency_us: int = -1
 
 
+class SharedWorld(Protocol):
+    """What a venue shares with the world around it."""
+
+    @property
+    def outside(self) -> Records:
+        """Outside prices, shape (n_assets,), OUTSIDE."""
+
+    @property
+    def dial(self) -> Records:
+        """Dials of stresses, shape (n_assets,), DIAL."""
+
+
 def make_state(
     spec: VenueSpec,
     accounts: Sequence[AccountOpening],
@@ -99,6 +111,7 @@ def make_state(
     dt_ms: int = 1000,
     capacity: Capacity | None = None,
     backstop: AccountOpening | None = None,
+    world: SharedWorld | None = None,
 ) -> VenueState:
     """Return the state of a venue at its opening.
 
@@ -116,6 +129,9 @@ def make_state(
         Sizes of orders and logs.
     backstop : AccountOpening, optional
         The last user; by default it brings the capital of the rules.
+    world : SharedWorld, optional
+        Outside prices and dials of this world are shared, not copied; without one they are the
+        state's own, at the opening prices and neutral.
 
     Returns
     -------
@@ -130,7 +146,7 @@ def make_state(
 
     Examples
     --------
-    >>> from stressbook.market.presets import load_preset
+    >>> from stressbook.market.spec import load_preset
     >>> trader = AccountOpening(key=1 << 20, cash_micro=10_000 * MICRO)
     >>> v = make_state(load_preset("hyperliquid"), [trader], seed=7)
     >>> int(v.cash.sum()), int(v.cash[0]), int(v.par[0].backstop_user)
@@ -142,6 +158,10 @@ def make_state(
     if problems:
         raise InvalidInput.from_problems(problems)
     v = _allocated(spec, len(users), sizes)
+    if world is None:
+        _open_outside(v, spec)
+    else:
+        v = v._replace(outside=world.outside, dial=world.dial)
     _write_sizes(v, seed=seed, dt_ms=dt_ms)
     _open_prices(v, spec)
     for user, account in enumerate(users):
@@ -204,8 +224,10 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "work_rank": ((n_users, 2), f8),
         "ctr": ((state.N_COUNTERS,), i8),
     }
-    arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in layout.items()}
-    return VenueState(**rule_arrays(spec), **arrays)
+    arrays: dict[str, Any] = {
+        name: np.zeros(shape, dtype) for name, (shape, dtype) in layout.items()
+    }
+    return VenueState(**{**rule_arrays(spec), **arrays})
 
 
 def _write_sizes(v: VenueState, *, seed: int, dt_ms: int) -> None:
@@ -217,11 +239,18 @@ def _write_sizes(v: VenueState, *, seed: int, dt_ms: int) -> None:
     par.row_outside, par.row_treasury, par.row_rounding, par.row_pool0 = range(n_users, n_users + 4)
     v.row["user"] = -1
     v.best[:, 0], v.best[:, 1] = state.EMPTY_BID, state.EMPTY_ASK
+
+
+def _open_outside(v: VenueState, spec: VenueSpec) -> None:
     reset_dials(v.dial)
+    for index, asset in enumerate(spec.assets):
+        outside = v.outside[index]
+        outside.fundamental_usd = outside.spot_usd = outside.perp_usd = asset.opening_price_usd
+        outside.volatility_ratio = 1.0
 
 
 def _open_prices(v: VenueState, spec: VenueSpec) -> None:
-    """Start oracle, mark and the outside at the opening price; books have traded there last."""
+    """Start oracle and mark at the opening price; books have traded there last."""
     for index, asset in enumerate(spec.assets):
         price_e8 = round(asset.opening_price_usd * PRICE_ONE)
         usd = float(price_e8) / 1e8
@@ -229,8 +258,6 @@ def _open_prices(v: VenueState, spec: VenueSpec) -> None:
         price.oracle_e8 = price.mark_e8 = price.previous_mark_e8 = price_e8
         price.borrow_oracle_e8 = price_e8
         price.oracle_usd = price.mark_usd = price.borrow_oracle_usd = usd
-        outside = v.outside[index]
-        outside.fundamental_usd = outside.spot_usd = outside.perp_usd = usd
         v.oracle_history[index, 0] = usd
     for index, inst in enumerate(v.inst):
         book = v.book[index]

@@ -8,18 +8,17 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from stressbook.errors import InvalidInput, Problem, UnknownName, nearest_name
-from stressbook.market import rules, spec
-from stressbook.market.spec import (
+from stressbook.errors import Problem, UnknownName, nearest_name
+from stressbook.market import rules
+from stressbook.market.listing import (
     AssetSpec,
     FeeTier,
     InstrumentSpec,
     MarginTier,
     TokenSpec,
-    VenueSpec,
 )
 
-__all__ = ["load_preset", "parse_venue", "preset_names"]
+__all__ = ["preset_document", "preset_names", "read_rules"]
 
 _SECTION_CLASS: dict[str, type] = {
     "clock": rules.ClockRules,
@@ -45,18 +44,18 @@ def preset_names() -> list[str]:
     return sorted(path.name.removesuffix(".toml") for path in _files())
 
 
-def load_preset(name: str) -> VenueSpec:
-    """Return the rules of a venue, at their own opening prices.
+def preset_document(name: str) -> dict[str, Any]:
+    """Return a shipped file as parsed TOML.
 
     Parameters
     ----------
     name : str
-        "hyperliquid", the newest version, or "hyperliquid-2026-08".
+        With its date, or without for the newest.
 
     Returns
     -------
-    VenueSpec
-        With ticks fixed by the opening prices of the file.
+    dict
+        To be read by `read_rules`.
 
     Raises
     ------
@@ -65,72 +64,56 @@ def load_preset(name: str) -> VenueSpec:
 
     Examples
     --------
-    >>> load_preset("hyperliquid").as_of
-    '2026-08-22'
+    >>> preset_document("hyperliquid")["name"]
+    'hyperliquid'
     """
     dated = preset_names()
     matches = [known for known in dated if known == name or known.rsplit("-", 2)[0] == name]
     if not matches:
         raise UnknownName("preset", name, known=dated)
     path = next(path for path in _files() if path.name == f"{matches[-1]}.toml")
-    return parse_venue(tomllib.loads(path.read_text(encoding="utf-8")))
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def parse_venue(document: Mapping[str, Any]) -> VenueSpec:
-    """Return the venue that a parsed TOML document describes.
+def read_rules(
+    document: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """Return what a parsed TOML document says about a venue.
 
     Parameters
     ----------
     document : mapping
-        As the shipped files: sections of `{ value, unit, source }`, tables with a `source`.
+        Sections of `{ value, unit, source }`, tables with a `source`.
 
     Returns
     -------
-    VenueSpec
-        With ticks fixed by its opening prices.
-
-    Raises
-    ------
-    InvalidInput
-        With every problem of the document at once.
+    tuple
+        Fields of a `VenueSpec` (ticks not fixed), the source of each number by its place, and
+        the problems; with problems, the fields are not usable.
 
     Examples
     --------
-    >>> parse_venue({"name": "none"})  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    stressbook.errors.InvalidInput: as_of is missing...
+    >>> values, sources, problems = read_rules(preset_document("hyperliquid"))
+    >>> problems, values["margin"].trigger_ratio, sources["margin.trigger_ratio"]
+    ([], 0.95, 'Hyperliquid docs, portfolio margin: liquidatable above 0.95, 2026-08-19')
     """
     reader = _Reader()
-    given = {"name": document.get("name"), "as_of": str(document.get("as_of"))}
-    known = [*_PLAIN, *_SECTION_CLASS, *_TABLE_CLASS]
-    reader.check_keys(document, known, place="")
+    values: dict[str, Any] = {"name": document.get("name"), "as_of": str(document.get("as_of"))}
+    reader.check_keys(document, [*_PLAIN, *_SECTION_CLASS, *_TABLE_CLASS], place="")
+    if not isinstance(document.get("name"), str):
+        reader.report("name", document.get("name"), "a string")
     if not isinstance(document.get("as_of"), date):
         reader.report("as_of", document.get("as_of"), "a date")
     for section, cls in _SECTION_CLASS.items():
-        given[section] = reader.section(document.get(section, {}), cls, place=section)
+        values[section] = reader.section(document.get(section, {}), cls, place=section)
     for table, cls in _TABLE_CLASS.items():
-        given[table] = reader.table(document.get(table, []), cls, place=table)
-    if reader.problems:
-        raise InvalidInput.from_problems(reader.problems)
-    venue = {**given, "sources": reader.sources, "instruments": _ticked(given)}
-    return VenueSpec(**venue)
+        values[table] = reader.table(document.get(table, []), cls, place=table)
+    return values, reader.sources, reader.problems
 
 
 def _files() -> list[Traversable]:
     here = files("stressbook.market.presets")
     return [path for path in here.iterdir() if path.name.endswith(".toml")]
-
-
-def _ticked(given: Mapping[str, Any]) -> tuple[InstrumentSpec, ...]:
-    """Fix ticks where asset, price and kind allow; what does not is reported by the venue."""
-    prices = {asset.name: asset.opening_price_usd for asset in given["assets"]}
-    return tuple(
-        spec.with_tick(entry, prices[entry.asset])
-        if 0.0 < prices.get(entry.asset, 0.0) < 1e9 and entry.kind in spec.KINDS
-        else entry
-        for entry in given["instruments"]
-    )
 
 
 class _Reader:
