@@ -1,0 +1,326 @@
+"""Basis traders: tokens bought on spot against a short perp, held for the funding.
+
+The book that one wants is `equity x kappa x net carry`: a slow average of funding, plus the basis
+that will close, less fees over the horizon and the own hurdle. As far as own capital does not pay
+for the tokens the purchase is borrowed, so beyond that point the borrow rate comes off the carry;
+borrowing goes up to an own share of what loan-to-value, supply and borrow caps leave. Under cross
+margin tokens are no collateral and the book ends where cash for the perp's margin runs out.
+
+The spot leg leads, at a share of spot volume. The perp leg follows what was really bought: signed,
+so that a leg lost to deleveraging or takeover is rebuilt or closed, never doubled. Speeds, hurdles
+and limits differ between traders: identical ones make a limit cycle of funding.
+
+Source of the rule: Brunnermeier and Pedersen, Market liquidity and funding liquidity, RFS 2009
+(capital-limited carry); sizes assumed, from trial runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stressbook.agents.execution import (
+    child_lots,
+    perp_usd,
+    price_usd,
+    take,
+    token_usd,
+    wealth_usd,
+)
+from stressbook.agents.rule import Rule
+from stressbook.agents.traits import equities, halflife_weight, trait
+from stressbook.agents.view import look
+from stressbook.market.codes import MODE_PORTFOLIO
+from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.parameters import param
+from stressbook.market.state import I64, Records, record_dtype
+
+HOURS_PER_YEAR: Final = 8760.0
+DAYS_PER_YEAR: Final = 365.0
+CAP_SHARE: Final = 0.95  # at a user cap inside the credit the ratio is 1: a breach without a loss
+SETTLED_SHARE: Final = 0.2  # of the band: where a trade that has begun ends
+
+PARAMETERS = record_dtype(
+    "asset interval_ms",
+    "equity_usd kappa hurdle_frac ema_weight round_trip_frac horizon_years band_frac "
+    "cross_margin_frac financed_margin_frac limit_frac pace_usd urgency slippage_frac "
+    "hedge_band_frac hedge_clip_frac unwind_ratio",
+)
+MEMORY = record_dtype("next_ms working", "funding_ema")
+
+TRIAL: Final = "assumed; worked in trial runs on two assets"
+
+
+@dataclass(frozen=True)
+class BasisTraderParams:
+    """The basis traders of all assets.
+
+    Examples
+    --------
+    >>> BasisTraderParams().equity_usd["HYPE"]
+    80000000.0
+    """
+
+    accounts: Mapping[str, int] = param(
+        {"BTC": 12, "ETH": 12, "HYPE": 12}, unit="1", help="traders of an asset", source=TRIAL
+    )
+    equity_usd: Mapping[str, float] = param(
+        {"BTC": 120e6, "ETH": 100e6, "HYPE": 80e6},
+        unit="USD",
+        help="equity of an asset's traders together",
+        source=TRIAL + "; ETH assumed between them",
+    )
+    equity_spread: float = param(
+        0.6, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
+    )
+    spot_volume_usd: Mapping[str, float] = param(
+        {"BTC": 40e6, "ETH": 29e6, "SOL": 17e6, "HYPE": 190e6},
+        unit="USD/day",
+        help="spot volume that paces them",
+        source="Hyperliquid hourly spot volumes, May to July 2025",
+    )
+    pace_frac: float = param(
+        0.10, unit="1", help="of spot volume, an asset's traders together", source=TRIAL, low=0.0
+    )
+    kappa: float = param(
+        12.0, unit="1", help="book over equity for one unit of net yearly carry", source=TRIAL
+    )
+    hurdle_low: float = param(0.03, unit="1/year", help="smallest own hurdle", source=TRIAL)
+    hurdle_high: float = param(0.11, unit="1/year", help="largest own hurdle", source=TRIAL)
+    signal_halflife_h: float = param(
+        18.0, unit="h", help="mean half-life of the funding average", source=TRIAL, low=0.01
+    )
+    speed_spread: float = param(
+        0.6, unit="1", help="largest deviation of half-lives and paces from the mean", low=0.0
+    )
+    round_trip_frac: float = param(
+        0.0014,
+        unit="1",
+        help="fees of opening and closing both legs",
+        source="Hyperliquid docs, fees: taker above 100M USD of volume, 2026-08-19",
+    )
+    horizon_days: float = param(
+        30.0, unit="day", help="time over which fees and basis are earned", low=0.1
+    )
+    band_frac: float = param(
+        0.05, unit="1", help="no trade while the error is smaller, of the book", source=TRIAL
+    )
+    cross_margin_low: float = param(
+        0.12, unit="1", help="least cash kept against the perp under cross, of the book"
+    )
+    cross_margin_high: float = param(0.30, unit="1", help="most of it")
+    financed_margin_frac: float = param(
+        0.10,
+        unit="1",
+        help="initial requirement of the perp while tokens are collateral",
+        source="Hyperliquid docs, margining: at least 10 % of notional, 2026-01",
+    )
+    limit_low: float = param(
+        0.3, unit="1", help="least share used of the room to borrow", low=0.0, high=1.0
+    )
+    limit_high: float = param(0.9, unit="1", help="most of it", low=0.0, high=1.0)
+    interval_low_s: float = param(20.0, unit="s", help="shortest time between two orders", low=1.0)
+    interval_high_s: float = param(60.0, unit="s", help="longest of it", low=1.0)
+    urgency: float = param(5.0, unit="1", help="pace in distress over the normal pace", low=1.0)
+    unwind_ratio: float = param(
+        0.75, unit="1", help="margin ratio beyond which the book is cut", low=0.0, high=1.0
+    )
+    slippage_frac: float = param(0.005, unit="1", help="worst price from the middle", low=0.0)
+    hedge_band_frac: float = param(
+        0.001, unit="1", help="perp error left alone, of equity", low=0.0
+    )
+    hedge_clip_frac: float = param(
+        0.02, unit="1", help="largest perp order, of equity", low=0.0, high=1.0
+    )
+
+
+@inline_kernel
+def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+    """Follow the funding; hedge what was bought; then work the spot leg."""
+    m = me.memory
+    now = mkt.clock[0].t_ms
+    if now < m.next_ms or me.account.n_pending > 0:
+        return
+    m.next_ms = now + p.interval_ms
+    asset = mkt.asset[p.asset]
+    m.funding_ema += p.ema_weight * (asset.funding_hourly * HOURS_PER_YEAR - m.funding_ema)
+    if me.account.breached != 0 or asset.oracle_usd <= 0.0:
+        return
+    wealth = wealth_usd(me, mkt)
+    _hedge(me, mkt, p, out, wealth)
+    _work_spot(me, mkt, p, out, wealth)
+
+
+@inline_kernel
+def _hedge(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
+    """Bring the perp to minus the tokens that are really there."""
+    perp = mkt.asset[p.asset].perp_inst
+    lot_usd = mkt.inst[perp].lot_size * price_usd(mkt, perp)
+    error_usd = -token_usd(me, mkt, p.asset) - perp_usd(me, mkt, p.asset)
+    band = p.hedge_band_frac * (wealth if wealth > 0.0 else 0.0)
+    if -band <= error_usd <= band or lot_usd <= 0.0:
+        return
+    clip = p.hedge_clip_frac * (wealth if wealth > p.equity_usd else p.equity_usd)
+    lots = child_lots(_perp_error_lots(me, mkt, p), clip, lot_usd)
+    take(out, me, mkt, perp, lots, p.slippage_frac, 0)
+
+
+@inline_kernel
+def _perp_error_lots(me, mkt, p):  # type: ignore[no-untyped-def]
+    asset = mkt.asset[p.asset]
+    tokens = float(me.token[asset.token]) / mkt.token[asset.token].unit
+    wanted = -int(tokens / mkt.inst[asset.perp_inst].lot_size + 0.5)
+    return wanted - me.position[asset.perp_inst]
+
+
+@inline_kernel
+def _work_spot(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
+    """Send the next child of the spot leg, within the no-trade band and the pace."""
+    m = me.memory
+    asset = mkt.asset[p.asset]
+    holding = token_usd(me, mkt, p.asset)
+    target = target_usd(me, mkt, p, wealth, holding)
+    pace = p.pace_usd
+    if me.account.ratio > p.unwind_ratio and asset.defence > 0.0:
+        target = target if target < 0.5 * holding else 0.5 * holding
+        pace *= p.urgency
+    error = target - holding
+    size = error if error > 0.0 else -error
+    band = p.band_frac * (target if target > holding else holding)
+    if size > band:
+        m.working = 1
+    elif size < SETTLED_SHARE * band:
+        m.working = 0
+    if m.working == 0:
+        return
+    spot = asset.spot_inst
+    lot_usd = mkt.inst[spot].lot_size * price_usd(mkt, spot)
+    if lot_usd <= 0.0:
+        return
+    lots = child_lots(int(error / lot_usd), pace, lot_usd)
+    held = me.token[asset.token] // mkt.inst[spot].lot_units
+    lots = lots if lots > -held else -held
+    take(out, me, mkt, spot, lots, p.slippage_frac, 0)
+
+
+@inline_kernel
+def target_usd(me, mkt, p, wealth, holding):  # type: ignore[no-untyped-def]
+    """Return the tokens to hold, in USD; `holding` is kept where defence is switched off."""
+    asset = mkt.asset[p.asset]
+    basis = asset.mark_usd / asset.oracle_usd - 1.0
+    carry = me.memory.funding_ema + (basis - p.round_trip_frac) / p.horizon_years - p.hurdle_frac
+    wanted = wealth * p.kappa * carry
+    if wealth <= 0.0 or wanted <= 0.0:
+        return 0.0
+    token = mkt.token[asset.token]
+    collateral = me.account.account_mode == MODE_PORTFOLIO and token.ltv > 0.0
+    margin = p.financed_margin_frac if collateral else p.cross_margin_frac
+    own = wealth / (1.0 + margin)
+    if asset.defence <= 0.0 and own < holding:
+        own = holding
+    if wanted <= own or not collateral:
+        return wanted if wanted < own else own
+    usdc = mkt.token[0]
+    financed = wealth * p.kappa * (carry - usdc.borrow_rate)
+    room = usdc.platform_headroom if usdc.platform_headroom < usdc.pool else usdc.pool
+    most = financing_limit_usd(
+        wealth,
+        token.ltv,
+        float(token.user_supply_cap) / token.unit * asset.oracle_usd,
+        CAP_SHARE * float(usdc.user_borrow_cap) / usdc.unit,
+        float(me.account.debt_micro + (room if room > 0 else 0)) / usdc.unit,
+        p.financed_margin_frac,
+    )
+    limit = own + p.limit_frac * (most - own)
+    financed = financed if financed < limit else limit
+    return financed if financed > own else own
+
+
+@inline_kernel
+def financing_limit_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, margin):  # type: ignore[no-untyped-def]
+    """Return the largest hedged book that loan-to-value, supply cap, borrow cap and pool allow.
+
+    The debt of a book N is N (1 + margin) - wealth; tokens beyond the supply cap carry none.
+    """
+    book = wealth / (1.0 - ltv + margin)
+    if book > supply_cap_usd:
+        book = (wealth + ltv * supply_cap_usd) / (1.0 + margin)
+    debt = borrow_cap_usd if borrow_cap_usd < lendable_usd else lendable_usd
+    by_debt = (wealth + debt) / (1.0 + margin)
+    return book if book < by_debt else by_debt
+
+
+@kernel
+def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+    """Let each account of a desk decide."""
+    for j in range(users.shape[0]):
+        decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)
+
+
+RULE = Rule("basis_trader", CLASS_NUMBERS["basis_trader"], PARAMETERS, MEMORY, decide, run)
+
+
+def account_parameters(
+    params: BasisTraderParams, keys: I64, *, seed: int, asset: int, name: str
+) -> Records:
+    """Return the parameters of one asset's basis traders.
+
+    Parameters
+    ----------
+    params : BasisTraderParams
+        Of the class.
+    keys : ndarray of int64, shape (n,)
+        Account keys; each account's traits are drawn by its own key.
+    seed : int
+        Of the run.
+    asset : int
+        Index of the asset in the venue.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    ndarray of PARAMETERS, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> keys = np.arange(12) + (5 << 20)
+    >>> records = account_parameters(BasisTraderParams(), keys, seed=7, asset=0, name="BTC")
+    >>> round(float(records["equity_usd"].sum()))
+    120000000
+    """
+    r = np.zeros(len(keys), PARAMETERS)
+    spread = params.speed_spread
+    equity = equities(
+        trait(seed, keys, 0, 1.0 - params.equity_spread, 1.0 + params.equity_spread),
+        params.equity_usd.get(name, 0.0),
+    )
+    interval_s = trait(seed, keys, 1, params.interval_low_s, params.interval_high_s)
+    r["asset"] = asset
+    r["interval_ms"] = (interval_s * 1000.0).astype(np.int64)
+    r["equity_usd"] = equity
+    r["kappa"] = params.kappa
+    r["hurdle_frac"] = trait(seed, keys, 2, params.hurdle_low, params.hurdle_high)
+    halflife_s = 3600.0 * params.signal_halflife_h * trait(seed, keys, 3, 1 - spread, 1 + spread)
+    r["ema_weight"] = halflife_weight(interval_s, halflife_s)
+    r["round_trip_frac"] = params.round_trip_frac
+    r["horizon_years"] = params.horizon_days / DAYS_PER_YEAR
+    r["band_frac"] = params.band_frac
+    r["cross_margin_frac"] = trait(seed, keys, 4, params.cross_margin_low, params.cross_margin_high)
+    r["financed_margin_frac"] = params.financed_margin_frac
+    r["limit_frac"] = trait(seed, keys, 5, params.limit_low, params.limit_high)
+    total = params.equity_usd.get(name, 0.0)
+    pace = params.pace_frac * params.spot_volume_usd.get(name, 0.0) / 86_400.0
+    own_pace = pace * equity / (total if total > 0.0 else 1.0)
+    r["pace_usd"] = own_pace * interval_s * trait(seed, keys, 6, 1 - spread, 1 + spread)
+    r["urgency"] = params.urgency
+    r["slippage_frac"] = params.slippage_frac
+    r["hedge_band_frac"] = params.hedge_band_frac
+    r["hedge_clip_frac"] = params.hedge_clip_frac
+    r["unwind_ratio"] = params.unwind_ratio
+    return r

@@ -1,0 +1,93 @@
+"""Working towards a target position: children of limited size, marketable within a slippage.
+
+Positions are signed everywhere. A rule that hedged |position| would double its exposure once a
+deleveraging or a takeover has turned the sign.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stressbook.agents.outbox import place
+from stressbook.market.codes import BUY, IOC, SELL
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.state import EMPTY_ASK, EMPTY_BID, N_TICKS
+
+MIN_ORDER_USD: Final = 10.0  # Hyperliquid docs, tick and lot size: minimum order value, 2026-08
+
+
+@inline_kernel
+def price_usd(mkt, inst):  # type: ignore[no-untyped-def]
+    """Return the middle of a book, or the oracle price before it was ever two-sided."""
+    book = mkt.inst[inst]
+    return book.mid_usd if book.mid_usd > 0.0 else mkt.asset[book.asset].oracle_usd
+
+
+@inline_kernel
+def perp_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
+    """Return the signed value of the perp position in one asset, at the mark."""
+    perp = mkt.asset[asset].perp_inst
+    if perp < 0:
+        return 0.0
+    return float(me.position[perp]) * mkt.inst[perp].lot_size * mkt.asset[asset].mark_usd
+
+
+@inline_kernel
+def token_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
+    """Return the value of the tokens of one asset, at the oracle price."""
+    token = mkt.asset[asset].token
+    if token < 0:
+        return 0.0
+    return float(me.token[token]) / mkt.token[token].unit * mkt.asset[asset].oracle_usd
+
+
+@inline_kernel
+def wealth_usd(me, mkt):  # type: ignore[no-untyped-def]
+    """Return what the account is worth: cash, perps and all tokens, less its debt."""
+    total = float(me.account.cash_micro - me.account.debt_micro) / 1e6
+    for asset in range(mkt.asset.shape[0]):
+        total += perp_usd(me, mkt, asset)
+        total += token_usd(me, mkt, asset)
+    return total
+
+
+@inline_kernel
+def child_lots(error_lots, most_usd, lot_usd):  # type: ignore[no-untyped-def]
+    """Return the next signed step of an error towards zero, worth `most_usd` at most."""
+    if lot_usd <= 0.0:
+        return 0
+    most = int(most_usd / lot_usd)
+    if error_lots > most:
+        return most
+    if error_lots < -most:
+        return -most
+    return error_lots
+
+
+@inline_kernel
+def take(out, me, mkt, inst, lots, slippage_frac, flags):  # type: ignore[no-untyped-def]
+    """Emit signed lots as an IOC order within a slippage; return the lots sent, 0 if none can fill.
+
+    Nothing is sent below the venue's minimum order value, nor when the best opposite price is
+    missing or lies beyond the slippage.
+    """
+    book = mkt.inst[inst]
+    price = price_usd(mkt, inst)
+    if lots == 0 or price <= 0.0:
+        return 0
+    value = float(lots) * book.lot_size * price
+    if -MIN_ORDER_USD < value < MIN_ORDER_USD:
+        return 0
+    if lots > 0:
+        limit = int(price * (1.0 + slippage_frac) / book.tick_usd)
+        limit = limit if limit < N_TICKS else N_TICKS - 1
+        if book.best_ask_tick >= EMPTY_ASK or book.best_ask_tick > limit:
+            return 0
+        place(out, me, inst, BUY, limit, lots, IOC, flags, 0)
+    else:
+        limit = int(price * (1.0 - slippage_frac) / book.tick_usd)
+        limit = limit if limit > 0 else 1
+        if book.best_bid_tick <= EMPTY_BID or book.best_bid_tick < limit:
+            return 0
+        place(out, me, inst, SELL, limit, -lots, IOC, flags, 0)
+    return lots
