@@ -12,6 +12,7 @@ from stressbook.market.codes import (
     OP_REDEEM,
     OP_SUPPLY,
     OP_WITHDRAW,
+    OWN_MOVE,
 )
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.state import I64, Records
@@ -73,6 +74,18 @@ def deposit(out, me, token, units):  # type: ignore[no-untyped-def]
 def withdraw(out, me, token, units):  # type: ignore[no-untyped-def]
     """Take token units (0 = micro-USDC) out to outside."""
     _put(out, me.account.user, OP_WITHDRAW, token, 0, 0, units, 0, 0, 0)
+
+
+@inline_kernel
+def move_in(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Bring token units in from the account's own outside book, which shrinks by as much."""
+    _put(out, me.account.user, OP_DEPOSIT, token, 0, 0, units, 0, OWN_MOVE, 0)
+
+
+@inline_kernel
+def move_out(out, me, token, units):  # type: ignore[no-untyped-def]
+    """Take token units out into the account's own outside book."""
+    _put(out, me.account.user, OP_WITHDRAW, token, 0, 0, units, 0, OWN_MOVE, 0)
 
 
 @inline_kernel

@@ -20,6 +20,7 @@ POST_ONLY: Final = 2
 REDUCE_ONLY: Final = 1
 FORCED: Final = 2  # liquidation order: no latency, no admission, matched in step 8
 TWAP: Final = 4  # backstop selling collateral that it took over
+OWN_MOVE: Final = 8  # deposit or withdrawal against the account's own outside book
 
 # --- operations of a message -------------------------------------------------------------------
 OP_NEW: Final = 0
