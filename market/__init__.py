@@ -1,6 +1,6 @@
 """The venue and its world: order books, ledger, margin, reserves, resolution, prices."""
 
-# First of all: the sources are read for the cache key before any kernel can be made of them.
-from stressbook.market import kernel as _kernel
+from stressbook.market.kernel_cache import cache_folder as _read_sources
 
-_kernel.cache_folder()
+# Before any kernel can be made of them.
+_read_sources()

@@ -1,37 +1,28 @@
-"""The one compiler decorator of the project, and the key of its disk cache.
+"""The compiler decorators of the project.
 
 No other file knows Numba's options. A kernel is compiled without reference counts (`_nrt=False`:
 four fifths of the time of a book went into them, and allocating becomes a compile error) and with
-C's division, so that it has no hidden branch; `NUMBA_DISABLE_JIT=1` gives back plain Python.
-
-Numba's own cache looks at the file of the decorated function only: editing a helper in another
-file would silently run the old one. So the cache folder is named by a digest of every source that
-a kernel can call, of Numba's flags, of versions and of the processor. Kernels that live elsewhere,
-or whose sources changed after they were read, are compiled afresh in each process.
+NumPy's division, which cannot raise; `NUMBA_DISABLE_JIT=1` gives back plain Python. What is
+compiled is kept on disk under a key of all its sources (`stressbook.market.kernel_cache`).
 """
 
-import hashlib
-import os
-import re
-import shutil
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
-import llvmlite
-import llvmlite.binding as llvm
 import numba
-import numpy as np
 from numba import config, types
 from numba.core.cpu import CPUTargetOptions
 from numba.extending import intrinsic, overload
 
-__all__ = ["cache_folder", "inline_kernel", "kernel", "register_plugin_folder", "wrapping_mul"]
+from stressbook.market.kernel_cache import folder_of_kernel, keep_in_folder, register_plugin_folder
+
+__all__ = [
+    "inline_kernel",
+    "kernel",
+    "register_plugin_folder",
+    "spliced_kernel",
+    "wrapping_mul",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,20 +30,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy"} | (
     {"_nrt": False} if hasattr(CPUTargetOptions, "_nrt") else {}
 )
-# Settings of Numba that never change the code of a kernel.
-_HARMLESS_FLAG: Final = re.compile(r"CACHE|THREAD|COLOR|^CUDA|^DUMP|^HTML$|^DISABLE_JIT$")
-_KEY_NAME: Final = re.compile(r"[0-9a-f]{32}")
-_KEYS_KEPT: Final = 4
-_PRUNE_AGE_S: Final = 3600.0  # a younger folder may belong to a running process
-_PLUGIN_MAX_FILES: Final = 500  # beyond it a plugin folder is somebody's home, not a plugin
-
-
-class _Folder(NamedTuple):
-    """Sources of one folder as they were when they were read."""
-
-    path: str
-    stamps: dict[str, tuple[int, int]]  # file: modification time in ns, size
-    digest: bytes
 
 
 def kernel(function: F) -> F:
@@ -172,72 +149,18 @@ def spliced_kernel(function: F) -> F:
     return _compiled(function, inline="always")
 
 
-def register_plugin_folder(path: str | os.PathLike[str]) -> bool:
-    """Let kernels of own rules be cached, keyed by all sources of their folder.
-
-    To be called before a module of the folder is imported; later calls only say no.
-
-    Parameters
-    ----------
-    path : path
-        The folder, or a file in it.
-
-    Returns
-    -------
-    bool
-        Whether its kernels will be cached. Not if the folder is too large to be a plugin, cannot
-        be read, or is imported from already: then they are compiled in each process.
-
-    Examples
-    --------
-    >>> register_plugin_folder("no/such/folder")
-    False
-    """
-    folder = Path(path).resolve()
-    folder = folder if folder.is_dir() else folder.parent
-    if any(folder == Path(known.path) for known in _plugins):
-        return True
-    if config.DISABLE_JIT or not folder.is_dir() or _is_imported_from(str(folder)):
-        return False
-    read = _read_folder(folder, max_files=_PLUGIN_MAX_FILES)
-    if read is None:
-        return False
-    _plugins.append(read)
-    return True
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of today's compiled package kernels, None if nothing can be cached.
-
-    Examples
-    --------
-    >>> folder = cache_folder()
-    >>> folder is None or folder.is_dir()
-    True
-    """
-    return _keyed_folder(())
-
-
-_plugins: list[_Folder] = []
-
-
 def _compiled(function: F, **extra: Any) -> F:
     if config.DISABLE_JIT:
         return function
-    folder = _folder_for(function)
+    dispatcher = numba.njit(**_OPTIONS, **extra)(function)
+    _serve_plain_arguments(dispatcher)
+    folder = folder_of_kernel(function)
     if folder is not None:
-        outer, config.CACHE_DIR = config.CACHE_DIR, str(folder)
-        try:
-            dispatcher: Any = numba.njit(cache=True, **_OPTIONS, **extra)(function)
-        finally:
-            # Other people's kernels keep their own place.
-            config.CACHE_DIR = outer
-        if str(dispatcher.stats.cache_path).startswith(str(folder)):
-            return _with_plain_arguments(dispatcher)  # type: ignore[no-any-return]
-    return _with_plain_arguments(numba.njit(**_OPTIONS, **extra)(function))  # type: ignore[no-any-return]
+        keep_in_folder(dispatcher, folder)
+    return dispatcher  # type: ignore[no-any-return]
 
 
-def _with_plain_arguments(dispatcher: Any) -> Any:
+def _serve_plain_arguments(dispatcher: Any) -> None:
     """Let one compiled copy serve calls with constants and with narrower integers.
 
     Otherwise Numba compiles a kernel anew for each combination of constants that it is called
@@ -249,143 +172,9 @@ def _with_plain_arguments(dispatcher: Any) -> Any:
         return resolve(tuple(map(_plain, args)), {name: _plain(kws[name]) for name in kws})
 
     dispatcher.get_call_template = resolve_plain
-    return dispatcher
 
 
 def _plain(kind: Any) -> Any:
     if isinstance(kind, types.IntegerLiteral | types.BooleanLiteral):
         kind = types.unliteral(kind)
     return types.int64 if isinstance(kind, types.Integer) and kind.signed else kind
-
-
-def _folder_for(function: Callable[..., Any]) -> Path | None:
-    """Return where a kernel may be cached, None if its sources are not all in the key."""
-    file = _real_path(function.__code__.co_filename)
-    plugins = tuple(_plugins)
-    for folder in (*_package_folders(), *plugins):
-        if file in folder.stamps:
-            unchanged = folder.stamps[file] == _stamp(os.stat(file))  # noqa: PTH116 - hot at import
-            return _keyed_folder(plugins) if unchanged else None
-    return None
-
-
-@cache
-def _real_path(file: str) -> str:
-    return os.path.realpath(file)
-
-
-@cache
-def _package_folders() -> tuple[_Folder, ...]:
-    """Read the packages that hold kernels; in a checkout and in a wheel they are neighbours."""
-    market = Path(__file__).resolve().parent
-    folders = (market, market.parent / "agents", market.parent / "experiments")
-    return tuple(read for path in folders if (read := _read_folder(path)) is not None)
-
-
-def _read_folder(path: Path, *, max_files: int = 1_000_000) -> _Folder | None:
-    digest = hashlib.blake2b(digest_size=16)
-    stamps: dict[str, tuple[int, int]] = {}
-    try:
-        for count, file in enumerate(_python_files(str(path))):
-            if count >= max_files:
-                return None
-            with open(file, "rb") as source:  # noqa: PTH123 - half the time of Path.open
-                stamps[_real_path(file)] = _stamp(os.fstat(source.fileno()))
-                content = source.read()
-            name = os.path.relpath(file, path).replace(os.sep, "/")
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    except OSError:
-        return None
-    return _Folder(str(path), stamps, digest.digest())
-
-
-def _python_files(folder: str) -> Iterator[str]:
-    """Yield the Python files below a folder, in an order that does not depend on the disk."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__pycache__":
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _python_files(entry.path)
-        elif entry.name.endswith(".py"):
-            yield entry.path
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int]:
-    return status.st_mtime_ns, status.st_size
-
-
-def _is_imported_from(folder: str) -> bool:
-    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    return any(_real_path(file).startswith(folder + os.sep) for file in files if file)
-
-
-@cache
-def _environment() -> str:
-    """Describe everything beside the sources that changes compiled code."""
-    flags = {
-        name: value
-        for name, value in vars(config).items()
-        if name.isupper()
-        and isinstance(value, int | float | str | None)
-        and not _HARMLESS_FLAG.search(name)
-    }
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    return repr((sorted(flags.items()), versions, processor, sorted(_OPTIONS.items())))
-
-
-@cache
-def _keyed_folder(plugins: tuple[_Folder, ...]) -> Path | None:
-    key = hashlib.blake2b(_environment().encode(), digest_size=16)
-    for folder in (*_package_folders(), *plugins):
-        key.update(folder.digest)
-    for root in _roots():
-        folder_path = root / key.hexdigest()
-        if _made_writable(folder_path):
-            _prune(root, keep=folder_path)
-            return folder_path
-    return None
-
-
-def _roots() -> Iterator[Path]:
-    """Yield where keyed folders may lie, the preferred place first."""
-    own = os.environ.get("STRESSBOOK_CACHE_DIR")
-    with suppress(RuntimeError):  # no home
-        yield Path(own).expanduser() if own else _user_cache() / "stressbook"
-    with suppress(OSError):  # no temporary folder
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        root = Path(tempfile.gettempdir()) / f"stressbook-{user}"
-        root.mkdir(mode=0o700, exist_ok=True)
-        # Anyone may write there: a folder that somebody else made could plant code.
-        if root.stat().st_uid == user:
-            yield root
-
-
-def _user_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def _made_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        tempfile.TemporaryFile(dir=folder).close()
-        os.utime(folder)
-    except OSError:
-        return False
-    return True
-
-
-def _prune(root: Path, *, keep: Path) -> None:
-    """Delete the folders of former keys, but the newest."""
-    with suppress(OSError):
-        former = [path for path in root.iterdir() if _KEY_NAME.fullmatch(path.name)]
-        former.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in former[_KEYS_KEPT:]:
-            if path != keep and time.time() - path.stat().st_mtime > _PRUNE_AGE_S:
-                shutil.rmtree(path, ignore_errors=True)

@@ -6,7 +6,9 @@ source serves plain Python, NumPy arrays and compiled kernels with equal bits.
 Source: Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011.
 """
 
-from typing import Final
+import operator
+from contextlib import suppress
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +54,15 @@ def key_from_seed(seed: int) -> tuple[int, int]:
     >>> key_from_seed(7)
     (1496452567, 1674306020)
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _MASK64:
+    number = -1
+    if not isinstance(seed, bool):
+        with suppress(TypeError):
+            number = operator.index(seed)
+    if not 0 <= number <= _MASK64:
         raise InvalidInput(
             "is no seed", name="seed", value=seed, allowed="a whole number from 0 to 2**64 - 1"
         )
-    z = (int(seed) + 0x9E37_79B9_7F4A_7C15) & _MASK64
+    z = (number + 0x9E37_79B9_7F4A_7C15) & _MASK64
     z = ((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB) & _MASK64
     z ^= z >> 31
@@ -179,22 +185,21 @@ def uniforms(
     >>> float(u[0]) == uniform(*key, 1, 0, 1000, 0)
     True
     """
-    given = (
+    words = np.broadcast_arrays(
         _words("account_key", account_key, limit=_MASK32),
         _words("t_ms", t_ms, limit=TIME_MAX_MS),
         _words("index", index, limit=INDEX_MAX),
     )
-    accounts, times, indices = np.broadcast_arrays(*given)
-    drawn = np.empty(accounts.shape)
-    key = int(key0), int(key1)
+    drawn = np.empty(words[0].shape)
+    flat: tuple[Any, ...] = tuple(np.ascontiguousarray(array).reshape(-1) for array in words)
+    accounts, times, indices = flat
     if hasattr(uniform, "py_func"):
-        flat = (np.ascontiguousarray(array).reshape(-1) for array in (accounts, times, indices))
-        _fill(drawn.reshape(-1), *key, int(purpose), *flat)
+        _fill(drawn.reshape(-1), int(key0), int(key1), int(purpose), accounts, times, indices)
         return drawn
     # Not compiled: whole arrays through the same source, in place of a loop.
-    word0, word1 = _time_words(np.atleast_1d(times), np.atleast_1d(indices))
-    a, b, _, _ = philox(word0, word1, np.atleast_1d(accounts), int(purpose), *key)
-    drawn[...] = _unit(a, b).reshape(accounts.shape)
+    word0, word1 = _time_words(times, indices)
+    a, b, _, _ = philox(word0, word1, accounts, int(purpose), int(key0), int(key1))
+    drawn.reshape(-1)[:] = _unit(a, b)
     return drawn
 
 
