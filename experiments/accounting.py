@@ -112,7 +112,7 @@ def _add_token(v, user, k, c, sums, exposure, last):  # type: ignore[no-untyped-
     if k > 0:
         exposure[c, spec.asset] += float(v.token[user, k]) / float(spec.unit)
         price = v.price[spec.asset].oracle_usd
-    axis = k if k > 0 else 0
+    axis = 1 + k if k > 0 else 0
     moved = float(v.flow[user, axis, CAUSE_DEPOSIT] + v.flow[user, axis, CAUSE_WITHDRAWAL])
     place = v.par[0].n_assets + user * v.par[0].n_tokens + k
     if moved != last[place]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import mesa
 import numpy as np
@@ -15,18 +16,37 @@ from stressbook.agents.observe import (
     observe_accounts,
     observe_market,
 )
+from stressbook.agents.outbox import Outbox
 from stressbook.agents.population import build_population
-from stressbook.errors import OverflowFault
+from stressbook.errors import OverflowFault, UnknownName
+from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.scenario import Scenario, load_scenario
-from stressbook.experiments.stress import StressSchedule
+from stressbook.experiments.snapshot import (
+    Snapshot,
+    copy_arrays,
+    copy_own_agent,
+    copy_venue,
+    put_arrays,
+    put_own_agent,
+    put_venue,
+)
+from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.digest import DigestChain, canonical_state
+from stressbook.market.draws import key_from_seed
 from stressbook.market.engine import Engine
+from stressbook.market.reference.venue import ReferenceVenue
 from stressbook.market.setup import make_state
 from stressbook.market.spec import load_preset
-from stressbook.market.state import C_OUTBOX
+from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
-from stressbook.market.world import advance, make_world
+from stressbook.market.world import advance
+from stressbook.market.world_setup import world_of_venue
+
+ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {
+    "kernel": Venue,
+    "reference": ReferenceVenue,
+}
 
 
 class Simulation(mesa.Model):  # type: ignore[misc]
@@ -53,24 +73,36 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self, scenario: Scenario | None = None, seed: int = 0, engine: str = "kernel"
     ) -> None:
         super().__init__(rng=0)  # Mesa's own generator is never drawn from
+        if engine not in ENGINES:
+            raise UnknownName("engine", engine, known=ENGINES)
         self.scenario = scenario if scenario is not None else load_scenario("skeleton")
-        self.seed_value = seed
         self.t_ms = 0
-        spec = load_preset(self.scenario.preset)
-        population = build_population(self.scenario, spec, seed=seed)
-        self.world = make_world(self.scenario, spec, population, seed=seed)
-        state = make_state(spec, population.openings, world=self.world, seed=seed)
-        self.engine: Engine = _make_engine(engine, state)
-        self.market = make_market(self.engine.state)
-        self.accounts = make_accounts(self.engine.state, self.world)
-        self.outbox = make_outbox(self.engine.state, self.world)
-        self.desks = [Desk(self, d.rule, d.users, d.parameters) for d in population.desks]
-        self.schedule = StressSchedule(
-            self.scenario.stresses, assets=self.scenario.assets, dt_ms=self.dt_ms
-        )
-        self.series = make_series(self.n_steps_planned, self.engine.state)
-        self.digest_chain = DigestChain()
+        self.defence = 1.0
+        self.pending_injections: list[Callable[[Simulation, Outbox], None]] = []
+        self._build(seed, engine)
+        self.set_stresses(self.scenario.stresses)
         observe_market(self.engine.state, self.market, 0)
+
+    def _build(self, seed: int, engine: str) -> None:
+        scenario = self.scenario
+        spec = scenario.venue_spec(load_preset(scenario.preset))
+        population = build_population(scenario, spec, seed=seed)
+        state = make_state(spec, population.openings, seed=seed, dt_ms=self.dt_ms)
+        self.world = world_of_venue(scenario.world, state)
+        self.engine: Engine = ENGINES[engine](state)
+        self.market = make_market(state)
+        self.accounts = make_accounts(state, self.world)
+        self.outbox = make_outbox(state, self.world)
+        self.desks = [Desk(self, d.rule, d.users, d.parameters) for d in population.desks]
+        self.series = make_series(self.n_steps_planned, state)
+        self.class_sums, self._exposure, self._last = make_class_sums(state)
+        look_at_classes(state, self.world, self.class_sums)
+        self.class_sums["opening_equity_usd"] = self.class_sums["equity_usd"]
+        add_step(state, self.world, self.class_sums, self._exposure, self._last)
+        self.class_sums["revaluation_usd"] = 0.0
+        self.class_sums["transfers_usd"] = 0.0
+        self.digest_chain = DigestChain()
+        self.events: list[Records] = []
 
     @property
     def dt_ms(self) -> int:
@@ -83,6 +115,12 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         total_s = self.scenario.warmup_s + self.scenario.duration_s
         return round(total_s * 1000) // self.dt_ms
 
+    @property
+    def classes(self) -> Records:
+        """Holdings and running sums of each class, as of now; shape (N_CLASSES,) CLASS_SUM."""
+        look_at_classes(self.engine.state, self.world, self.class_sums)
+        return self.class_sums
+
     def advance(self, n_steps: int) -> None:
         """Run a number of steps."""
         for _ in range(n_steps):
@@ -91,31 +129,100 @@ class Simulation(mesa.Model):  # type: ignore[misc]
     def step(self) -> None:
         """Run the ten steps of the clock once."""
         t = self.t_ms = self.t_ms + self.dt_ms
-        v = self.engine.state
-        self.schedule.apply(v.dial, t)  # 1
-        advance(self.world, t)  # 2
+        v, w = self.engine.state, self.world
+        self.apply_dials(t)  # 1
+        advance(w, t)  # 2
         self.engine.before_decide(t)  # 3-5
         self._decide(t)  # 6
         self.engine.match(t)  # 7-9
         observe_market(v, self.market, t)
         record_step(v, self.series)  # 10
+        add_step(v, w, self.class_sums, self._exposure, self._last)
         self.digest_chain.add_step(v)
+        if v.ctr[C_EVENTS]:
+            self.events.append(v.event[: v.ctr[C_EVENTS]].copy())
+
+    def apply_dials(self, t_ms: int) -> None:
+        """Write the dials of the stresses that act in the step that ends at `t_ms`."""
+        dial = self.engine.state.dial
+        self.schedule.apply(dial, t_ms)
+        if self.defence != 1.0:
+            dial["defence"] = self.defence
+
+    def set_stresses(self, stresses: Sequence[Stress]) -> None:
+        """Replace the schedule of stresses from the next step on."""
+        self.schedule = StressSchedule(stresses, assets=self.scenario.assets, dt_ms=self.dt_ms)
+
+    def inject(self, emit: Callable[[Simulation, Outbox], None]) -> None:
+        """Let a function add messages after the agents of the next step."""
+        self.pending_injections.append(emit)
 
     def _decide(self, t_ms: int) -> None:
-        v = self.engine.state
-        out = self.outbox
+        v, out = self.engine.state, self.outbox
         out.count[0] = v.ctr[C_OUTBOX]
         out.count[1] = 0
         observe_accounts(v, self.accounts)
         for desk in self.desks:
             desk.decide(self.accounts, self.market, out)
+        while self.pending_injections:
+            self.pending_injections.pop(0)(self, out)
         v.ctr[C_OUTBOX] = out.count[0]
         if out.count[1]:
             raise OverflowFault("found no room in the outbox", name="messages", value=t_ms)
 
+    def snapshot(self) -> Snapshot:
+        """Copy the whole state; see `restore`."""
+        return Snapshot(
+            t_ms=self.t_ms,
+            defence=self.defence,
+            stresses=self.schedule.stresses,
+            venue=copy_venue(self.engine.state),
+            world=copy_arrays(self.world),
+            accounts=copy_arrays(self.accounts),
+            market=copy_arrays(self.market),
+            memories=tuple(desk.memory.copy() for desk in self.desks),
+            own_agents=(),
+            series={"step": self.series.step.copy()},
+            sums=tuple(a.copy() for a in (self.class_sums, self._exposure, self._last)),
+            events=tuple(self.events),
+            digest_chain=self.digest_chain.copy(),
+        )
+
+    def restore(self, saved: Snapshot, *, seed: int | None = None) -> None:
+        """Go back to a snapshot, with the same streams or, given a seed, with fresh ones.
+
+        Rows recorded since the snapshot are written over by the steps that follow.
+        """
+        self.t_ms, self.defence = saved.t_ms, saved.defence
+        self.set_stresses(saved.stresses)
+        put_venue(self.engine.state, saved.venue)
+        put_arrays(self.world, saved.world)
+        put_arrays(self.accounts, saved.accounts)
+        put_arrays(self.market, saved.market)
+        for desk, memory in zip(self.desks, saved.memories, strict=True):
+            np.copyto(desk.memory, memory)
+        put_arrays(self.series, saved.series)
+        for mine, copied in zip(
+            (self.class_sums, self._exposure, self._last), saved.sums, strict=True
+        ):
+            np.copyto(mine, copied)
+        self.events = list(saved.events)
+        self.digest_chain = saved.digest_chain.copy()
+        if seed is not None:
+            self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Key every draw from now on by another seed."""
+        keys = key_from_seed(seed)
+        for record in (self.engine.state.par[0], self.world.par[0], self.market.clock[0]):
+            record.seed_key0, record.seed_key1 = keys
+
     def digest(self) -> str:
-        """Return the digest of the run so far, final state inside."""
+        """Return the digest of the run so far: steps, recorded rows and present state."""
         chain = self.digest_chain.copy()
+        n = int(self.series.step[0])
+        for rows in (self.series.book, self.series.asset, self.series.venue):
+            chain.add(rows[:n].tobytes())
         chain.add(canonical_state(self.engine.state))
         return chain.hexdigest()
 
@@ -124,12 +231,4 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         mesa.Agent._ids.pop(self, None)
 
 
-def _make_engine(name: str, state: Any) -> Engine:
-    if name == "reference":
-        from stressbook.market.reference.venue import ReferenceVenue
-
-        return ReferenceVenue(state)
-    return Venue(state)
-
-
-__all__ = ["Simulation", "np"]
+__all__ = ["ENGINES", "Simulation", "copy_own_agent", "put_own_agent"]

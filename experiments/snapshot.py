@@ -29,6 +29,8 @@ class Snapshot:
     """A copy of venue, world, crowd and records at one moment; made by `Simulation.snapshot`."""
 
     t_ms: int
+    defence: float
+    stresses: tuple[Any, ...]
     venue: dict[str, Any]
     world: dict[str, Any]
     accounts: dict[str, Any]
@@ -36,6 +38,8 @@ class Snapshot:
     memories: tuple[Records, ...]
     own_agents: tuple[dict[str, Any], ...]
     series: dict[str, Any]
+    sums: tuple[Any, ...]
+    events: tuple[Records, ...]
     digest_chain: DigestChain
 
 

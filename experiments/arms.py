@@ -1,0 +1,166 @@
+"""Five arms of one snapshot, and a placebo: what the shock did, what holders lost by standing still,
+what defence added, what forced trading added.
+
+`0` no shock; `P0` and `P` passive without and with the shock: holdings frozen, the outside world alone; `N` neither forced orders nor
+defensive reactions; `F` no forced orders, takeovers or deleveraging at the venue; `R` everything; `Z` is
+R with one more order of one lot at the onset: what differs between Z and R is noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from stressbook.agents.outbox import Outbox
+from stressbook.experiments.accounting import account_equities
+from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stress import Stress
+from stressbook.market.codes import BUY, IOC, OP_NEW
+from stressbook.market.state import F64
+from stressbook.market.world import advance
+
+Arm = Literal["0", "P0", "P", "N", "F", "R", "Z"]
+ARMS: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R", "Z")
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """What one arm of one seed came to, over the horizon from the onset.
+
+    Parameters
+    ----------
+    arm : str
+        One of `ARMS`.
+    log_mark : ndarray of float64, shape (n_steps + 1, n_assets)
+        Log mark (passive arm: log outside perp price) from the onset on.
+    equity_usd : ndarray of float64, shape (n_users,)
+        Equity at the end of the horizon.
+    opening_equity_usd : float
+        Sum over accounts at the onset.
+    liquidated_frac : ndarray of float64, shape (n_assets,)
+        Forced fills, takeovers and deleveraging over open interest at the onset.
+    """
+
+    arm: str
+    log_mark: F64
+    equity_usd: F64
+    opening_equity_usd: float
+    liquidated_frac: F64
+
+    def drawdown_frac(self, asset: int, *, direction: int = -1) -> float:
+        """Return the largest move of ln(mark) from the onset in a direction, as a positive number."""
+        move = (self.log_mark[:, asset] - self.log_mark[0, asset]) * direction
+        return float(max(move.max(), 0.0))
+
+
+def run_arms(
+    sim: Simulation,
+    stresses: Sequence[Stress],
+    *,
+    horizon_s: float = 7200.0,
+    arms: Sequence[Arm] = ARMS,
+) -> dict[str, ArmRun]:
+    """Run arms from the present state of a simulation, which is the onset.
+
+    Parameters
+    ----------
+    sim : Simulation
+        Warmed up to the onset; left as it was found.
+    stresses : sequence of Stress
+        The shock; times are those of the run, so that they start at the present.
+    horizon_s : float, default 7200
+        Length of each arm, s.
+    arms : sequence of str
+        Which ones.
+
+    Returns
+    -------
+    dict of str to ArmRun
+    """
+    start = sim.snapshot()
+    try:
+        return {
+            arm: _run_arm(sim, arm, stresses, horizon_s) for arm in arms if not sim.restore(start)
+        }
+    finally:
+        sim.restore(start)
+
+
+def loss_usd(control: ArmRun, arm: ArmRun) -> float:
+    """Return the loss of an arm: over accounts, how far equity ended below the control's."""
+    return float(np.maximum(control.equity_usd - arm.equity_usd, 0.0).sum())
+
+
+def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: float) -> ArmRun:
+    v = sim.engine.state
+    n_steps = round(horizon_s * 1000) // sim.dt_ms
+    sim.set_stresses(() if arm in ("0", "P0") else tuple(stresses))
+    if arm in ("F", "N"):
+        v.par[0].resolution_on = 0
+    if arm == "N":
+        sim.defence = 0.0
+    before = _equities(sim)
+    if arm in ("P", "P0"):
+        return _run_passive(sim, arm, n_steps, before)
+    log_mark = np.empty((n_steps + 1, len(v.asset)))
+    log_mark[0] = np.log(v.price["mark_usd"])
+    open_interest = _open_interest_lots(sim)
+    first = int(sim.series.step[0])
+    for k in range(n_steps):
+        if arm == "Z" and k == 0:
+            sim.inject(_one_lot_order)
+        sim.step()
+        log_mark[k + 1] = np.log(v.price["mark_usd"])
+    rows = sim.series.asset[first : first + n_steps]
+    lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
+    share = lots.sum(axis=0) / np.maximum(open_interest, 1.0)
+    return ArmRun(arm, log_mark, _equities(sim), float(before.sum()), share)
+
+
+def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun:
+    """Let the world move while nobody trades; value what they hold at outside prices."""
+    v, w = sim.engine.state, sim.world
+    log_mark = np.empty((n_steps + 1, len(v.asset)))
+    log_mark[0] = np.log(v.outside["perp_usd"])
+    for k in range(n_steps):
+        t_ms = sim.t_ms + (k + 1) * sim.dt_ms
+        sim.apply_dials(t_ms)
+        advance(w, t_ms)
+        log_mark[k + 1] = np.log(v.outside["perp_usd"])
+    v.price["mark_usd"] *= np.exp(log_mark[-1] - log_mark[0])
+    v.price["oracle_usd"] *= np.exp(log_mark[-1] - log_mark[0])
+    nothing = np.zeros(len(v.asset))
+    return ArmRun(arm, log_mark, _equities(sim), float(before.sum()), nothing)
+
+
+def _equities(sim: Simulation) -> F64:
+    out = np.empty(int(sim.engine.state.par[0].n_users))
+    account_equities(sim.engine.state, sim.world, out)
+    return out
+
+
+def _open_interest_lots(sim: Simulation) -> F64:
+    v = sim.engine.state
+    n_users = int(v.par[0].n_users)
+    held = [
+        v.perp[:n_users, inst].clip(min=0).sum() if inst >= 0 else 0
+        for inst in v.asset["perp_inst"]
+    ]
+    return np.array(held, np.float64)
+
+
+def _one_lot_order(sim: Simulation, out: Outbox) -> None:
+    """Let the first user buy one lot of the first perp at the best ask: the placebo."""
+    v = sim.engine.state
+    inst = int(v.asset[0].perp_inst)
+    row = out.message[out.count[0]]
+    row.op, row.user, row.inst, row.side, row.tif = OP_NEW, 0, inst, BUY, IOC
+    row.price_tick, row.qty_lots = v.best[inst, 1], 1
+    row.flags = row.client_id = row.handle = 0
+    out.count[0] += 1
+
+
+__all__ = ["ARMS", "Arm", "ArmRun", "loss_usd", "run_arms"]

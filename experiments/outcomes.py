@@ -1,0 +1,204 @@
+"""What a run came to: one number an outcome, each with its unit and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from stressbook.experiments.simulation import Simulation
+from stressbook.market.codes import (
+    CAUSE_DEFICIT,
+    CAUSE_FEE,
+    EV_BREACH,
+    EV_DEFICIT,
+    EV_DELEVERAGED,
+    EV_SLICE,
+    EV_TAKEOVER_ALL,
+    EV_TAKEOVER_PERPS,
+    EV_WRITTEN_OFF,
+)
+from stressbook.market.state import F64, Records
+
+
+class Outcome(NamedTuple):
+    """An outcome that every run has."""
+
+    name: str
+    unit: str
+    help: str
+    measure: Callable[["_Run"], float]
+
+
+class _Run:
+    """A finished simulation, with what several outcomes need."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.v = sim.engine.state
+        self.n = int(sim.series.step[0])
+        self.asset = sim.series.asset[: self.n]
+        self.book = sim.series.book[: self.n]
+        self.venue = sim.series.venue[: self.n]
+        self.events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
+        self.onset = onset_step(sim)
+
+    def events_of(self, *kinds: int) -> Records:
+        return self.events[np.isin(self.events["kind"], kinds)]
+
+    def count(self, *kinds: int) -> float:
+        return float(len(self.events_of(*kinds)))
+
+    def amount_usd(self, *kinds: int) -> float:
+        return float(self.events_of(*kinds)["amount_micro"].sum()) / 1e6
+
+    def lots_usd(self, column: str) -> float:
+        """Value of lots by asset at each step's mark, over the run."""
+        lot = self.lot_sizes()
+        return float((self.asset[column] * self.asset["mark_usd"] * lot).sum())
+
+    def lot_sizes(self) -> F64:
+        return np.array(
+            [self.v.inst[i].lot_size if i >= 0 else 0.0 for i in self.v.asset["perp_inst"]]
+        )
+
+
+def onset_step(sim: Simulation) -> int:
+    """Return the first step under stress; the end of the warm-up where there is none."""
+    stresses = sim.scenario.stresses
+    at_s = min((s.at_s for s in stresses), default=sim.scenario.warmup_s)
+    return min(round(at_s * 1000) // sim.dt_ms, int(sim.series.step[0]) - 1)
+
+
+def drawdown_frac(marks: F64, onset: int) -> F64:
+    """Return the largest fall of ln(mark) after the onset, by asset, as a positive number."""
+    if len(marks) == 0:
+        return np.zeros(marks.shape[1])
+    path = np.log(marks[onset:] / marks[onset])
+    fall: F64 = np.maximum(-path.min(axis=0), 0.0)
+    return fall
+
+
+def _open_interest_usd(r: _Run) -> float:
+    last = r.asset[-1]
+    return float((last["open_interest_lots"] * last["mark_usd"] * r.lot_sizes()).sum())
+
+
+OUTCOMES: Final[tuple[Outcome, ...]] = (
+    Outcome(
+        "liquidated_usd",
+        "USD",
+        "forced fills, takeovers and deleveraging of perps, at the mark",
+        lambda r: sum(map(r.lots_usd, ("liquidated_lots", "taken_over_lots", "deleveraged_lots"))),
+    ),
+    Outcome(
+        "forced_fills_usd",
+        "USD",
+        "forced orders filled in the book",
+        lambda r: r.lots_usd("liquidated_lots"),
+    ),
+    Outcome(
+        "taken_over_usd",
+        "USD",
+        "perps taken over by the backstop",
+        lambda r: r.lots_usd("taken_over_lots"),
+    ),
+    Outcome(
+        "deleveraged_usd",
+        "USD",
+        "perps closed by auto-deleveraging",
+        lambda r: r.lots_usd("deleveraged_lots"),
+    ),
+    Outcome("n_breaches", "1", "accounts that fell into breach", lambda r: r.count(EV_BREACH)),
+    Outcome(
+        "n_takeovers",
+        "1",
+        "takeovers of perps, slices and loans",
+        lambda r: r.count(EV_TAKEOVER_PERPS, EV_TAKEOVER_ALL, EV_SLICE),
+    ),
+    Outcome(
+        "n_deleveragings", "1", "counterparties deleveraged", lambda r: r.count(EV_DELEVERAGED)
+    ),
+    Outcome(
+        "debt_taken_over_usd",
+        "USD",
+        "debt that went to the backstop with its collateral",
+        lambda r: r.amount_usd(EV_SLICE, EV_TAKEOVER_ALL),
+    ),
+    Outcome(
+        "written_off_usd",
+        "USD",
+        "debt written off down the reserve's waterfall",
+        lambda r: r.amount_usd(EV_WRITTEN_OFF),
+    ),
+    Outcome(
+        "deficit_booked_usd",
+        "USD",
+        "deficits of flat accounts, paid by the treasury",
+        lambda r: r.amount_usd(EV_DEFICIT),
+    ),
+    Outcome(
+        "negative_equity_usd",
+        "USD",
+        "each account's deepest equity below zero at a mark update",
+        lambda r: float(-np.minimum(r.v.risk["deepest_negative_usd"], 0.0).sum()),
+    ),
+    Outcome(
+        "backstop_low_usd",
+        "USD",
+        "lowest equity of the backstop",
+        lambda r: float(r.venue["backstop_equity_usd"].min()),
+    ),
+    Outcome(
+        "peak_borrowed_usd",
+        "USD",
+        "largest debt to the reserve",
+        lambda r: float(r.venue["borrowed_usd"].max()),
+    ),
+    Outcome(
+        "peak_utilisation_frac",
+        "1",
+        "largest utilisation of the reserve",
+        lambda r: float(r.venue["utilisation"].max()),
+    ),
+    Outcome(
+        "open_interest_usd", "USD", "open interest at the end, at the mark", _open_interest_usd
+    ),
+    Outcome(
+        "fees_usd",
+        "USD",
+        "fees to the treasury",
+        lambda r: float(r.v.flow[r.v.par[0].row_treasury, 0, CAUSE_FEE]) / 1e6,
+    ),
+    Outcome(
+        "treasury_paid_usd",
+        "USD",
+        "deficits paid out of the treasury",
+        lambda r: -float(r.v.flow[r.v.par[0].row_treasury, 0, CAUSE_DEFICIT]) / 1e6,
+    ),
+    Outcome(
+        "messages_per_step",
+        "1",
+        "messages executed in a mean step",
+        lambda r: float(r.venue["n_messages"].mean()),
+    ),
+)
+
+
+def measure(sim: Simulation) -> dict[str, float]:
+    """Return every outcome of a finished run, and the drawdown of each asset's mark.
+
+    Returns
+    -------
+    dict of str to float
+        `OUTCOMES` by name, then `drawdown_<ASSET>_frac`.
+    """
+    run = _Run(sim)
+    found = {outcome.name: outcome.measure(run) for outcome in OUTCOMES}
+    falls = drawdown_frac(run.asset["mark_usd"], run.onset)
+    for name, fall in zip(sim.scenario.assets, falls, strict=True):
+        found[f"drawdown_{name}_frac"] = float(fall)
+    return found
+
+
+__all__ = ["OUTCOMES", "Outcome", "drawdown_frac", "measure", "onset_step"]
