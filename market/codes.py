@@ -112,7 +112,8 @@ CAUSE_DEFICIT: Final = 14
 CAUSE_ROUNDING: Final = 15
 CAUSE_ENROLMENT: Final = 16
 CAUSE_TWAP_SALE: Final = 17  # spot sold by the backstop: what may repay assumed debt
-N_CAUSES: Final = 18
+CAUSE_OWN_MOVE: Final = 18  # between the venue and the account's own outside book
+N_CAUSES: Final = 19
 CAUSE_NAMES: Final = (
     "opening",
     "deposit",
@@ -132,6 +133,7 @@ CAUSE_NAMES: Final = (
     "rounding",
     "enrolment",
     "twap_sale",
+    "own_move",
 )
 
 # --- margin regimes of a row, account modes ------------------------------------------------------

@@ -1,0 +1,388 @@
+"""Arbitrageurs: they carry prices between the venue and the outside market, on both its legs.
+
+They take what stands beyond the outside price by more than cost, edge and a charge for inventory,
+and they rest bids and asks farther away: a forced seller, who takes only, meets nobody but those
+who rest. Capital grows with the gap. A taking order is bounded to half of what closes the gap, so
+that several traders do not overshoot, and carries the last price that still pays as its limit.
+Whatever is done on the venue is undone outside at once; tokens and USDC go in and out where they
+are short. The dial `arbitrage` scales capacity: an outage of transfers.
+
+Source: Gromb and Vayanos, Limits of arbitrage, Annual Review of Financial Economics 2010 (capital
+as the limit). Sizes, speeds and edges are assumed, from trial runs: capital of 1 % of volume gave
+wild funding, taking without resting left 60 % of forced volume unfilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from stressbook.agents import hedged_book
+from stressbook.agents.hedged_book import (
+    account_for_result,
+    asset_lot,
+    hedge,
+    inside_lots,
+    keep_cash,
+    keep_tokens,
+    leg_inst,
+    neutral_lots,
+    outside_usd,
+)
+from stressbook.agents.outbox import Outbox, cancel_all, place
+from stressbook.agents.quoting import (
+    array_record,
+    ask_tick,
+    bid_tick,
+    lots_of,
+    refresh,
+    set_target,
+)
+from stressbook.agents.rule import Rule
+from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Accounts, Market, Me, look
+from stressbook.agents.volumes import PERP_VOLUME_USD, SPOT_VOLUME_USD, VOLUME_SOURCE
+from stressbook.market.codes import BUY, IOC, SELL
+from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.elementary import pow_
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.parameters import param
+from stressbook.market.state import EMPTY_ASK, EMPTY_BID, I64, N_TICKS, Records
+
+N_LEVELS: Final = 4
+N_SIDES: Final = 2 * N_LEVELS
+N_SLOTS: Final = 2 * N_SIDES  # spot leg first
+DEPTH_EXPONENT: Final = 0.8  # of the makers' ladders: what lies within a gap
+DEPTH_DISTANCE_BP: Final = 10.0
+
+PARAMETERS = array_record(
+    "asset spot_lots",
+    "equity_usd speed_per_ms gap_scale_bp boost_max edge_bp shift_bp rest_frac tolerance_frac "
+    "margin_frac",
+    float_arrays={"capital_usd": 2, "fee_bp": 2, "rest_bp": N_LEVELS},
+)
+MEMORY = array_record(
+    hedged_book.MEMORY_INTS + " counter",
+    hedged_book.MEMORY_FLOATS,
+    int_arrays={
+        "target_tick": N_SLOTS,
+        "target_lots": N_SLOTS,
+        "slack_ticks": N_SLOTS,
+        **hedged_book.MEMORY_INT_LEGS,
+    },
+    float_arrays=hedged_book.MEMORY_FLOAT_LEGS,
+)
+
+
+@dataclass(frozen=True)
+class ArbitrageurParams:
+    """The arbitrageurs of all assets; one account is one trader in one asset.
+
+    Examples
+    --------
+    >>> ArbitrageurParams().edge_bp
+    (0.3, 1.2, 2.5)
+    """
+
+    accounts: Mapping[str, int] = param(
+        {"BTC": 3, "ETH": 3, "SOL": 3, "HYPE": 3}, unit="1", help="traders of an asset"
+    )
+    capital_days: float = param(
+        0.1, unit="day", help="capacity of a leg, of its average volume, all traders", low=0.0
+    )
+    perp_volume_usd: Mapping[str, float] = param(
+        PERP_VOLUME_USD, unit="USD/day", help="perp volume", source=VOLUME_SOURCE
+    )
+    spot_volume_usd: Mapping[str, float] = param(
+        SPOT_VOLUME_USD, unit="USD/day", help="spot volume", source=VOLUME_SOURCE
+    )
+    speed_s: float = param(
+        45.0, unit="s", help="time in which capacity would be used once", low=0.1
+    )
+    gap_scale_bp: float = param(
+        50.0, unit="bp", help="gap that adds one time the capacity", low=0.1
+    )
+    boost_max: float = param(
+        7.0, unit="1", help="largest multiple of capacity; fixed capital let books decouple", low=1.0
+    )
+    edge_bp: tuple[float, ...] = param(
+        (0.3, 1.2, 2.5), unit="bp", help="what a trader wants beyond its cost, trader by trader"
+    )
+    fee_perp_bp: float = param(
+        2.6,
+        unit="bp",
+        help="taker fee that enters the cost, perp",
+        source="Hyperliquid docs, fees: tier above 2B USD of volume, 2026-08-19",
+    )
+    fee_spot_bp: float = param(
+        3.0,
+        unit="bp",
+        help="taker fee that enters the cost, spot",
+        source="Hyperliquid docs, fees: tier above 2B USD of volume, 2026-08-19",
+    )
+    shift_bp: float = param(
+        4.0, unit="bp", help="charge at full inventory; 8 moved funding off its floor", low=0.0
+    )
+    rest_frac: float = param(
+        0.05,
+        unit="1",
+        help="resting size, of the taking size at that gap; 1 would fill every forced order",
+        low=0.0,
+    )
+    rest_bp: tuple[float, ...] = param(
+        (3.0, 10.0, 30.0, 80.0), unit="bp", help="distances of the four resting levels beyond cost"
+    )
+    tolerance_frac: float = param(
+        0.3, unit="1", help="requote tolerance, of a quote's distance", low=0.0, high=1.0
+    )
+    equity_days: float = param(
+        0.02, unit="day", help="USDC at the opening, of the volume of both legs, all traders"
+    )
+    stock_days: float = param(
+        0.05, unit="day", help="tokens at the opening, of spot volume, all traders"
+    )
+    margin_frac: float = param(
+        0.8, unit="1", help="share of free margin that one order may use", low=0.0, high=1.0
+    )
+
+
+@inline_kernel
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
+    """Hedge, then take and rest on both legs."""
+    account_for_result(me, mkt, p, 0.0)
+    for kind in range(2):
+        hedge(me, p, out, kind, 1.0)
+    if me.account.n_pending > 0:
+        return
+    if me.account.breached != 0:
+        if me.order.shape[0] > 0:
+            cancel_all(out, me, -1)
+        return
+    keep_cash(me, mkt, p, out)
+    keep_tokens(me, mkt, p, out)
+    for kind in range(2):
+        inst = leg_inst(mkt, p.asset, kind)
+        price = outside_usd(mkt, p.asset, kind)
+        if inst >= 0 and price > 0.0:
+            _trade_leg(me, mkt, p, out, kind, inst, price)
+
+
+@inline_kernel
+def _trade_leg(
+    me: Me, mkt: Market, p: Any, out: Outbox, kind: int, inst: int, price: float
+) -> None:
+    lot_usd = asset_lot(mkt, p.asset) * price
+    held = float(inside_lots(me, mkt, p.asset, kind) - neutral_lots(p, kind)) * lot_usd
+    capital = p.capital_usd[kind] * mkt.asset[p.asset].arbitrage
+    fullness = held / capital if capital > 0.0 else 0.0
+    fullness = fullness if fullness < 1.0 else 1.0
+    fullness = fullness if fullness > -1.0 else -1.0
+    value = price * (1.0 - 1e-4 * p.shift_bp * fullness)
+    cost_bp = p.fee_bp[kind] + p.edge_bp + 1e4 * _half_spread(mkt, p, kind)
+    if capital > 0.0:
+        _take(me, mkt, p, out, kind, inst, value, cost_bp, capital, held)
+    _rest(me, mkt, p, out, kind, inst, value, cost_bp, capital, held)
+
+
+@inline_kernel
+def _half_spread(mkt: Market, p: Any, kind: int) -> Any:
+    asset = mkt.asset[p.asset]
+    return asset.perp_half_spread if kind == OUTSIDE_PERP else asset.spot_half_spread
+
+
+@inline_kernel
+def _boosted(p: Any, gap_bp: float, capital: float) -> float:
+    """Return the capacity at a gap."""
+    boost = 1.0 + gap_bp / p.gap_scale_bp
+    return capital * (boost if boost < p.boost_max else p.boost_max)
+
+
+@inline_kernel
+def _take(
+    me: Me,
+    mkt: Market,
+    p: Any,
+    out: Outbox,
+    kind: int,
+    inst: int,
+    value: float,
+    cost_bp: float,
+    capital: float,
+    held: float,
+) -> None:
+    """Send an IOC order against the better side of the book, if any of it pays."""
+    book = mkt.inst[inst]
+    highest = bid_tick(value * (1.0 - 1e-4 * cost_bp), book.tick_usd)
+    lowest = ask_tick(value * (1.0 + 1e-4 * cost_bp), book.tick_usd)
+    if EMPTY_BID < book.best_ask_tick < EMPTY_ASK and book.best_ask_tick <= highest < N_TICKS:
+        gap_bp = 1e4 * float(highest - book.best_ask_tick) / float(highest)
+        clip = _clip_usd(mkt, p, gap_bp, capital, held, book.ask_depth_usd)
+        clip = _affordable_usd(me, mkt, p, kind, inst, BUY, clip, value)
+        lots = lots_of(clip, book.lot_size, value)
+        if lots > 0:
+            place(out, me, inst, BUY, highest, lots, IOC, 0, 0)
+    elif book.best_bid_tick > 0 and book.best_bid_tick >= lowest > 0:
+        gap_bp = 1e4 * float(book.best_bid_tick - lowest) / float(lowest)
+        clip = _clip_usd(mkt, p, gap_bp, capital, -held, book.bid_depth_usd)
+        clip = _affordable_usd(me, mkt, p, kind, inst, SELL, clip, value)
+        lots = lots_of(clip, book.lot_size, value)
+        if lots > 0:
+            place(out, me, inst, SELL, lowest, lots, IOC, 0, 0)
+
+
+@inline_kernel
+def _clip_usd(
+    mkt: Market, p: Any, gap_bp: float, capital: float, held: float, depth_usd: float
+) -> Any:
+    """Return the size of one order; `held` is signed in its direction."""
+    capacity = _boosted(p, gap_bp, capital)
+    clip = capacity * p.speed_per_ms * float(mkt.clock[0].dt_ms)
+    closing = 0.5 * depth_usd * pow_(gap_bp / DEPTH_DISTANCE_BP, DEPTH_EXPONENT)
+    # A swept book shows no depth; the limit price bounds what happens there.
+    least = p.rest_frac * clip
+    closing = closing if closing > least else least
+    room = capacity - held
+    clip = clip if clip < closing else closing
+    return clip if clip < room else room
+
+
+@inline_kernel
+def _affordable_usd(
+    me: Me, mkt: Market, p: Any, kind: int, inst: int, side: int, usd: float, price: float
+) -> Any:
+    """Cut an order to what cash, tokens or free margin can bear."""
+    if kind == OUTSIDE_SPOT and side == SELL:
+        most = float(inside_lots(me, mkt, p.asset, kind)) * asset_lot(mkt, p.asset) * price
+    elif kind == OUTSIDE_SPOT:
+        most = p.margin_frac * me.memory.cash_usd
+    elif me.account.equity_usd == 0.0:
+        return usd  # before the first mark update all margin figures are 0
+    else:
+        most = p.margin_frac * me.account.available_usd * float(me.leverage[inst])
+        signed = float(me.position[inst]) * mkt.inst[inst].lot_size * price
+        back = -signed if side == BUY else signed
+        if back > 0.0:
+            most = (most if most > 0.0 else 0.0) + back
+    return usd if usd < most else most
+
+
+@inline_kernel
+def _rest(
+    me: Me,
+    mkt: Market,
+    p: Any,
+    out: Outbox,
+    kind: int,
+    inst: int,
+    value: float,
+    cost_bp: float,
+    capital: float,
+    held: float,
+) -> None:
+    """Keep small bids and asks beyond cost, larger where the gap would be larger."""
+    m = me.memory
+    book = mkt.inst[inst]
+    dt = float(mkt.clock[0].dt_ms)
+    for level in range(N_LEVELS):
+        gap_bp = p.rest_bp[level]
+        away = value * 1e-4 * (cost_bp + gap_bp)
+        slack = int(p.tolerance_frac * away / book.tick_usd)
+        capacity = _boosted(p, gap_bp, capital)
+        size = p.rest_frac * capacity * p.speed_per_ms * dt
+        bid_room = capacity - held
+        ask_room = capacity + held
+        if kind == OUTSIDE_SPOT:
+            bid_room = _affordable_usd(me, mkt, p, kind, inst, BUY, bid_room, value)
+            ask_room = _affordable_usd(me, mkt, p, kind, inst, SELL, ask_room, value)
+        bid_lots = lots_of(size if size < bid_room else bid_room, book.lot_size, value)
+        ask_lots = lots_of(size if size < ask_room else ask_room, book.lot_size, value)
+        slot = kind * N_SIDES + level
+        set_target(m, slot, bid_tick(value - away, book.tick_usd), bid_lots, slack)
+        slot += N_LEVELS
+        set_target(m, slot, ask_tick(value + away, book.tick_usd), ask_lots, slack)
+    refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, N_LEVELS, True, 0)
+
+
+@kernel
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
+    """Let each account of a desk decide."""
+    for j in range(users.shape[0]):
+        decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)
+
+
+RULE = Rule("arbitrageur", CLASS_NUMBERS["arbitrageur"], PARAMETERS, MEMORY, decide, run)
+
+
+def account_parameters(
+    params: ArbitrageurParams,
+    keys: I64,
+    *,
+    seed: int,
+    asset: int,
+    name: str,
+    price_usd: float,
+    lot_size: float,
+    has_spot: bool = True,
+) -> Records:
+    """Return the parameters of one asset's arbitrageurs.
+
+    Parameters
+    ----------
+    params : ArbitrageurParams
+        Of the class.
+    keys : ndarray of int64, shape (n,)
+        Account keys.
+    seed : int
+        Of the run; nothing is drawn.
+    asset : int
+        Index of the asset in the venue.
+    name : str
+        Its name.
+    price_usd : float
+        Its opening price.
+    lot_size : float
+        Lot of its perp, in tokens.
+    has_spot : bool, default True
+        Whether the venue has a spot book of it.
+
+    Returns
+    -------
+    ndarray of PARAMETERS, shape (n,)
+        `equity_usd` is the USDC to open with, `spot_lots` the tokens, in lots of the perp.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> keys = np.arange(3) + (7 << 20)
+    >>> r = account_parameters(
+    ...     ArbitrageurParams(), keys, seed=7, asset=0, name="BTC", price_usd=8e4, lot_size=1e-5
+    ... )
+    >>> [round(float(x)) for x in r["capital_usd"].sum(0)]
+    [3700000, 357000000]
+    """
+    n = len(keys)
+    r = np.zeros(n, PARAMETERS)
+    share = 1.0 / max(1, n)
+    perp = params.perp_volume_usd.get(name, 0.0)
+    spot = params.spot_volume_usd.get(name, 0.0) if has_spot else 0.0
+    r["asset"] = asset
+    r["capital_usd"][:, OUTSIDE_SPOT] = share * params.capital_days * spot
+    r["capital_usd"][:, OUTSIDE_PERP] = share * params.capital_days * perp
+    r["equity_usd"] = share * params.equity_days * (perp + spot)
+    r["spot_lots"] = round(share * params.stock_days * spot / (price_usd * lot_size))
+    r["fee_bp"][:, OUTSIDE_SPOT] = params.fee_spot_bp
+    r["fee_bp"][:, OUTSIDE_PERP] = params.fee_perp_bp
+    r["edge_bp"] = [params.edge_bp[j % len(params.edge_bp)] for j in range(n)]
+    r["rest_bp"] = params.rest_bp
+    r["speed_per_ms"] = 1.0 / (1000.0 * params.speed_s)
+    r["gap_scale_bp"] = params.gap_scale_bp
+    r["boost_max"] = params.boost_max
+    r["shift_bp"] = params.shift_bp
+    r["rest_frac"] = params.rest_frac
+    r["tolerance_frac"] = params.tolerance_frac
+    r["margin_frac"] = params.margin_frac
+    return r
