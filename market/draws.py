@@ -100,6 +100,7 @@ PURPOSE_OPENING_SIDE: Final = 210
 PURPOSE_OPENING_SIZE: Final = 211
 PURPOSE_OPENING_AGE: Final = 212
 PURPOSE_OPENING_LEVERAGE: Final = 213
+PURPOSE_OPENING_PATH: Final = 214
 
 # --- scenarios: the ordinal is the place of the element in its file -------------------------------
 PURPOSE_SCENARIO_LAW: Final = 300
@@ -136,7 +137,7 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
      "asset", "market", "2", "innovation of outside depth"),
     (PURPOSE_OUTSIDE_CROWD, "outside.crowd", "market.world",
      "asset", "0", "1", "liquidations outside"),
-    (PURPOSE_SENTIMENT, "sentiment", "market.world",
+    (PURPOSE_SENTIMENT, "sentiment", "agents.directional",
      "asset", "0", "1", "innovation of the sentiment that directional traders share"),
     (PURPOSE_ORACLE_NOISE, "oracle.noise", "market.oracle",
      "asset", "0", "1", "error of the oracle's sources"),
@@ -194,14 +195,16 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
      "account", "as the agent says", "any", "what an agent written by a user draws"),
     (PURPOSE_TRAIT, "trait", "agents.traits",
      "account", "trait", "once", "what differs between accounts: capital, thresholds, assets"),
-    (PURPOSE_OPENING_SIDE, "opening.side", "agents.opening",
-     "account", "instrument", "once", "side of an opening position"),
+    (PURPOSE_OPENING_SIDE, "opening.side", "agents.aging",
+     "account", "spell", "once", "side of an opening position"),
     (PURPOSE_OPENING_SIZE, "opening.size", "agents.opening",
      "account", "instrument", "once", "size of it"),
-    (PURPOSE_OPENING_AGE, "opening.age", "agents.opening",
-     "account", "instrument", "once", "how long it has been held"),
+    (PURPOSE_OPENING_AGE, "opening.age", "agents.aging",
+     "account", "spell", "once", "how long it has been held"),
     (PURPOSE_OPENING_LEVERAGE, "opening.leverage", "agents.opening",
      "account", "instrument", "once", "leverage of it"),
+    (PURPOSE_OPENING_PATH, "opening.path", "agents.aging",
+     "asset", "hour", "once", "past prices at which directional traders entered"),
     (PURPOSE_SCENARIO_LAW, "scenario.law", "experiments.scenario",
      "element", "parameter", "once", "scenario drawn from a law"),
     (PURPOSE_STRESS, "stress", "experiments.stress",
