@@ -1,0 +1,65 @@
+"""Books that thin out: makers' size here, depth outside, or both."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stressbook.errors import Problem, nearest_name
+from stressbook.experiments.stress.base import Stress
+from stressbook.experiments.stress.dials import Dials
+from stressbook.market.parameters import param
+
+__all__ = ["DepthThinning"]
+
+_DIALS_OF: Final = {
+    "venue": ("venue_depth",),
+    "outside": ("outside_depth",),
+    "both": ("venue_depth", "outside_depth"),
+}
+
+
+class DepthThinning(Stress):
+    """Makers of the venue quote less, and the outside moves more under the same flow.
+
+    Parameters
+    ----------
+    assets : sequence of str
+        Empty: all.
+    where : {"both", "venue", "outside"}
+        Whose depth is cut.
+    cut_frac : float
+        Share of the depth that is gone at severity 1.
+
+    Examples
+    --------
+    >>> thinning = DepthThinning(where="venue", cut_frac=0.9)
+    >>> dials = thinning.apply(Dials.neutral(("BTC",)), 0.5)
+    >>> dials.value("BTC", "venue_depth"), dials.value("BTC", "outside_depth")
+    (0.55, 1.0)
+    """
+
+    assets: tuple[str, ...] = param((), unit="asset", help="whose books; empty: all")
+    where: str = param("both", unit="name", help="venue, outside or both")
+    cut_frac: float = param(
+        0.9,
+        unit="1",
+        help="share of the depth that is gone",
+        source="top of books on 2025-10-10: over 90 %, 98 % at worst: Kaiko, 2025-10",
+        low=0.0,
+        high=0.99,
+    )
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong beyond kinds and ranges."""
+        if self.where in _DIALS_OF:
+            return []
+        nearest = nearest_name(self.where, _DIALS_OF)
+        hint = f"did you mean {nearest!r}?" if nearest else ""
+        return [Problem("is unknown", "where", self.where, ", ".join(_DIALS_OF), hint)]
+
+    def apply(self, dials: Dials, severity: float) -> Dials:
+        """Scale the depth of the named sides; see `Stress.apply`."""
+        left = 1.0 - self.cut_frac * severity
+        for asset in self.assets or dials.assets:
+            dials = dials.scale(asset, **dict.fromkeys(_DIALS_OF[self.where], left))
+        return dials

@@ -1,0 +1,128 @@
+"""Which stresses act when, and the dials that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stressbook.errors import InvalidInput
+from stressbook.experiments.stress.base import Stress
+from stressbook.experiments.stress.dials import Dials
+from stressbook.market.state import F64, Records
+
+__all__ = ["StressSchedule"]
+
+
+class StressSchedule:
+    """Stresses on the clock of a run.
+
+    What it writes at a step depends on the time alone, so a run that is resumed from a snapshot
+    meets the same dials.
+
+    Parameters
+    ----------
+    stresses : sequence of Stress
+        Applied in this order; they compose.
+    assets : sequence of str
+        In the order of the dial records.
+    dt_ms : int
+        Length of a step, ms.
+
+    Raises
+    ------
+    InvalidInput
+        If `dt_ms` is below 1.
+
+    Examples
+    --------
+    >>> from stressbook.experiments.stress import DepthThinning
+    >>> from stressbook.market.dials import neutral_dials
+    >>> thinning = DepthThinning(at=10, duration=5, cut_frac=0.9)
+    >>> schedule = StressSchedule([thinning], assets=("BTC",), dt_ms=1000)
+    >>> dials = neutral_dials(1)
+    >>> [t for t in range(1, 20) if schedule.apply(dials, t * 1000)]
+    [1, 11, 16]
+    >>> float(dials[0].venue_depth)
+    1.0
+    """
+
+    def __init__(self, stresses: Sequence[Stress], *, assets: Sequence[str], dt_ms: int) -> None:
+        if dt_ms < 1:
+            raise InvalidInput("is too short", name="dt_ms", value=dt_ms, allowed="1 or more ms")
+        self.stresses = tuple(stresses)
+        self.assets = tuple(assets)
+        self.dt_ms = dt_ms
+        self._windows = [_window_ms(stress) for stress in self.stresses]
+        # The records may hold what another schedule wrote.
+        self._is_fresh = True
+
+    def apply(self, records: Records, t_ms: int) -> bool:
+        """Write the dials of a step if they differ from those of the step before.
+
+        Parameters
+        ----------
+        records : ndarray of DIAL, shape (n_assets,)
+            Changed in place at the first call, and then only at steps where a stress starts, ends
+            or changes severity.
+        t_ms : int
+            End of the step, ms.
+
+        Returns
+        -------
+        bool
+            True if the dials were written.
+        """
+        is_same = self.severities(t_ms) == self.severities(t_ms - self.dt_ms)
+        if is_same and not self._is_fresh:
+            return False
+        self._is_fresh = False
+        self.dials_at(t_ms).write(records)
+        return True
+
+    def severities(self, t_ms: int) -> tuple[float | None, ...]:
+        """Return the severity of each stress at a step, None for those that do not act."""
+        found: list[float | None] = []
+        for stress, (start, end) in zip(self.stresses, self._windows, strict=True):
+            if start < t_ms <= end:
+                found.append(stress.severity * stress.shape((t_ms - start) / (end - start)))
+            else:
+                found.append(None)
+        return tuple(found)
+
+    def dials_at(self, t_ms: int) -> Dials:
+        """Return the dials of a step, all stresses applied in order.
+
+        Parameters
+        ----------
+        t_ms : int
+            End of the step, ms.
+
+        Returns
+        -------
+        Dials
+        """
+        dials = Dials.neutral(self.assets)
+        for stress, severity in zip(self.stresses, self.severities(t_ms), strict=True):
+            if severity is not None:
+                dials = stress.apply(dials, severity)
+        return dials
+
+    def correlation_target(self, correlation: F64) -> F64:
+        """Return the matrix towards which the dial `correlation` moves in this run.
+
+        Parameters
+        ----------
+        correlation : ndarray, shape (n_assets, n_assets), dtype float64
+            Calm correlations. Not modified.
+
+        Returns
+        -------
+        ndarray, shape (n_assets, n_assets), dtype float64
+        """
+        for stress in self.stresses:
+            correlation = stress.correlation_target(correlation, assets=self.assets)
+        return correlation
+
+
+def _window_ms(stress: Stress) -> tuple[int, int]:
+    start = round(stress.at_s * 1000.0)
+    return start, start + round(stress.duration_s * 1000.0)

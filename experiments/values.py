@@ -1,0 +1,215 @@
+"""Values of a file against the fields of a dataclass: kind, range and what was probably meant.
+
+Every problem is collected, none is raised. The fields are declared with
+`stressbook.market.parameters.param`; their type, unit and range are the law.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields, is_dataclass
+from datetime import date
+from math import isfinite
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from stressbook.errors import InvalidInput, Problem, nearest_name
+from stressbook.experiments import durations
+
+__all__ = [
+    "is_mapping_type",
+    "read_value",
+    "unfit_numbers",
+    "unread_key",
+    "value_types",
+]
+
+INT64_MAX = 2**63 - 1
+_KIND = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+
+
+def value_types(cls: type) -> dict[str, Any]:
+    """Return the resolved type of each field of a dataclass, by name."""
+    hints = get_type_hints(cls)
+    return {entry.name: hints[entry.name] for entry in fields(cls) if entry.init}
+
+
+def is_mapping_type(hint: Any) -> bool:
+    """Say whether a type is a table with free keys: `dict` or `Mapping`."""
+    return isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping)
+
+
+def read_value(
+    raw: Any, hint: Any, *, place: str, entry: Field[Any], problems: list[Problem]
+) -> Any:
+    """Return a raw value as a field's type, and report what is wrong with it.
+
+    Parameters
+    ----------
+    raw : object
+        As TOML or Python give it: a whole number may stand for a float, a list for a tuple, and a
+        text such as "30min" for seconds.
+    hint : type
+        Type of the field.
+    place : str
+        Name in problems.
+    entry : dataclasses.Field
+        Carries unit and range.
+    problems : list of Problem
+        Appended to.
+
+    Returns
+    -------
+    object
+        The value; meaningless if a problem was reported.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from stressbook.market.parameters import param
+    >>> @dataclass
+    ... class Stop:
+    ...     stop_frac: float = param(0.1, unit="1", help="loss that closes", low=0.0, high=1.0)
+    >>> found = []
+    >>> _ = read_value(20, float, place="stop_frac", entry=fields(Stop)[0], problems=found)
+    >>> print(found[0])
+    stop_frac = 20 is out of range.
+      allowed: 0.0 to 1.0
+      hint   : did you mean 0.2? It is a fraction, not percent.
+    """
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _read_union(raw, hint, place=place, entry=entry, problems=problems)
+    if origin is tuple:
+        return _read_tuple(raw, hint, place=place, entry=entry, problems=problems)
+    if is_dataclass(hint):
+        raise TypeError(f"{place}: tables are read by stressbook.experiments.binding")
+    return _read_scalar(raw, hint, place=place, entry=entry, problems=problems)
+
+
+def _read_union(
+    raw: Any, hint: Any, *, place: str, entry: Field[Any], problems: list[Problem]
+) -> Any:
+    """Read `T | None`, or `float | str`, which is a duration."""
+    members = [member for member in get_args(hint) if member is not type(None)]
+    if raw is None and len(members) < len(get_args(hint)):
+        return None
+    member = float if set(members) == {float, str} else members[0]
+    return read_value(raw, member, place=place, entry=entry, problems=problems)
+
+
+def _read_tuple(
+    raw: Any, hint: Any, *, place: str, entry: Field[Any], problems: list[Problem]
+) -> tuple[Any, ...]:
+    if not isinstance(raw, list | tuple):
+        problems.append(Problem("is no list", place, raw, "a list", f"write [{_shown(raw)}]"))
+        return ()
+    member = get_args(hint)[0]
+    return tuple(
+        read_value(item, member, place=f"{place}[{index}]", entry=entry, problems=problems)
+        for index, item in enumerate(raw)
+    )
+
+
+def _read_scalar(
+    raw: Any, hint: type, *, place: str, entry: Field[Any], problems: list[Problem]
+) -> Any:
+    if isinstance(raw, date) and hint is str:
+        return raw.isoformat()
+    if isinstance(raw, str) and hint is float and entry.metadata.get("unit") == "s":
+        try:
+            raw = durations.seconds(raw, name=place)
+        except InvalidInput as error:
+            problems += error.problems
+            return 0.0
+    if not _is_of_kind(raw, hint):
+        problems.append(Problem(f"is not {_KIND[hint]}", place, raw, *_allowed_kind(raw, entry)))
+        return raw
+    value = float(raw) if hint is float else raw
+    if hint in (int, float) and not _is_in_range(value, entry):
+        problems.append(
+            Problem("is out of range", place, raw, allowed_range(entry), _range_hint(raw, entry))
+        )
+    return value
+
+
+def _is_of_kind(raw: Any, hint: type) -> bool:
+    if hint is float:
+        return type(raw) in (int, float)
+    return type(raw) is hint
+
+
+def _allowed_kind(raw: Any, entry: Field[Any]) -> tuple[str, str]:
+    """Return what is allowed instead of a value of the wrong kind, and a hint."""
+    unit = entry.metadata.get("unit", "")
+    allowed = durations.ALLOWED if unit == "s" else allowed_range(entry)
+    if isinstance(raw, str):
+        try:
+            float(raw)
+        except ValueError:
+            return allowed, ""
+        return allowed, "leave out the quotes"
+    if isinstance(raw, float) and raw.is_integer():
+        return allowed, f"did you mean {int(raw)}?"
+    return allowed, ""
+
+
+def allowed_range(entry: Field[Any]) -> str:
+    """Return the range of a field in words, with its unit."""
+    low, high = entry.metadata.get("low"), entry.metadata.get("high")
+    unit = entry.metadata.get("unit", "")
+    suffix = "" if unit in ("", "1", "switch", "name", "asset") else f" {unit}"
+    if low is None and high is None:
+        return f"finite{suffix}" if suffix else ""
+    if high is None:
+        return f"{low} or more{suffix}"
+    return f"{low} to {high}{suffix}" if low is not None else f"{high} or less{suffix}"
+
+
+def _is_in_range(value: float, entry: Field[Any]) -> bool:
+    low, high = entry.metadata.get("low"), entry.metadata.get("high")
+    if not isfinite(value):
+        return False
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _range_hint(raw: float, entry: Field[Any]) -> str:
+    """Suspect percent where a fraction belongs, and a fraction where basis points belong."""
+    high = entry.metadata.get("high")
+    if isfinite(raw) and high is not None and high <= 10.0 and _is_in_range(raw / 100.0, entry):
+        return f"did you mean {raw / 100.0:.6g}? It is a fraction, not percent."
+    return ""
+
+
+def _shown(raw: Any) -> str:
+    return f'"{raw}"' if isinstance(raw, str) else repr(raw)
+
+
+def unread_key(place: str, key: str, *, known: Iterable[str]) -> Problem:
+    """Return the problem of a key that nothing reads, with the nearest one that is read."""
+    names = list(known)
+    nearest = nearest_name(key, names)
+    hint = f"did you mean {nearest!r}?" if nearest else ""
+    name = f"{place}.{key}" if place else key
+    return Problem("is read by nothing", name, allowed=", ".join(names), hint=hint)
+
+
+def unfit_numbers(table: Any, *, place: str = "") -> list[Problem]:
+    """Return every NaN, infinity and integer beyond 64 bits, wherever it stands.
+
+    Examples
+    --------
+    >>> [problem.name for problem in unfit_numbers({"a": [1, float("nan")], "b": {"c": 2**63}})]
+    ['a[1]', 'b.c']
+    """
+    if isinstance(table, dict):
+        steps = ((f"{place}.{key}" if place else str(key), item) for key, item in table.items())
+        return [found for name, item in steps for found in unfit_numbers(item, place=name)]
+    if isinstance(table, list | tuple):
+        steps = ((f"{place}[{index}]", item) for index, item in enumerate(table))
+        return [found for name, item in steps for found in unfit_numbers(item, place=name)]
+    if isinstance(table, float) and not isfinite(table):
+        return [Problem("is not finite", place, table, "finite numbers")]
+    if type(table) is int and not -INT64_MAX - 1 <= table <= INT64_MAX:
+        return [Problem("does not fit into 64 bits", place, table, "-2**63 to 2**63 - 1")]
+    return []
