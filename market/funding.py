@@ -194,27 +194,21 @@ def settle_funding(v: VenueState, t_ms: int) -> None:
         price.last_funding_rate_e15 = rate_e15
         price.premium_sum = 0.0
         price.n_premium_samples = 0
-        _pay(v, t_ms, inst, int(price.oracle_e8), rate_e15)
-
-
-@inline_kernel
-def _pay(v: VenueState, t_ms: int, inst: int, oracle_e8: int, rate_e15: int) -> None:
-    rounding = int(v.par[0].row_rounding)
-    mark_den = int(v.inst[inst].mark_den)
-    open_lots = 0
-    paid_micro = 0
-    for row in range(v.perp.shape[0]):
-        lots = int(v.perp[row, inst])
-        if lots == 0:
-            continue
-        amount_micro = payment_micro(lots, oracle_e8, mark_den, rate_e15)
-        if amount_micro == NOT_REPRESENTABLE:
-            raise_fault(v, FAULT_OVERFLOW)
-            continue
-        move_cash(v, row, rounding, amount_micro, CAUSE_FUNDING)
-        if lots > 0:
-            open_lots += lots
-            paid_micro += amount_micro
-    log_event(
-        v, t_ms, EV_FUNDING, _NONE, inst, open_lots, rate_e15, paid_micro, CAUSE_FUNDING, _NONE
-    )
+        open_lots, paid_micro = 0, 0
+        for row in range(v.perp.shape[0]):
+            lots = int(v.perp[row, inst])
+            if lots == 0:
+                continue
+            amount_micro = payment_micro(
+                lots, int(price.oracle_e8), int(v.inst[inst].mark_den), rate_e15
+            )
+            if amount_micro == NOT_REPRESENTABLE:
+                raise_fault(v, FAULT_OVERFLOW)
+                continue
+            move_cash(v, row, int(par.row_rounding), amount_micro, CAUSE_FUNDING)
+            if lots > 0:
+                open_lots += lots
+                paid_micro += amount_micro
+        log_event(
+            v, t_ms, EV_FUNDING, _NONE, inst, open_lots, rate_e15, paid_micro, CAUSE_FUNDING, _NONE
+        )

@@ -16,7 +16,10 @@ price of a book acceptable is ours: docs/decisions/0012-prices-of-thin-books.md.
 
 from __future__ import annotations
 
+import math
 from typing import Final
+
+import numpy as np
 
 from stressbook.market.codes import BUY, FAULT_LADDER, SELL
 from stressbook.market.draws import exp
@@ -30,21 +33,26 @@ from stressbook.market.state import (
     N_TICKS,
     VenueState,
 )
-from stressbook.market.units import MS_PER_S, PRICE_ONE, round_nearest
+from stressbook.market.units import MS_PER_S, round_nearest
 
 __all__ = [
     "EMA_FORGOTTEN_S",
     "ORACLE_BOTH",
     "ORACLE_OUTSIDE",
     "ORACLE_VENUE_SPOT",
+    "is_two_sided",
+    "mark_of_sources",
     "median3",
+    "quote_tick",
     "update_prices",
+    "venue_weight",
 ]
 
 ORACLE_OUTSIDE: Final = 0
 ORACLE_VENUE_SPOT: Final = 1
 ORACLE_BOTH: Final = 2
 EMA_FORGOTTEN_S: Final = 1e-6  # an average whose samples weigh less, in seconds, is none
+_ANY_SPREAD: Final = math.inf
 
 
 @inline_kernel
@@ -60,6 +68,114 @@ def median3(a: float, b: float, c: float) -> float:
     return max(low, min(high, c))
 
 
+@inline_kernel
+def is_two_sided(bid_tick: int, ask_tick: int, max_spread_frac: float) -> bool:
+    """Tell whether both sides of a book rest, near enough for their middle to be a price.
+
+    Parameters
+    ----------
+    bid_tick, ask_tick : int
+        Best ticks, `EMPTY_BID`, `EMPTY_ASK` for none.
+    max_spread_frac : float
+        Widest spread over the mid.
+
+    Examples
+    --------
+    >>> is_two_sided(99, 101, 0.02), is_two_sided(99, 101, 0.01), is_two_sided(-1, 101, 1.0)
+    (True, False, False)
+    """
+    if bid_tick == EMPTY_BID or ask_tick == EMPTY_ASK:
+        return False
+    return 2.0 * float(ask_tick - bid_tick) / float(ask_tick + bid_tick) <= max_spread_frac
+
+
+@inline_kernel
+def quote_tick(bid_tick: int, ask_tick: int, last_tick: int) -> int:
+    """Return the median of best bid, best ask and last trade; 0 unless both sides rest.
+
+    Examples
+    --------
+    >>> quote_tick(99, 101, 100), quote_tick(99, 101, 95), quote_tick(-1, 101, 100)
+    (100, 99, 0)
+    """
+    if bid_tick == EMPTY_BID or ask_tick == EMPTY_ASK:
+        return 0
+    return max(bid_tick, min(ask_tick, last_tick))
+
+
+@inline_kernel
+def venue_weight(mode: int, weight: float, shift: float) -> float:
+    """Return the weight of the venue's own spot price in an oracle.
+
+    Parameters
+    ----------
+    mode : int
+        `ORACLE_OUTSIDE`, `ORACLE_VENUE_SPOT` or `ORACLE_BOTH`.
+    weight : float
+        In mode `ORACLE_BOTH`.
+    shift : float
+        Of the dial, added.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Examples
+    --------
+    >>> venue_weight(ORACLE_VENUE_SPOT, 0.0, -0.25), venue_weight(ORACLE_BOTH, 0.5, 0.0)
+    (0.75, 0.5)
+    """
+    if mode == ORACLE_OUTSIDE:
+        weight = 0.0
+    elif mode == ORACLE_VENUE_SPOT:
+        weight = 1.0
+    return max(0.0, min(1.0, weight + shift))
+
+
+@inline_kernel
+def mark_of_sources(
+    average_usd: float, quote_usd: float, outside_usd: float, last_usd: float, previous_usd: float
+) -> float:
+    """Return the mark from the sources that exist; 0 stands for one that does not.
+
+    Parameters
+    ----------
+    average_usd : float
+        Oracle plus the average of perp mid - oracle, USD.
+    quote_usd : float
+        Median of best bid, best ask and last trade, USD.
+    outside_usd : float
+        Outside perp, USD.
+    last_usd : float
+        30 s average of the quote, USD; joins where exactly two of the others exist.
+    previous_usd : float
+        Mark before, which stays if there is no source.
+
+    Returns
+    -------
+    float
+        USD.
+
+    Examples
+    --------
+    >>> mark_of_sources(100.0, 102.0, 101.0, 0.0, 99.0)
+    101.0
+    >>> mark_of_sources(100.0, 0.0, 101.0, 100.5, 99.0), mark_of_sources(0.0, 0.0, 0.0, 0.0, 99.0)
+    (100.5, 99.0)
+    """
+    n_sources = int(average_usd > 0.0) + int(quote_usd > 0.0) + int(outside_usd > 0.0)
+    if n_sources == 3:
+        return median3(average_usd, quote_usd, outside_usd)
+    total_usd = average_usd + quote_usd + outside_usd
+    if n_sources == 2:
+        if last_usd == 0.0:
+            return 0.5 * total_usd
+        high_usd = max(average_usd, quote_usd, outside_usd)
+        return median3(high_usd, total_usd - high_usd, last_usd)
+    return total_usd if n_sources == 1 else previous_usd
+
+
 @kernel
 def update_prices(v: VenueState, t_ms: int) -> None:
     """Set oracle, mark and borrow oracle of every asset.
@@ -73,149 +189,120 @@ def update_prices(v: VenueState, t_ms: int) -> None:
         End of the step, ms; the caller keeps the period.
     """
     par = v.par[0]
-    v.ctr[C_PRICE_UPDATES] += 1
+    n = int(v.ctr[C_PRICE_UPDATES]) + 1
+    v.ctr[C_PRICE_UPDATES] = n
     period_s = float(max(par.price_period_ms, par.dt_ms)) / MS_PER_S
     mark_decay = exp(-period_s * MS_PER_S / float(par.mark_ema_ms))
     last_decay = exp(-period_s * MS_PER_S / float(par.last_ema_ms))
     for asset in range(v.price.shape[0]):
-        _update_venue_spot(v, asset)
-        _update_oracle(v, asset, period_s)
-        _update_mark(v, asset, period_s, mark_decay, last_decay)
-        _update_borrow_oracle(v, asset)
-        _check_ladders(v, asset)
-
-
-@inline_kernel
-def _quote_usd(v: VenueState, inst: int) -> float:
-    """Return the median of best bid, best ask and last trade; 0 unless both sides rest."""
-    bid, ask = int(v.best[inst, BUY]), int(v.best[inst, SELL])
-    if bid == EMPTY_BID or ask == EMPTY_ASK:
-        return 0.0
-    last = max(bid, min(ask, int(v.book[inst].last_tick)))
-    return float(last) * v.inst[inst].tick_usd
-
-
-@inline_kernel
-def _is_two_sided(v: VenueState, inst: int) -> bool:
-    """Tell whether both sides rest, near enough for their middle to be a price."""
-    bid, ask = int(v.best[inst, BUY]), int(v.best[inst, SELL])
-    if bid == EMPTY_BID or ask == EMPTY_ASK:
-        return False
-    spread = 2.0 * float(ask - bid) / float(ask + bid)
-    limit = v.inst[inst].two_sided_max_spread_frac
-    return v.par[0].sample_max_spread_on == 0 or spread <= limit
-
-
-@inline_kernel
-def _update_venue_spot(v: VenueState, asset: int) -> None:
-    inst = int(v.asset[asset].spot_inst)
-    if inst >= 0 and _is_two_sided(v, inst):
-        v.price[asset].venue_spot_usd = _quote_usd(v, inst)
-
-
-@inline_kernel
-def _venue_weight(v: VenueState, asset: int) -> float:
-    """Return the weight of the venue's own spot price in the oracle."""
-    if v.price[asset].venue_spot_usd == 0.0:
-        return 0.0
-    mode = v.asset[asset].oracle_mode
-    weight = v.dial[asset].oracle_weight
-    if mode == ORACLE_VENUE_SPOT:
-        weight += 1.0
-    elif mode == ORACLE_BOTH:
-        weight += v.asset[asset].oracle_venue_weight
-    return max(0.0, min(1.0, weight))
-
-
-@inline_kernel
-def _update_oracle(v: VenueState, asset: int, period_s: float) -> None:
-    price = v.price[asset]
-    weight = _venue_weight(v, asset)
-    fresh = weight * price.venue_spot_usd + (1.0 - weight) * v.outside[asset].spot_usd
-    n = int(v.ctr[C_PRICE_UPDATES])
-    v.oracle_history[asset, n % N_ORACLE_HISTORY] = fresh
-    age = min(int(v.dial[asset].oracle_lag_s / period_s), n, N_ORACLE_HISTORY - 1)
-    published = v.oracle_history[asset, (n - age) % N_ORACLE_HISTORY]
-    published *= 1.0 + v.dial[asset].oracle_shift
-    price.oracle_e8 = round_nearest(published * float(PRICE_ONE))
-    price.oracle_usd = float(price.oracle_e8) / PRICE_ONE
-
-
-@inline_kernel
-def _update_mark(
-    v: VenueState, asset: int, period_s: float, mark_decay: float, last_decay: float
-) -> None:
-    price = v.price[asset]
-    price.previous_mark_e8 = price.mark_e8
-    inst = int(v.asset[asset].perp_inst)
-    if inst < 0:
+        price, rules, dial = v.price[asset], v.asset[asset], v.dial[asset]
+        outside = v.outside[asset]
+        perp, spot = int(rules.perp_inst), int(rules.spot_inst)
+        if spot >= 0:
+            bid, ask = int(v.best[spot, BUY]), int(v.best[spot, SELL])
+            _note_spot(price, bid, ask, v.book[spot], v.inst[spot], par)
+        v.oracle_history[asset, n % N_ORACLE_HISTORY] = _composed_usd(price, rules, dial, outside)
+        age = min(int(dial.oracle_lag_s / period_s), n, N_ORACLE_HISTORY - 1)
+        published_usd = v.oracle_history[asset, (n - age) % N_ORACLE_HISTORY]
+        price.oracle_e8 = round_nearest(published_usd * (1.0 + dial.oracle_shift) * 1e8)
+        price.oracle_usd = float(price.oracle_e8) / 1e8
+        price.previous_mark_e8 = price.mark_e8
         price.mark_e8 = price.oracle_e8
-        price.mark_usd = price.oracle_usd
-        return
-    quote_usd = _quote_usd(v, inst)
-    price.ema_num *= mark_decay
-    price.ema_den *= mark_decay
-    if _is_two_sided(v, inst):
-        mid_usd = 0.5 * float(v.best[inst, BUY] + v.best[inst, SELL]) * v.inst[inst].tick_usd
+        if perp >= 0:
+            bid, ask = int(v.best[perp, BUY]), int(v.best[perp, SELL])
+            _note_perp(price, bid, ask, v.inst[perp], par, period_s, mark_decay)
+            quote_usd = _quote_usd(bid, ask, v.book[perp], v.inst[perp])
+            _note_quote(price, quote_usd, period_s, last_decay)
+            price.mark_e8 = round_nearest(_mark_usd(price, quote_usd, outside) * 1e8)
+        price.mark_usd = float(price.mark_e8) / 1e8
+        price.borrow_oracle_e8 = round_nearest(_borrow_oracle_usd(price) * 1e8)
+        price.borrow_oracle_usd = float(price.borrow_oracle_e8) / 1e8
+        inside = True
+        if perp >= 0:
+            inside = _are_on_ladder(
+                price.oracle_usd, price.mark_usd, outside.perp_usd, v.inst[perp]
+            )
+        if spot >= 0:
+            spot_usd = outside.spot_usd
+            inside &= _are_on_ladder(price.oracle_usd, spot_usd, spot_usd, v.inst[spot])
+        if not inside:
+            v.ctr[C_FAULT] = int(v.ctr[C_FAULT]) | FAULT_LADDER
+
+
+@inline_kernel
+def _max_spread(inst: np.record, par: np.record) -> float:
+    return inst.two_sided_max_spread_frac if par.sample_max_spread_on else _ANY_SPREAD
+
+
+@inline_kernel
+def _quote_usd(bid: int, ask: int, book: np.record, inst: np.record) -> float:
+    return float(quote_tick(bid, ask, int(book.last_tick))) * inst.tick_usd
+
+
+@inline_kernel
+def _note_spot(
+    price: np.record, bid: int, ask: int, book: np.record, inst: np.record, par: np.record
+) -> None:
+    """Keep the venue's own spot price, the one before where the book is thin."""
+    if is_two_sided(bid, ask, _max_spread(inst, par)):
+        price.venue_spot_usd = _quote_usd(bid, ask, book, inst)
+
+
+@inline_kernel
+def _composed_usd(price: np.record, rules: np.record, dial: np.record, outside: np.record) -> float:
+    if price.venue_spot_usd == 0.0:
+        return outside.spot_usd
+    weight = venue_weight(rules.oracle_mode, rules.oracle_venue_weight, dial.oracle_weight)
+    return weight * price.venue_spot_usd + (1.0 - weight) * outside.spot_usd
+
+
+@inline_kernel
+def _note_perp(
+    price: np.record,
+    bid: int,
+    ask: int,
+    inst: np.record,
+    par: np.record,
+    period_s: float,
+    decay: float,
+) -> None:
+    """Let the average of perp mid - oracle age, and add today's if the book is two-sided."""
+    price.ema_num *= decay
+    price.ema_den *= decay
+    if is_two_sided(bid, ask, _max_spread(inst, par)):
+        mid_usd = 0.5 * float(bid + ask) * inst.tick_usd
         price.ema_num += (mid_usd - price.oracle_usd) * period_s
         price.ema_den += period_s
-    price.last_ema_num *= last_decay
-    price.last_ema_den *= last_decay
+
+
+@inline_kernel
+def _note_quote(price: np.record, quote_usd: float, period_s: float, decay: float) -> None:
+    price.last_ema_num *= decay
+    price.last_ema_den *= decay
     if quote_usd > 0.0:
         price.last_ema_num += quote_usd * period_s
         price.last_ema_den += period_s
-    mark_usd = _median_of_sources(v, asset, quote_usd)
-    price.mark_e8 = round_nearest(mark_usd * float(PRICE_ONE))
-    price.mark_usd = float(price.mark_e8) / PRICE_ONE
 
 
 @inline_kernel
-def _median_of_sources(v: VenueState, asset: int, quote_usd: float) -> float:
-    """Return the mark from the sources that exist; the previous one if there is none."""
-    price = v.price[asset]
-    outside_usd = v.outside[asset].perp_usd
-    has_average = price.ema_den > EMA_FORGOTTEN_S
-    average_usd = price.oracle_usd + price.ema_num / price.ema_den if has_average else 0.0
-    n_sources = int(has_average) + int(quote_usd > 0.0) + int(outside_usd > 0.0)
-    if n_sources == 3:
-        return median3(average_usd, quote_usd, outside_usd)
-    # A missing source is 0.
-    total_usd = average_usd + quote_usd + outside_usd
-    if n_sources == 2:
-        high_usd = max(average_usd, quote_usd, outside_usd)
-        if price.last_ema_den > EMA_FORGOTTEN_S:
-            last_usd = price.last_ema_num / price.last_ema_den
-            return median3(high_usd, total_usd - high_usd, last_usd)
-        return 0.5 * total_usd
-    return total_usd if n_sources == 1 else price.mark_usd
+def _mark_usd(price: np.record, quote_usd: float, outside: np.record) -> float:
+    average_usd, last_usd = 0.0, 0.0
+    if price.ema_den > EMA_FORGOTTEN_S:
+        average_usd = price.oracle_usd + price.ema_num / price.ema_den
+    if price.last_ema_den > EMA_FORGOTTEN_S:
+        last_usd = price.last_ema_num / price.last_ema_den
+    previous_usd = float(price.previous_mark_e8) / 1e8
+    return mark_of_sources(average_usd, quote_usd, outside.perp_usd, last_usd, previous_usd)
 
 
 @inline_kernel
-def _update_borrow_oracle(v: VenueState, asset: int) -> None:
-    price = v.price[asset]
-    borrow_usd = price.oracle_usd
-    if price.venue_spot_usd > 0.0:
-        borrow_usd = median3(price.venue_spot_usd, price.mark_usd, price.oracle_usd)
-    price.borrow_oracle_e8 = round_nearest(borrow_usd * float(PRICE_ONE))
-    price.borrow_oracle_usd = float(price.borrow_oracle_e8) / PRICE_ONE
+def _borrow_oracle_usd(price: np.record) -> float:
+    if price.venue_spot_usd == 0.0:
+        return price.oracle_usd
+    return median3(price.venue_spot_usd, price.mark_usd, price.oracle_usd)
 
 
 @inline_kernel
-def _check_ladders(v: VenueState, asset: int) -> None:
-    price, outside = v.price[asset], v.outside[asset]
-    perp, spot = int(v.asset[asset].perp_inst), int(v.asset[asset].spot_inst)
-    inside = True
-    if perp >= 0:
-        inside = _is_on_ladder(v, perp, price.oracle_usd) and _is_on_ladder(v, perp, price.mark_usd)
-        inside = inside and _is_on_ladder(v, perp, outside.perp_usd)
-    if spot >= 0:
-        inside = inside and _is_on_ladder(v, spot, price.oracle_usd)
-        inside = inside and _is_on_ladder(v, spot, outside.spot_usd)
-    if not inside:
-        v.ctr[C_FAULT] = int(v.ctr[C_FAULT]) | FAULT_LADDER
-
-
-@inline_kernel
-def _is_on_ladder(v: VenueState, inst: int, price_usd: float) -> bool:
-    tick_usd = v.inst[inst].tick_usd
-    return tick_usd <= price_usd <= float(N_TICKS - 1) * tick_usd
+def _are_on_ladder(a_usd: float, b_usd: float, c_usd: float, inst: np.record) -> bool:
+    low_usd, high_usd = min(a_usd, b_usd, c_usd), max(a_usd, b_usd, c_usd)
+    return low_usd >= inst.tick_usd and high_usd <= float(N_TICKS - 1) * inst.tick_usd

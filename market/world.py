@@ -19,6 +19,8 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.draws import (
     PURPOSE_OUTSIDE_BASIS,
@@ -41,7 +43,6 @@ from stressbook.market.units import (
     BALANCE_MAX,
     NEAREST,
     NOT_REPRESENTABLE,
-    PRICE_ONE,
     mul_div,
     round_nearest,
 )
@@ -62,6 +63,7 @@ FUNDAMENTAL = record_dtype(
     "window_long_run",
 )
 CHUNK: Final = 64
+_NORM_MIN: Final = 1e-12
 
 
 class WorldState(NamedTuple):
@@ -103,34 +105,10 @@ def advance(w: WorldState, t_ms: int) -> int:
     int
         Fault word: 0, `FAULT_PATH_END` or `FAULT_OVERFLOW`.
     """
-    w.par[0].step += 1
-    _advance_log_volatility(w, t_ms)
-    _advance_fundamentals(w, t_ms)
-    _advance_basis(w, t_ms)
-    _decay_loads(w)
-    _fill_requests(w)
-    _publish(w, t_ms)
-    return int(w.par[0].fault)
-
-
-@inline_kernel
-def _advance_log_volatility(w: WorldState, t_ms: int) -> None:
+    # Helpers take records: one more that takes the whole state would cost half a second to compile.
     par = w.par[0]
-    for k in range(w.component.shape[0]):
-        component = w.component[k]
-        if component.noise > 0.0:
-            u = uniform(par.seed_key0, par.seed_key1, PURPOSE_WORLD_LOG_VOLATILITY, 0, t_ms, k)
-            component.value = component.decay * component.value + (
-                component.noise * normal_quantile(u)
-            )
-
-
-@inline_kernel
-def _advance_fundamentals(w: WorldState, t_ms: int) -> None:
-    par = w.par[0]
-    log_vol = 0.0
-    for k in range(w.component.shape[0]):
-        log_vol += w.component[k].value
+    par.step += 1
+    log_vol = _advance_log_volatility(w.component, par, t_ms)
     exponent = par.residual_exponent
     market = exp(log_vol - par.log_vol_variance)
     residual = exp(exponent * log_vol - exponent * exponent * par.log_vol_variance)
@@ -138,218 +116,223 @@ def _advance_fundamentals(w: WorldState, t_ms: int) -> None:
         u = uniform(par.seed_key0, par.seed_key1, PURPOSE_WORLD_RETURN, i, t_ms, 0)
         w.asset[i].shock = innovation(par.innovation, u)
     for i in range(w.asset.shape[0]):
-        asset = w.asset[i]
-        dial = w.dial[i]
+        asset, dial = w.asset[i], w.dial[i]
         asset.log_shift += dial.drift * par.dt_s + dial.jump
-        if _follows_path(w, i):
-            asset.log_value = _path_value(w, i)
+        if par.path_steps > 0 and w.path[0, i] == w.path[0, i]:
+            asset.log_value = _path_value(w.path, par, i)
         else:
-            asset.log_value += _log_return(w, i, market, residual)
+            asset.log_value += _log_return(w.asset, w.factor, dial, par, i, market, residual)
+        for kind in range(2):
+            _advance_basis(w.leg[i, kind], par, t_ms, i, kind)
+            _decay_loads(w.leg[i, kind], dial.outside_recovery)
+        w.leg[i, OUTSIDE_PERP].basis += dial.outside_basis
+    _collect_requests(w.request_chunk, w.touched, w.leg, par)
+    if par.n_touched > 0:
+        for i in range(w.asset.shape[0]):
+            for kind in range(2):
+                _price_batch(w.leg[i, kind], w.asset[i], w.dial[i])
+        _book_requests(w.request_chunk, w.touched, w.leg, w.asset, w.cash, w.inventory, par)
+        for i in range(w.asset.shape[0]):
+            _move_prices(w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP])
+    is_window_end = t_ms // par.window_ms != (t_ms - par.dt_ms) // par.window_ms
+    for i in range(w.asset.shape[0]):
+        spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
+        _publish(w.outside[i], w.asset[i], spot, perp, w.dial[i])
+        if is_window_end:
+            _update_volatility(w.outside[i], w.asset[i], spot, par.window_decay)
+    return int(par.fault)
 
 
 @inline_kernel
-def _log_return(w: WorldState, i: int, market: float, residual: float) -> float:
+def _advance_log_volatility(component: Records, par: np.record, t_ms: int) -> float:
+    log_vol = 0.0
+    for k in range(component.shape[0]):
+        part = component[k]
+        if part.noise > 0.0:
+            u = uniform(par.seed_key0, par.seed_key1, PURPOSE_WORLD_LOG_VOLATILITY, 0, t_ms, k)
+            part.value = part.decay * part.value + part.noise * normal_quantile(u)
+        log_vol += part.value
+    return log_vol
+
+
+@inline_kernel
+def _log_return(
+    asset: Records,
+    factor: F64,
+    dial: np.record,
+    par: np.record,
+    i: int,
+    market: float,
+    residual: float,
+) -> float:
     """Return the law's log return of an asset, its martingale correction in."""
-    par = w.par[0]
-    dial = w.dial[i]
-    size = w.asset[i].step_sd * dial.volatility
-    norm = _factor_norm(w, i, dial.correlation)
+    size = asset[i].step_sd * dial.volatility / _mixed_norm(factor, i, dial.correlation)
     change = 0.0
-    for j in range(w.asset.shape[0]):
+    for j in range(asset.shape[0]):
         stretch = dial.beta * market if j == 0 else dial.residual * residual
-        a = size * stretch * (_mixed(w, i, j, dial.correlation) / norm)
+        a = size * stretch * _mixed(factor, i, j, dial.correlation)
         square = a * a
-        change += a * w.asset[j].shock
+        change += a * asset[j].shock
         change -= 0.5 * square + par.fourth_cumulant * square * square / 24.0
     return change
 
 
 @inline_kernel
-def _mixed(w: WorldState, i: int, j: int, mix: float) -> float:
-    return (1.0 - mix) * w.factor[0, i, j] + mix * w.factor[1, i, j]
+def _mixed(factor: F64, i: int, j: int, mix: float) -> float:
+    return (1.0 - mix) * factor[0, i, j] + mix * factor[1, i, j]
 
 
 @inline_kernel
-def _factor_norm(w: WorldState, i: int, mix: float) -> float:
+def _mixed_norm(factor: F64, i: int, mix: float) -> float:
     """Return the length of a mixed factor row: rows of length 1 are a valid correlation."""
     if mix == 0.0:
         return 1.0
     square = 0.0
-    for j in range(w.asset.shape[0]):
-        loading = _mixed(w, i, j, mix)
+    for j in range(factor.shape[1]):
+        loading = _mixed(factor, i, j, mix)
         square += loading * loading
-    return math.sqrt(square) if square > 1e-12 else 1.0
+    return math.sqrt(square) if square > _NORM_MIN else 1.0
 
 
 @inline_kernel
-def _follows_path(w: WorldState, i: int) -> bool:
-    return w.par[0].path_steps > 0 and w.path[0, i] == w.path[0, i]
+def _path_value(path: F64, par: np.record, i: int) -> float:
+    step = int(par.step)
+    if step > par.path_steps:
+        par.fault = int(par.fault) | FAULT_PATH_END
+        step = int(par.path_steps)
+    return path[step - 1, i]
 
 
 @inline_kernel
-def _path_value(w: WorldState, i: int) -> float:
-    step = int(w.par[0].step)
-    if step > w.par[0].path_steps:
-        w.par[0].fault = int(w.par[0].fault) | FAULT_PATH_END
-        step = int(w.par[0].path_steps)
-    return float(w.path[step - 1, i])
+def _advance_basis(leg: np.record, par: np.record, t_ms: int, i: int, kind: int) -> None:
+    key0, key1 = par.seed_key0, par.seed_key1
+    if leg.basis_fast_noise > 0.0:
+        u = uniform(key0, key1, PURPOSE_OUTSIDE_BASIS, i, t_ms, 2 * kind)
+        fast = leg.basis_fast_noise * normal_quantile(u)
+        leg.basis_fast = leg.basis_fast_decay * leg.basis_fast + fast
+    if leg.basis_slow_noise > 0.0:
+        u = uniform(key0, key1, PURPOSE_OUTSIDE_BASIS, i, t_ms, 2 * kind + 1)
+        slow = leg.basis_slow_noise * normal_quantile(u)
+        leg.basis_slow = leg.basis_slow_decay * leg.basis_slow + slow
+    leg.basis = leg.basis_mean + leg.basis_fast + leg.basis_slow
 
 
 @inline_kernel
-def _advance_basis(w: WorldState, t_ms: int) -> None:
-    for i in range(w.asset.shape[0]):
-        for kind in range(2):
-            leg = w.leg[i, kind]
-            if leg.basis_fast_noise > 0.0:
-                leg.basis_fast = leg.basis_fast_decay * leg.basis_fast + (
-                    leg.basis_fast_noise * _basis_shock(w, t_ms, i, 2 * kind)
-                )
-            if leg.basis_slow_noise > 0.0:
-                leg.basis_slow = leg.basis_slow_decay * leg.basis_slow + (
-                    leg.basis_slow_noise * _basis_shock(w, t_ms, i, 2 * kind + 1)
-                )
-            leg.basis = leg.basis_mean + leg.basis_fast + leg.basis_slow
-            if kind == OUTSIDE_PERP:
-                leg.basis += w.dial[i].outside_basis
+def _decay_loads(leg: np.record, recovery: float) -> None:
+    if recovery == 1.0:
+        leg.load_fast *= leg.fast_decay
+        leg.load_slow *= leg.slow_decay
+    else:
+        leg.load_fast *= exp(-recovery * leg.fast_rate)
+        leg.load_slow *= exp(-recovery * leg.slow_rate)
 
 
 @inline_kernel
-def _basis_shock(w: WorldState, t_ms: int, i: int, index: int) -> float:
-    par = w.par[0]
-    return normal_quantile(
-        uniform(par.seed_key0, par.seed_key1, PURPOSE_OUTSIDE_BASIS, i, t_ms, index)
-    )
-
-
-@inline_kernel
-def _decay_loads(w: WorldState) -> None:
-    for i in range(w.asset.shape[0]):
-        recovery = w.dial[i].outside_recovery
-        for kind in range(2):
-            leg = w.leg[i, kind]
-            if recovery == 1.0:
-                leg.load_fast *= leg.fast_decay
-                leg.load_slow *= leg.slow_decay
-            else:
-                leg.load_fast *= exp(-recovery * leg.fast_rate)
-                leg.load_slow *= exp(-recovery * leg.slow_rate)
-
-
-@inline_kernel
-def _fundamental_usd(w: WorldState, i: int) -> float:
-    asset = w.asset[i]
+def _fundamental_usd(asset: np.record) -> float:
     return asset.opening_usd * exp(asset.log_value + asset.log_shift)
 
 
 @inline_kernel
-def _leg_price(w: WorldState, i: int, kind: int) -> float:
-    leg = w.leg[i, kind]
-    moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
-    return _fundamental_usd(w, i) * exp(leg.basis + moved)
+def _leg_log(leg: np.record) -> float:
+    """Return the log price of a leg over the fundamental."""
+    return leg.basis + displacement(leg.load_fast + leg.load_slow, leg.concave_from)
 
 
 @inline_kernel
-def _fill_requests(w: WorldState) -> None:
-    """Fill all orders of the step as one batch a leg, then let their sums move the prices."""
-    _collect_requests(w)
-    if w.par[0].n_touched == 0:
-        return
-    for i in range(w.asset.shape[0]):
-        for kind in range(2):
-            _price_batch(w, i, kind)
-    _book_requests(w)
-    for i in range(w.asset.shape[0]):
-        spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
-        add_flow(spot, spot.slope_per_musd * (spot.flow_musd + spot.cross_share * perp.flow_musd))
-        add_flow(perp, perp.slope_per_musd * (perp.flow_musd + perp.cross_share * spot.flow_musd))
-
-
-@inline_kernel
-def _collect_requests(w: WorldState) -> None:
-    """List the entries of `request` that are not 0, and sum them by leg."""
-    n_legs = 2 * w.asset.shape[0]
-    for i in range(w.asset.shape[0]):
-        w.leg[i, OUTSIDE_SPOT].net_lots = 0
-        w.leg[i, OUTSIDE_PERP].net_lots = 0
+def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: np.record) -> None:
+    """List the requests that are not 0, and sum them by leg."""
+    n_legs = 2 * leg.shape[0]
+    for index in range(n_legs):
+        leg[index // 2, index % 2].net_lots = 0
     n = 0
-    for chunk in range(w.request_chunk.shape[0]):
+    for chunk in range(request_chunk.shape[0]):
         any_bits = 0
         for offset in range(CHUNK):
-            any_bits |= w.request_chunk[chunk, offset]
+            any_bits |= request_chunk[chunk, offset]
         if any_bits != 0:
             for offset in range(CHUNK):
-                lots = w.request_chunk[chunk, offset]
+                lots = request_chunk[chunk, offset]
                 if lots != 0:
                     index = chunk * CHUNK + offset
-                    w.touched[n] = index
+                    touched[n] = index
                     n += 1
-                    w.leg[index % n_legs // 2, index % 2].net_lots += lots
-    w.par[0].n_touched = n
+                    leg[index % n_legs // 2, index % 2].net_lots += lots
+    par.n_touched = n
 
 
 @inline_kernel
-def _price_batch(w: WorldState, i: int, kind: int) -> None:
+def _price_batch(leg: np.record, asset: np.record, dial: np.record) -> None:
     """Set prices and load of one leg's batch."""
-    leg = w.leg[i, kind]
-    value_usd = float(leg.net_lots) * w.asset[i].lot_size * _leg_price(w, i, kind)
-    leg.flow_musd = value_usd / (1e6 * w.dial[i].outside_depth)
+    fundamental_usd = _fundamental_usd(asset)
+    value_usd = float(leg.net_lots) * asset.lot_size * fundamental_usd * exp(_leg_log(leg))
+    leg.flow_musd = value_usd / (1e6 * dial.outside_depth)
     moved = mean_displacement(
         leg.load_fast + leg.load_slow, leg.slope_per_musd * leg.flow_musd, leg.concave_from
     )
-    mid_usd = _fundamental_usd(w, i) * exp(leg.basis + moved)
-    half_spread = leg.half_spread * w.dial[i].outside_spread
-    leg.buy_e8 = round_nearest(mid_usd * (1.0 + half_spread) * float(PRICE_ONE))
-    leg.sell_e8 = round_nearest(mid_usd * (1.0 - half_spread) * float(PRICE_ONE))
+    mid_e8 = fundamental_usd * exp(leg.basis + moved) * 1e8
+    half_spread = leg.half_spread * dial.outside_spread
+    leg.buy_e8 = round_nearest(mid_e8 * (1.0 + half_spread))
+    leg.sell_e8 = round_nearest(mid_e8 * (1.0 - half_spread))
 
 
 @inline_kernel
-def _book_requests(w: WorldState) -> None:
+def _book_requests(
+    request_chunk: I64,
+    touched: I64,
+    leg: Records,
+    asset: Records,
+    cash: I64,
+    inventory: I64,
+    par: np.record,
+) -> None:
     """Move cash and lots of each order between its account and everybody else."""
-    n_legs = 2 * w.asset.shape[0]
-    others = w.cash.shape[0] - 1
-    for n in range(w.par[0].n_touched):
-        index = int(w.touched[n])
+    n_legs = 2 * leg.shape[0]
+    others = cash.shape[0] - 1
+    for n in range(par.n_touched):
+        index = int(touched[n])
         user, i, kind = index // n_legs, index % n_legs // 2, index % 2
-        lots = int(w.request_chunk[index // CHUNK, index % CHUNK])
-        w.request_chunk[index // CHUNK, index % CHUNK] = 0
-        leg = w.leg[i, kind]
-        price_e8 = int(leg.buy_e8) if lots > 0 else int(leg.sell_e8)
-        cost_micro = mul_div(lots, price_e8, int(w.asset[i].mark_den), NEAREST)
-        if cost_micro == NOT_REPRESENTABLE or abs(int(w.cash[user]) - cost_micro) > BALANCE_MAX:
-            w.par[0].fault = int(w.par[0].fault) | FAULT_OVERFLOW
+        lots = int(request_chunk[index // CHUNK, index % CHUNK])
+        request_chunk[index // CHUNK, index % CHUNK] = 0
+        price_e8 = int(leg[i, kind].buy_e8) if lots > 0 else int(leg[i, kind].sell_e8)
+        cost_micro = mul_div(lots, price_e8, int(asset[i].mark_den), NEAREST)
+        if cost_micro == NOT_REPRESENTABLE or abs(int(cash[user]) - cost_micro) > BALANCE_MAX:
+            par.fault = int(par.fault) | FAULT_OVERFLOW
             continue
-        w.cash[user] -= cost_micro
-        w.cash[others] += cost_micro
-        w.inventory[user, i, kind] += lots
-        w.inventory[others, i, kind] -= lots
+        cash[user] -= cost_micro
+        cash[others] += cost_micro
+        inventory[user, i, kind] += lots
+        inventory[others, i, kind] -= lots
 
 
 @inline_kernel
-def _publish(w: WorldState, t_ms: int) -> None:
-    par = w.par[0]
-    for i in range(w.asset.shape[0]):
-        out = w.outside[i]
-        spread = w.dial[i].outside_spread
-        out.fundamental_usd = _fundamental_usd(w, i)
-        out.spot_usd = _leg_price(w, i, OUTSIDE_SPOT)
-        out.perp_usd = _leg_price(w, i, OUTSIDE_PERP)
-        out.spot_half_spread = w.leg[i, OUTSIDE_SPOT].half_spread * spread
-        out.perp_half_spread = w.leg[i, OUTSIDE_PERP].half_spread * spread
-    if t_ms // par.window_ms != (t_ms - par.dt_ms) // par.window_ms:
-        _update_volatility(w)
+def _move_prices(spot: np.record, perp: np.record) -> None:
+    """Let the flow of the batch displace its leg, and the other one by its share."""
+    add_flow(spot, spot.slope_per_musd * (spot.flow_musd + spot.cross_share * perp.flow_musd))
+    add_flow(perp, perp.slope_per_musd * (perp.flow_musd + perp.cross_share * spot.flow_musd))
 
 
 @inline_kernel
-def _update_volatility(w: WorldState) -> None:
+def _publish(
+    out: np.record, asset: np.record, spot: np.record, perp: np.record, dial: np.record
+) -> None:
+    fundamental_usd = _fundamental_usd(asset)
+    out.fundamental_usd = fundamental_usd
+    out.spot_usd = fundamental_usd * exp(_leg_log(spot))
+    out.perp_usd = fundamental_usd * exp(_leg_log(perp))
+    out.spot_half_spread = spot.half_spread * dial.outside_spread
+    out.perp_half_spread = perp.half_spread * dial.outside_spread
+
+
+@inline_kernel
+def _update_volatility(
+    out: np.record, asset: np.record, spot: np.record, window_decay: float
+) -> None:
     """Average squared returns of the outside spot, as everybody can see them."""
-    decay = w.par[0].window_decay
-    for i in range(w.asset.shape[0]):
-        asset = w.asset[i]
-        leg = w.leg[i, OUTSIDE_SPOT]
-        moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
-        log_price = asset.log_value + asset.log_shift + leg.basis + moved
-        change = log_price - asset.window_log
-        asset.window_log = log_price
-        asset.window_square = decay * asset.window_square + (1.0 - decay) * change * change
-        if asset.window_long_run > 0.0:
-            w.outside[i].volatility_ratio = math.sqrt(asset.window_square / asset.window_long_run)
+    log_price = asset.log_value + asset.log_shift + _leg_log(spot)
+    change = log_price - asset.window_log
+    asset.window_log = log_price
+    asset.window_square = (
+        window_decay * asset.window_square + (1.0 - window_decay) * change * change
+    )
+    if asset.window_long_run > 0.0:
+        out.volatility_ratio = math.sqrt(asset.window_square / asset.window_long_run)
