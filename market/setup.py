@@ -27,6 +27,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.dials import DIAL, reset_dials
 from stressbook.market.draws import key_from_seed
+from stressbook.market.reserve import borrow_rate, refresh_collateral, supply_rate, utilisation
 from stressbook.market.rule_arrays import rule_arrays
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import N_TICKS, Capacity, Records, VenueState
@@ -311,9 +312,12 @@ def _move(v: VenueState, source: int, target: int, *, column: int, amount: int) 
 
 
 def _open_reserves(v: VenueState) -> None:
-    for token, reserve in enumerate(v.reserve):
-        reserve.total_supply = v.supply[:, token].sum()
-        reserve.total_debt = v.debt[:, token].sum()
+    reserve = v.reserve[0]
+    reserve.total_supply, reserve.total_debt = v.supply[:, 0].sum(), v.debt[:, 0].sum()
+    reserve.utilisation, reserve.borrow_rate = utilisation(v, 0), borrow_rate(v, 0)
+    reserve.supply_rate = supply_rate(v, 0)
+    v.reserve["counted_share"] = 1.0
+    refresh_collateral(v)
 
 
 def _size_problems(capacity: Capacity, dt_ms: int) -> Iterator[Problem]:

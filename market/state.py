@@ -111,8 +111,10 @@ BOOK = record_dtype(
     "end_mid_usd end_spread_frac end_bid_depth_usd end_ask_depth_usd",
 )
 RESERVE = record_dtype(
-    "pool_check retained claim total_supply total_debt last_step_e15",  # token units
-    "utilisation borrow_rate supply_rate",
+    # token units; of a collateral, total_supply is what portfolio accounts hold of it, user caps in
+    "pool_check retained claim total_supply total_debt last_step_e15 retained_used supplier_loss",
+    # counted_share: of a collateral in new borrowing, below 1 beyond its platform supply cap
+    "utilisation borrow_rate supply_rate counted_share",
 )
 
 # Resting orders, 64 bytes each: one cache line. Slots in links are + 1, so that 0 is none.
@@ -121,17 +123,17 @@ ORDER = np.dtype(
         np.record,
         np.dtype(
             [(name, "i8") for name in ("qty_lots", "client_id", "sequence")]
-            + [(name, "i4") for name in ("price_tick", "user", "inst", "generation")]
-            + [(name, "i4") for name in ("next_slot", "prev_slot")]  # queue of a level
-            + [(name, "i4") for name in ("next_own", "prev_own")]  # of a user in a book
-            + [("client_hash", "i4"), ("side", "i2"), ("flags", "i2")],
+            + [(name, "u4") for name in ("price_tick", "user", "inst", "generation")]
+            + [(name, "u4") for name in ("next_slot", "prev_slot")]  # queue of a level
+            + [(name, "u4") for name in ("next_own", "prev_own")]  # of a user in a book
+            + [("client_hash", "u4"), ("side", "u2"), ("flags", "u2")],
             align=True,
         ),
     )
 )
 # One price of a book: its queue, and what rests there in all. One ladder serves both sides.
 LEVEL = np.dtype(
-    (np.record, np.dtype([("head", "i4"), ("tail", "i4"), ("qty_lots", "i8")], align=True))
+    (np.record, np.dtype([("head", "u4"), ("tail", "u4"), ("qty_lots", "i8")], align=True))
 )
 
 MESSAGE = record_dtype(

@@ -1,0 +1,121 @@
+"""Rates of a reserve: flat up to a kink of utilisation, steep beyond it, compounded by the hour.
+
+Source: Hyperliquid docs, portfolio margin, 2026-08-19; live reserve states up to 2026-10-06.
+"""
+
+from typing import Final
+
+from stressbook.market.elementary import ln
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.units import round_nearest
+
+__all__ = ["borrow_rate_at", "hourly_step_e15", "supply_rate_at", "utilisation_of"]
+
+_HOURS_A_YEAR: Final = 8760.0
+_RATE_ONE: Final = 1e15
+_TERMS: Final = 12  # of e^x - 1, for x below 0.01
+
+
+@inline_kernel
+def utilisation_of(borrowed: float, supplied: float) -> float:
+    """Return the share of the supply that is lent.
+
+    Parameters
+    ----------
+    borrowed, supplied : float
+        In the same unit, at least 0.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 also where interest has made debts larger than the supply.
+
+    Examples
+    --------
+    >>> utilisation_of(1.0, 4.0), utilisation_of(0.0, 0.0), utilisation_of(5.0, 4.0)
+    (0.25, 0.0, 1.0)
+    """
+    if borrowed <= 0.0:
+        return 0.0
+    if borrowed >= supplied:
+        return 1.0
+    return borrowed / supplied
+
+
+@inline_kernel
+def borrow_rate_at(utilisation: float, base: float, slope: float, kink: float) -> float:
+    """Return the yearly borrow rate (an APY).
+
+    Parameters
+    ----------
+    utilisation : float
+        From 0 to 1.
+    base, slope, kink : float
+        Rate up to the kink, rise beyond it per unit of utilisation, and where it lies.
+
+    Returns
+    -------
+    float
+        Fraction a year.
+
+    Examples
+    --------
+    >>> round(borrow_rate_at(0.9, 0.05, 4.75, 0.8), 12)
+    0.525
+    """
+    return base + slope * max(0.0, utilisation - kink)
+
+
+@inline_kernel
+def supply_rate_at(borrow_rate: float, utilisation: float, retained_frac: float) -> float:
+    """Return the yearly rate of suppliers.
+
+    Parameters
+    ----------
+    borrow_rate, utilisation : float
+        Of the reserve.
+    retained_frac : float
+        Share of interest that the protocol keeps.
+
+    Returns
+    -------
+    float
+        Fraction a year.
+
+    Examples
+    --------
+    >>> round(supply_rate_at(0.05, 0.5, 0.1), 12)
+    0.0225
+    """
+    return borrow_rate * utilisation * (1.0 - retained_frac)
+
+
+@inline_kernel
+def hourly_step_e15(yearly_rate: float, is_simple: bool) -> int:
+    """Return the growth of a debt in one hour.
+
+    Parameters
+    ----------
+    yearly_rate : float
+        APY, from 0 to 1000.
+    is_simple : bool
+        Divide the rate by the hours of a year in place of compounding.
+
+    Returns
+    -------
+    int
+        exp(ln(1 + APY) / 8760) - 1 to the nearest 1e-15; a year of 365 days.
+
+    Examples
+    --------
+    >>> hourly_step_e15(0.05, False), hourly_step_e15(0.05, True)
+    (5569668955, 5707762557)
+    """
+    if is_simple:
+        return round_nearest(yearly_rate / _HOURS_A_YEAR * _RATE_ONE)
+    # As a series, since 1 subtracted from e^x would cost the last digits.
+    x = ln(1.0 + yearly_rate) / _HOURS_A_YEAR
+    total = 0.0
+    for k in range(_TERMS, 0, -1):
+        total = (1.0 + total) * x / float(k)
+    return round_nearest(total * _RATE_ONE)

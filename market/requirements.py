@@ -1,0 +1,528 @@
+"""Formulas of margin: what an account is worth, what it must hold, and where it breaks.
+
+All are functions of the sums over one pocket. What a portfolio account owes is not what counts:
+they use the debt that it would need at maintenance (`debt_at_maintenance_usd`) and the debt that
+its commitment needs, so that idle borrowed cash changes nothing.
+
+Source: Hyperliquid docs, portfolio margin, 2026-08-19, margining and margin tiers, 2026-04-24;
+formulas of live account states, 2026-09-08 to 2026-09-14 (docs/decisions/0011-portfolio-margin.md).
+"""
+
+import math
+from typing import Final, NamedTuple
+
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.state import Records
+
+__all__ = [
+    "AccountSums",
+    "available_after_maintenance_usd",
+    "collateral_available",
+    "collateral_hold",
+    "commitment_usd",
+    "cross_equity_usd",
+    "debt_at_maintenance_usd",
+    "equity_usd",
+    "health",
+    "hold_usd",
+    "is_in_breach",
+    "isolated_liquidation_price",
+    "liquidation_price",
+    "maintenance_of",
+    "margin_ratio",
+    "net_usd",
+    "order_requirement_usd",
+    "portfolio_equity_usd",
+    "portfolio_ratio",
+    "price_at_maintenance_share",
+    "ratio_of",
+    "transfer_requirement_usd",
+]
+
+_INF: Final = math.inf
+
+
+class AccountSums(NamedTuple):
+    """Sums over one pocket, all in USD; each loop starts from 0 and runs in index order."""
+
+    cash_usd: float  # raw: a perp bought lowers it by its cost
+    own_cash_usd: float  # raw cash less debt, subtracted in whole units: a draw leaves it as it is
+    supplied_usd: float  # USDC lent to the reserve
+    debt_usd: float
+    position_value_usd: float  # signed, at the mark
+    gross_notional_usd: float
+    initial_usd: float  # of positions, at their leverage
+    maintenance_usd: float
+    order_margin_usd: float  # of resting perp orders that are not reduce-only, at their limits
+    spot_bid_usd: float
+    token_value_usd: float  # every token, at the oracle
+    collateral_value_usd: float  # tokens with a loan-to-value, at the oracle
+    collateral_capacity_usd: float  # value at the borrow oracle x LTV, supply caps in
+    collateral_credit_usd: float  # x (1 + LTV) / 2, user caps in; 0 outside the portfolio regime
+    isolated_equity_usd: float  # inside the cash but ring-fenced
+    borrow_offset_usd: float  # of the ratio; 0 where the switch is off
+
+
+@inline_kernel
+def maintenance_of(tiers: Records, asset: int, n_tiers: int, notional_usd: float) -> float:
+    """Return the maintenance requirement of a notional: rate of its tier less deduction.
+
+    Parameters
+    ----------
+    tiers : ndarray of TIER, shape (n_assets, MAX_TIERS)
+        Rising lower bounds.
+    asset, n_tiers : int
+        Row of `tiers`, and how many of it are valid; at least 1.
+    notional_usd : float
+        At least 0.
+
+    Returns
+    -------
+    float
+        USD; continuous in the notional.
+    """
+    t = n_tiers - 1
+    while t > 0 and notional_usd <= tiers[asset, t].lower_usd:
+        t -= 1
+    tier = tiers[asset, t]
+    return notional_usd * tier.maintenance_rate - tier.deduction_usd
+
+
+@inline_kernel
+def net_usd(s: AccountSums) -> float:
+    """Return the USDC total of a portfolio account: cash, lent cash and perps less debt.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD; may be negative in a healthy account.
+    """
+    return s.own_cash_usd + s.supplied_usd + s.position_value_usd
+
+
+@inline_kernel
+def portfolio_equity_usd(s: AccountSums) -> float:
+    """Return the net USDC that backs cross positions: without what is ring-fenced.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD; E of the formulas.
+    """
+    return net_usd(s) - s.isolated_equity_usd
+
+
+@inline_kernel
+def cross_equity_usd(s: AccountSums) -> float:
+    """Return the equity under cross margin: cash and perps less debt, tokens and lent cash not.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    return s.own_cash_usd + s.position_value_usd - s.isolated_equity_usd
+
+
+@inline_kernel
+def equity_usd(s: AccountSums, portfolio: bool) -> float:
+    """Return what an account is worth where it is judged, collateral at the oracle price.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    portfolio : bool
+        Whether it is judged as portfolio.
+
+    Returns
+    -------
+    float
+        USD; below zero the account owes more than it has.
+    """
+    if portfolio:
+        return portfolio_equity_usd(s) + s.collateral_value_usd
+    return cross_equity_usd(s)
+
+
+@inline_kernel
+def debt_at_maintenance_usd(s: AccountSums) -> float:
+    """Return the debt that would be needed to keep the maintenance requirement.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD, at least 0: B* = max(0, MM - E), whatever is really borrowed.
+    """
+    return max(0.0, s.maintenance_usd - portfolio_equity_usd(s))
+
+
+@inline_kernel
+def ratio_of(requirement_usd: float, value_usd: float) -> float:
+    """Return a requirement over what backs it.
+
+    Parameters
+    ----------
+    requirement_usd, value_usd : float
+        USD.
+
+    Returns
+    -------
+    float
+        0 without a requirement, infinite where nothing backs one.
+
+    Examples
+    --------
+    >>> ratio_of(0.0, -5.0), ratio_of(1.0, 0.0), ratio_of(9_370.0, 21_000.0) > 0.446
+    (0.0, inf, True)
+    """
+    if requirement_usd <= 0.0:
+        return 0.0
+    if value_usd <= 0.0:
+        return _INF
+    return requirement_usd / value_usd
+
+
+@inline_kernel
+def portfolio_ratio(s: AccountSums) -> float:
+    """Return the portfolio margin ratio: (MM + B*) / (E + B* + credit).
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        Above 0.95 the account is in breach. The offset counts only where there is a requirement.
+    """
+    debt = debt_at_maintenance_usd(s)
+    requirement = s.maintenance_usd + debt
+    if requirement > 0.0:
+        requirement += s.borrow_offset_usd
+    return ratio_of(requirement, portfolio_equity_usd(s) + debt + s.collateral_credit_usd)
+
+
+@inline_kernel
+def margin_ratio(s: AccountSums, portfolio: bool) -> float:
+    """Return the ratio that an account is watched by.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    portfolio : bool
+        Whether it is judged as portfolio.
+
+    Returns
+    -------
+    float
+        The portfolio margin ratio; under cross maintenance over equity, infinite below zero.
+    """
+    if portfolio:
+        return portfolio_ratio(s)
+    equity = cross_equity_usd(s)
+    return _INF if equity < 0.0 else ratio_of(s.maintenance_usd, equity)
+
+
+@inline_kernel
+def is_in_breach(s: AccountSums, portfolio: bool, trigger_ratio: float) -> bool:
+    """Tell whether an account must be resolved.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    portfolio : bool
+        Whether it is judged as portfolio.
+    trigger_ratio : float
+        Of portfolio margin, 0.95.
+
+    Returns
+    -------
+    bool
+        Portfolio: ratio above the trigger; cross: equity below maintenance.
+    """
+    if portfolio:
+        return portfolio_ratio(s) > trigger_ratio
+    return cross_equity_usd(s) < s.maintenance_usd
+
+
+@inline_kernel
+def available_after_maintenance_usd(s: AccountSums) -> float:
+    """Return what could be lost before maintenance is reached: E + credit - MM.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    return portfolio_equity_usd(s) + s.collateral_credit_usd - s.maintenance_usd
+
+
+@inline_kernel
+def collateral_available(
+    balance: float, available_usd: float, price_usd: float, ltv: float
+) -> float:
+    """Return how much of a collateral could be lost before maintenance is reached.
+
+    Parameters
+    ----------
+    balance : float
+        Tokens.
+    available_usd : float
+        `available_after_maintenance_usd`.
+    price_usd, ltv : float
+        Borrow oracle price and loan-to-value.
+
+    Returns
+    -------
+    float
+        Tokens, at most the balance.
+
+    Examples
+    --------
+    >>> collateral_available(100.0, 4_776.93, 84.035, 0.65) < 68.91
+    True
+    """
+    return min(balance, max(0.0, available_usd) / (price_usd * ((1.0 + ltv) * 0.5)))
+
+
+@inline_kernel
+def commitment_usd(s: AccountSums, floor_frac: float, buffer_frac: float) -> float:
+    """Return what a portfolio account's positions and orders bind, by the published holds.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    floor_frac : float
+        Least requirement of positions, of their notional: 0.1.
+    buffer_frac : float
+        Surcharge on the margin of orders: 0.01.
+
+    Returns
+    -------
+    float
+        USD; what net USDC does not cover of it is borrowed.
+    """
+    positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
+    orders = (1.0 + buffer_frac) * s.order_margin_usd
+    return s.isolated_equity_usd + positions + orders + s.spot_bid_usd
+
+
+@inline_kernel
+def order_requirement_usd(s: AccountSums, buffer_frac: float) -> float:
+    """Return what a cross account's positions and orders bind: without the floor of transfers.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    buffer_frac : float
+        Surcharge on the margin of orders: 0.01.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    orders = (1.0 + buffer_frac) * s.order_margin_usd
+    return s.isolated_equity_usd + s.initial_usd + orders + s.spot_bid_usd
+
+
+@inline_kernel
+def transfer_requirement_usd(s: AccountSums, floor_frac: float) -> float:
+    """Return what must stay when something leaves a cross account.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    floor_frac : float
+        Least requirement of positions, of their notional: 0.1.
+
+    Returns
+    -------
+    float
+        USD: max(initial requirement, floor) plus what orders bind, without a buffer.
+    """
+    positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
+    return positions + s.order_margin_usd + s.spot_bid_usd
+
+
+@inline_kernel
+def hold_usd(s: AccountSums, commitment: float) -> float:
+    """Return the hold that the venue prints for USDC.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+    commitment : float
+        `commitment_usd`.
+
+    Returns
+    -------
+    float
+        USD; negative is unused room to borrow. `net - hold` is printed as available.
+    """
+    return commitment - s.collateral_capacity_usd
+
+
+@inline_kernel
+def collateral_hold(net: float, commitment: float, price_usd: float, ltv: float) -> float:
+    """Return the collateral that cannot leave, where there is one.
+
+    Parameters
+    ----------
+    net, commitment : float
+        `net_usd` and `commitment_usd`.
+    price_usd, ltv : float
+        Borrow oracle price and loan-to-value.
+
+    Returns
+    -------
+    float
+        Tokens.
+
+    Examples
+    --------
+    >>> collateral_hold(-100.0, 0.0, 40.0, 0.5)
+    5.0
+    """
+    return max(0.0, commitment - net) / (price_usd * ltv)
+
+
+@inline_kernel
+def health(s: AccountSums) -> float:
+    """Return what could be borrowed over what is; below 1 nothing more can.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        Infinite without debt.
+    """
+    return s.collateral_capacity_usd / s.debt_usd if s.debt_usd > 0.0 else _INF
+
+
+@inline_kernel
+def liquidation_price(
+    mark_usd: float, size: float, available_usd: float, max_leverage: float
+) -> float:
+    """Return the price of one position at which maintenance is reached, others unchanged.
+
+    Parameters
+    ----------
+    mark_usd : float
+        Mark price.
+    size : float
+        Signed, not 0.
+    available_usd : float
+        Equity, with credit, less maintenance.
+    max_leverage : float
+        Of its tier.
+
+    Returns
+    -------
+    float
+        USD; 0 or less means that there is none.
+
+    Examples
+    --------
+    >>> round(liquidation_price(10_000.0, 1.0, 875.0, 40.0), 6)
+    9113.924051
+    """
+    side = 1.0 if size > 0.0 else -1.0
+    return mark_usd - side * available_usd / (abs(size) * (1.0 - side / (2.0 * max_leverage)))
+
+
+@inline_kernel
+def isolated_liquidation_price(raw_usd: float, size: float, max_leverage: float) -> float:
+    """Return the liquidation price of an isolated position.
+
+    Parameters
+    ----------
+    raw_usd : float
+        Signed quote ledger of the pocket.
+    size : float
+        Signed, not 0.
+    max_leverage : float
+        Of its tier.
+
+    Returns
+    -------
+    float
+        USD.
+
+    Examples
+    --------
+    >>> round(isolated_liquidation_price(-2_801.468331, 29.72, 20.0), 8)
+    96.67903272
+    """
+    side = 1.0 if size > 0.0 else -1.0
+    return -raw_usd / (size * (1.0 - side / (2.0 * max_leverage)))
+
+
+@inline_kernel
+def price_at_maintenance_share(
+    mark_usd: float, size: float, equity: float, max_leverage: float, share: float
+) -> float:
+    """Return the price at which the equity of one position is a share of its maintenance there.
+
+    Parameters
+    ----------
+    mark_usd : float
+        Mark price.
+    size : float
+        Signed, not 0.
+    equity : float
+        At the mark, USD.
+    max_leverage : float
+        Of its tier.
+    share : float
+        1 liquidation, 2/3 takeover, 0 bankruptcy.
+
+    Returns
+    -------
+    float
+        USD.
+
+    Examples
+    --------
+    >>> price_at_maintenance_share(10_000.0, 1.0, 1_000.0, 40.0, 0.0)
+    9000.0
+    """
+    side = 1.0 if size > 0.0 else -1.0
+    return (equity / abs(size) - side * mark_usd) / (share / (2.0 * max_leverage) - side)

@@ -1,0 +1,458 @@
+"""Reserves: lenders' pool, drawn debts, interest by the hour, and who bears a loss.
+
+At every moment `pool + debts = supplies + retained + claim` to the last unit, where `retained` is
+the protocol's share of interest and `claim` what rounding has left. Debts are never recomputed:
+they rise by draws and interest, and fall by repayment and write-off.
+
+Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0012-reserves.md).
+"""
+
+from typing import Final
+
+from stressbook.market.borrowing import borrowable_room, draw, lendable, platform_headroom
+from stressbook.market.codes import (
+    ACCEPTED,
+    CAUSE_DEFICIT,
+    CAUSE_INTEREST,
+    CAUSE_REDEEM,
+    CAUSE_REPAY,
+    CAUSE_SUPPLY,
+    EV_INTEREST,
+    R_BAD_QUANTITY,
+    R_BAD_TOKEN,
+    R_CAP_REACHED,
+    R_INSUFFICIENT_BALANCE,
+    R_UTILISATION_FULL,
+    REGIME_PORTFOLIO,
+)
+from stressbook.market.events import log_event
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.ledger import move_cash
+from stressbook.market.lending_rates import (
+    borrow_rate_at,
+    hourly_step_e15,
+    supply_rate_at,
+    utilisation_of,
+)
+from stressbook.market.margin import account_sums, spare_usd
+from stressbook.market.requirements import AccountSums, commitment_usd, net_usd
+from stressbook.market.state import VenueState
+from stressbook.market.units import (
+    CEIL,
+    FLOOR,
+    NOT_REPRESENTABLE,
+    RATE_ONE,
+    mul_div,
+    round_down,
+    round_up,
+)
+
+__all__ = [
+    "accrue",
+    "borrow_rate",
+    "debt_target_micro",
+    "draw_debt",
+    "draw_needed_debt",
+    "lendable",
+    "platform_headroom",
+    "redeem",
+    "refresh_collateral",
+    "repay",
+    "supply",
+    "supply_rate",
+    "utilisation",
+    "write_off",
+]
+
+USDC: Final = 0
+_E6: Final = 1_000_000
+_CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
+
+
+@inline_kernel
+def utilisation(v: VenueState, token: int) -> float:
+    """Return the share of a reserve's supply that is lent.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    token : int
+        Token.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 for collateral, which is not lent.
+    """
+    reserve = v.reserve[token]
+    return utilisation_of(float(reserve.total_debt), float(reserve.total_supply))
+
+
+@inline_kernel
+def borrow_rate(v: VenueState, token: int) -> float:
+    """Return the yearly borrow rate of a reserve at its utilisation.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    token : int
+        Token.
+
+    Returns
+    -------
+    float
+        APY.
+    """
+    spec = v.token_spec[token]
+    return borrow_rate_at(
+        utilisation(v, token), spec.rate_base, spec.rate_slope, spec.kink_utilisation
+    )
+
+
+@inline_kernel
+def supply_rate(v: VenueState, token: int) -> float:
+    """Return the yearly rate of a reserve's suppliers.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    token : int
+        Token.
+
+    Returns
+    -------
+    float
+        APY.
+    """
+    retained_frac = float(v.par[0].retained_frac_e6) / 1e6
+    return supply_rate_at(borrow_rate(v, token), utilisation(v, token), retained_frac)
+
+
+@inline_kernel
+def debt_target_micro(v: VenueState, s: AccountSums) -> int:
+    """Return the debt that a portfolio account's commitment needs: max(0, commitment - net).
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    int
+        Micro-USDC, rounded up. Net does not change when debt is drawn or repaid, so neither does
+        the target.
+    """
+    par = v.par[0]
+    commitment = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
+    return round_up(max(0.0, commitment - net_usd(s)) * 1e6)
+
+
+@kernel
+def draw_debt(v: VenueState, row: int, token: int, want: int) -> int:
+    """Lend to a row what it wants, as far as loan-to-value, caps and pool allow.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `debt`, `flow`, `reserve`.
+    row, token : int
+        Borrower, and what it borrows: USDC alone is lent.
+    want : int
+        Units; nothing is drawn below 1.
+
+    Returns
+    -------
+    int
+        What was drawn.
+    """
+    if token != USDC or want <= 0:
+        return 0
+    drawn = min(want, borrowable_room(v, row, account_sums(v, row).collateral_capacity_usd))
+    if drawn > 0:
+        draw(v, row, drawn)
+    return drawn
+
+
+@kernel
+def draw_needed_debt(v: VenueState, row: int, t_ms: int) -> int:
+    """Raise the debt of a portfolio row to what its commitment needs, as far as it goes.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `debt`, `flow`, `reserve`.
+    row : int
+        Borrower.
+    t_ms : int
+        Time of the step.
+
+    Returns
+    -------
+    int
+        What was drawn, micro-USDC; asking twice draws nothing more.
+    """
+    s = account_sums(v, row)
+    missing = debt_target_micro(v, s) - int(v.debt[row, USDC])
+    if missing <= 0:
+        return 0
+    drawn = min(missing, borrowable_room(v, row, s.collateral_capacity_usd))
+    if drawn > 0:
+        draw(v, row, drawn)
+    return drawn
+
+
+@inline_kernel
+def repay(v: VenueState, row: int, token: int, amount: int) -> int:
+    """Book a repayment; raw cash may go below zero, as it does behind a perp bought.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `debt`, `flow`, `reserve`.
+    row, token : int
+        Borrower, and what it owes: USDC alone is lent.
+    amount : int
+        Units.
+
+    Returns
+    -------
+    int
+        What was repaid: at most the debt.
+    """
+    repaid = min(amount, int(v.debt[row, token]))
+    if token != USDC or repaid <= 0:
+        return 0
+    move_cash(v, row, int(v.par[0].row_pool0), repaid, CAUSE_REPAY)
+    v.debt[row, USDC] = int(v.debt[row, USDC]) - repaid
+    v.reserve[USDC].total_debt = int(v.reserve[USDC].total_debt) - repaid
+    return repaid
+
+
+@kernel
+def supply(v: VenueState, row: int, token: int, amount: int) -> int:
+    """Lend cash that no margin needs to the reserve.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `supply`, `flow`, `reserve`.
+    row, token : int
+        Lender, and what it lends: USDC alone.
+    amount : int
+        Units.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal.
+    """
+    if token != USDC:
+        return R_BAD_TOKEN
+    if amount <= 0:
+        return R_BAD_QUANTITY
+    s = account_sums(v, row)
+    spare = round_down(spare_usd(v, row, s) * 1e6)
+    if amount > spare:
+        return R_INSUFFICIENT_BALANCE
+    spec, reserve = v.token_spec[token], v.reserve[token]
+    if amount > spec.user_supply_cap - v.supply[row, token]:
+        return R_CAP_REACHED
+    if amount > spec.platform_supply_cap - reserve.total_supply:
+        return R_CAP_REACHED
+    move_cash(v, row, int(v.par[0].row_pool0), amount, CAUSE_SUPPLY)
+    _add_supply(v, row, amount)
+    return ACCEPTED
+
+
+@kernel
+def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
+    """Take lent cash back, as far as it is not lent on.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `supply`, `flow`, `reserve`.
+    row, token : int
+        Lender, and what it has lent.
+    amount : int
+        Units.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal; the whole amount or nothing.
+    """
+    if token != USDC:
+        return R_BAD_TOKEN
+    if amount <= 0:
+        return R_BAD_QUANTITY
+    if amount > v.supply[row, token]:
+        return R_INSUFFICIENT_BALANCE
+    if amount > lendable(v, token):
+        return R_UTILISATION_FULL
+    move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_REDEEM)
+    _add_supply(v, row, -amount)
+    return ACCEPTED
+
+
+@inline_kernel
+def _add_supply(v: VenueState, row: int, amount: int) -> None:
+    v.supply[row, USDC] = int(v.supply[row, USDC]) + amount
+    v.reserve[USDC].total_supply = int(v.reserve[USDC].total_supply) + amount
+
+
+@kernel
+def accrue(v: VenueState, t_ms: int) -> None:
+    """Book an hour's interest at the utilisation just before, then let debts fall to their target.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `debt`, `supply`, `reserve`; by repayment in `cash`; interest stands in `flow`
+        under the column of token 0, as claims on the pool.
+    t_ms : int
+        Time of the step.
+    """
+    spec, reserve = v.token_spec[USDC], v.reserve[USDC]
+    rate = borrow_rate(v, USDC)
+    reserve.utilisation = utilisation(v, USDC)
+    reserve.borrow_rate, reserve.supply_rate = rate, supply_rate(v, USDC)
+    step = hourly_step_e15(rate, v.par[0].interest_is_simple == 1)
+    reserve.last_step_e15 = step
+    if spec.borrowable == 1 and reserve.total_debt > 0:
+        interest = _charge_debts(v, step)
+        _credit_suppliers(v, interest)
+        log_event(v, t_ms, EV_INTEREST, -1, -1, 0, 0, interest, CAUSE_INTEREST, -1)
+    for row in range(v.par[0].n_users):
+        if v.row[row].regime == REGIME_PORTFOLIO and v.debt[row, USDC] > 0:
+            target = debt_target_micro(v, account_sums(v, row))
+            if target != NOT_REPRESENTABLE:
+                repay(v, row, USDC, int(v.debt[row, USDC]) - target)
+    refresh_collateral(v)
+
+
+@inline_kernel
+def _charge_debts(v: VenueState, step: int) -> int:
+    """Let every debt grow by a step, rounded up; return the sum of interest."""
+    interest = 0
+    for row in range(v.par[0].n_users):
+        debt = int(v.debt[row, USDC])
+        if debt > 0:
+            grown = mul_div(debt, step, RATE_ONE, CEIL)
+            v.debt[row, USDC] = debt + grown
+            _note(v, row, -grown, CAUSE_INTEREST)
+            interest += grown
+    v.reserve[USDC].total_debt = int(v.reserve[USDC].total_debt) + interest
+    return interest
+
+
+@inline_kernel
+def _credit_suppliers(v: VenueState, interest: int) -> None:
+    """Give protocol and suppliers their shares, rounded down, and the rest to rounding."""
+    reserve = v.reserve[USDC]
+    retained = mul_div(interest, int(v.par[0].retained_frac_e6), _E6, FLOOR)
+    rest = interest - retained
+    supplied = int(reserve.total_supply)
+    credited = 0
+    for row in range(v.par[0].n_users):
+        own = int(v.supply[row, USDC])
+        if own > 0:
+            grown = mul_div(rest, own, supplied, FLOOR)
+            v.supply[row, USDC] = own + grown
+            _note(v, row, grown, CAUSE_INTEREST)
+            credited += grown
+    reserve.total_supply = supplied + credited
+    reserve.retained = int(reserve.retained) + retained
+    reserve.claim = int(reserve.claim) + rest - credited
+    _note(v, int(v.par[0].row_pool0), retained, CAUSE_INTEREST)
+    _note(v, int(v.par[0].row_rounding), rest - credited, CAUSE_INTEREST)
+
+
+@inline_kernel
+def _note(v: VenueState, row: int, amount: int, cause: int) -> None:
+    """Keep the sum of claims that changed without any cash: over all rows they add up to zero."""
+    v.flow[row, _CLAIMS, cause] = int(v.flow[row, _CLAIMS, cause]) + amount
+
+
+@kernel
+def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
+    """Cancel debt that nothing is left to pay: retained interest first, then suppliers pro rata.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `debt`, `supply`, `reserve`, and in `flow` as claims on the pool.
+    row, token : int
+        Borrower, and what it owes.
+    amount : int
+        Units, at most the debt.
+
+    Returns
+    -------
+    int
+        What suppliers lose, to the last unit; only the claim of rounding stands behind them.
+    """
+    loss = min(amount, int(v.debt[row, token]))
+    if token != USDC or loss <= 0:
+        return 0
+    reserve = v.reserve[USDC]
+    v.debt[row, USDC] = int(v.debt[row, USDC]) - loss
+    reserve.total_debt = int(reserve.total_debt) - loss
+    _note(v, row, loss, CAUSE_DEFICIT)
+    retained = min(loss, int(reserve.retained))
+    reserve.retained = int(reserve.retained) - retained
+    reserve.retained_used = int(reserve.retained_used) + retained
+    _note(v, int(v.par[0].row_pool0), -retained, CAUSE_DEFICIT)
+    borne = _charge_suppliers(v, loss - retained)
+    reserve.supplier_loss = int(reserve.supplier_loss) + borne
+    left = loss - retained - borne
+    reserve.claim = int(reserve.claim) - left
+    _note(v, int(v.par[0].row_rounding), -left, CAUSE_DEFICIT)
+    return borne
+
+
+@inline_kernel
+def _charge_suppliers(v: VenueState, loss: int) -> int:
+    """Split a loss over suppliers pro rata, exactly: each takes its part of what is left."""
+    left = min(loss, int(v.reserve[USDC].total_supply))
+    borne, supplied = left, int(v.reserve[USDC].total_supply)
+    for row in range(v.par[0].n_users):
+        own = int(v.supply[row, USDC])
+        if own > 0 and left > 0:
+            part = mul_div(left, own, supplied, FLOOR)
+            supplied -= own
+            left -= part
+            _add_supply(v, row, -part)
+            _note(v, row, -part, CAUSE_DEFICIT)
+    return borne
+
+
+@kernel
+def refresh_collateral(v: VenueState) -> None:
+    """Add up the collateral of portfolio accounts and scale its use in new borrowing to the cap.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `total_supply` and `counted_share` of collateral tokens. Beyond the platform's
+        supply cap each account's capacity counts in the same proportion; credit at maintenance
+        is untouched.
+    """
+    for token in range(1, v.token_spec.shape[0]):
+        spec = v.token_spec[token]
+        total = 0
+        if spec.ltv > 0.0:
+            for row in range(v.par[0].n_users):
+                if v.row[row].regime == REGIME_PORTFOLIO:
+                    total += min(int(v.token[row, token]), int(spec.user_supply_cap))
+        share = 1.0
+        if total > spec.platform_supply_cap:
+            share = float(spec.platform_supply_cap) / float(total)
+        v.reserve[token].total_supply = total
+        v.reserve[token].counted_share = share
