@@ -33,7 +33,7 @@ __all__ = ["cache_folder", "folder_of_kernel", "keep_in_folder", "register_plugi
 _HARMLESS_FLAG: Final = re.compile(r"CACHE|THREAD|COLOR|^CUDA|^DUMP|^HTML$|^DISABLE_JIT$")
 _KEY_NAME: Final = re.compile(r"[0-9a-f]{32}")
 _KEYS_KEPT: Final = 4
-_PRUNE_AGE_S: Final = 3600.0  # a younger folder may belong to a running process
+_PRUNE_AGE_S: Final = 600.0  # in a younger folder a running process may find its next kernel
 _PLUGIN_MAX_FILES: Final = 500  # beyond it a folder is somebody's home, not a plugin
 _SCRIPTS: Final = ("__main__", "__mp_main__")  # nobody imports from them
 
