@@ -11,7 +11,7 @@ from stressbook.market.margin import (
     is_judged_as_portfolio,
     margin_ratio,
 )
-from stressbook.market.reserve import draw_needed_debt
+from stressbook.market.reserve import draw_needed_debt, refresh_collateral
 
 
 @inline_kernel
@@ -38,6 +38,7 @@ def value_account(v, user):  # type: ignore[no-untyped-def]
 @inline_kernel
 def value_all(v, t_ms):  # type: ignore[no-untyped-def]
     """Draw the debts that margin needs, then value every user's account."""
+    refresh_collateral(v)
     for user in range(v.par[0].n_users):
         if v.row[user].regime == REGIME_PORTFOLIO:
             draw_needed_debt(v, user, t_ms)
