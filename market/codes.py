@@ -143,6 +143,11 @@ MODE_STANDARD: Final = 0
 MODE_UNIFIED: Final = 1
 MODE_PORTFOLIO: Final = 2
 
+# --- what an oracle is made of -------------------------------------------------------------------
+ORACLE_OUTSIDE: Final = 0  # outside spot
+ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
+ORACLE_WEIGHTED: Final = 2  # both, the venue's with a weight
+
 # --- kinds of events -------------------------------------------------------------------------------
 EV_BREACH: Final = 1  # amount: equity in micro-USDC at the breach
 EV_FORCED_ORDER: Final = 2

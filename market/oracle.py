@@ -21,7 +21,13 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.market.codes import BUY, FAULT_LADDER, SELL
+from stressbook.market.codes import (
+    BUY,
+    FAULT_LADDER,
+    ORACLE_OUTSIDE,
+    ORACLE_VENUE_SPOT,
+    SELL,
+)
 from stressbook.market.draws import exp
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import (
@@ -37,9 +43,6 @@ from stressbook.market.units import MS_PER_S, round_nearest
 
 __all__ = [
     "EMA_FORGOTTEN_S",
-    "ORACLE_BOTH",
-    "ORACLE_OUTSIDE",
-    "ORACLE_VENUE_SPOT",
     "is_two_sided",
     "mark_of_sources",
     "median3",
@@ -48,9 +51,6 @@ __all__ = [
     "venue_weight",
 ]
 
-ORACLE_OUTSIDE: Final = 0
-ORACLE_VENUE_SPOT: Final = 1
-ORACLE_BOTH: Final = 2
 EMA_FORGOTTEN_S: Final = 1e-6  # an average whose samples weigh less, in seconds, is none
 _ANY_SPREAD: Final = math.inf
 
@@ -110,9 +110,9 @@ def venue_weight(mode: int, weight: float, shift: float) -> float:
     Parameters
     ----------
     mode : int
-        `ORACLE_OUTSIDE`, `ORACLE_VENUE_SPOT` or `ORACLE_BOTH`.
+        `ORACLE_OUTSIDE`, `ORACLE_VENUE_SPOT` or `ORACLE_WEIGHTED`.
     weight : float
-        In mode `ORACLE_BOTH`.
+        In mode `ORACLE_WEIGHTED`.
     shift : float
         Of the dial, added.
 
@@ -123,7 +123,7 @@ def venue_weight(mode: int, weight: float, shift: float) -> float:
 
     Examples
     --------
-    >>> venue_weight(ORACLE_VENUE_SPOT, 0.0, -0.25), venue_weight(ORACLE_BOTH, 0.5, 0.0)
+    >>> venue_weight(ORACLE_VENUE_SPOT, 0.0, -0.25), venue_weight(2, 0.5, 0.0)
     (0.75, 0.5)
     """
     if mode == ORACLE_OUTSIDE:
@@ -164,16 +164,19 @@ def mark_of_sources(
     >>> mark_of_sources(100.0, 0.0, 101.0, 100.5, 99.0), mark_of_sources(0.0, 0.0, 0.0, 0.0, 99.0)
     (100.5, 99.0)
     """
-    n_sources = int(average_usd > 0.0) + int(quote_usd > 0.0) + int(outside_usd > 0.0)
-    if n_sources == 3:
+    if average_usd > 0.0 and quote_usd > 0.0 and outside_usd > 0.0:
         return median3(average_usd, quote_usd, outside_usd)
-    total_usd = average_usd + quote_usd + outside_usd
-    if n_sources == 2:
-        if last_usd == 0.0:
-            return 0.5 * total_usd
-        high_usd = max(average_usd, quote_usd, outside_usd)
-        return median3(high_usd, total_usd - high_usd, last_usd)
-    return total_usd if n_sources == 1 else previous_usd
+    if average_usd > 0.0:
+        one_usd, other_usd = average_usd, max(quote_usd, outside_usd)
+    else:
+        one_usd, other_usd = quote_usd, outside_usd
+    if one_usd == 0.0 and other_usd == 0.0:
+        return previous_usd
+    if one_usd == 0.0 or other_usd == 0.0:
+        return one_usd + other_usd
+    if last_usd == 0.0:
+        return 0.5 * (one_usd + other_usd)
+    return median3(one_usd, other_usd, last_usd)
 
 
 @kernel
