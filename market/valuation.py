@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from stressbook.market.codes import REGIME_PORTFOLIO
 from stressbook.market.kernel import inline_kernel
-from stressbook.market.margin import (
-    account_sums,
-    available_usd,
-    equity_usd,
-    is_judged_as_portfolio,
-    margin_ratio,
-)
+from stressbook.market.margin import account_sums, available_usd, is_judged_as_portfolio
+from stressbook.market.requirements import equity_usd, margin_ratio, net_usd
 from stressbook.market.reserve import draw_needed_debt, refresh_collateral
 
 
@@ -21,7 +16,7 @@ def value_account(v, user):  # type: ignore[no-untyped-def]
     r = v.risk[user]
     portfolio = is_judged_as_portfolio(v, user, s)
     r.judged_as_portfolio = 1 if portfolio else 0
-    r.net_usd = s.cash_usd + s.position_value_usd - s.debt_usd
+    r.net_usd = net_usd(s)
     r.equity_usd = equity_usd(s, portfolio)
     r.initial_usd = s.initial_usd
     r.maintenance_usd = s.maintenance_usd
