@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,9 +30,11 @@ from stressbook.agents.execution import (
     token_usd,
     wealth_usd,
 )
+from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
-from stressbook.agents.view import look
+from stressbook.agents.view import Accounts, Market, Me, look
+from stressbook.agents.volumes import SECONDS_PER_DAY, SPOT_VOLUME_USD, VOLUME_SOURCE
 from stressbook.market.codes import MODE_PORTFOLIO
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.kernel import inline_kernel, kernel
@@ -41,7 +43,7 @@ from stressbook.market.state import I64, Records, record_dtype
 
 HOURS_PER_YEAR: Final = 8760.0
 DAYS_PER_YEAR: Final = 365.0
-CAP_SHARE: Final = 0.95  # at a user cap inside the credit the ratio is 1: a breach without a loss
+CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
 SETTLED_SHARE: Final = 0.2  # of the band: where a trade that has begun ends
 
 PARAMETERS = record_dtype(
@@ -74,14 +76,20 @@ class BasisTraderParams:
         help="equity of an asset's traders together",
         source=TRIAL + "; ETH assumed between them",
     )
+    enrolled_frac: Mapping[str, float] = param(
+        {"BTC": 1.0 / 3.0, "ETH": 0.0, "HYPE": 1.0},
+        unit="1",
+        help="share of the accounts that portfolio margin has, where the venue offers it",
+        source="collateral of 1,818 BTC and 9.9 M HYPE, live reserve states, 2026-09-08",
+    )
     equity_spread: float = param(
         0.6, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
     )
     spot_volume_usd: Mapping[str, float] = param(
-        {"BTC": 40e6, "ETH": 29e6, "SOL": 17e6, "HYPE": 190e6},
+        SPOT_VOLUME_USD,
         unit="USD/day",
         help="spot volume that paces them",
-        source="Hyperliquid hourly spot volumes, May to July 2025",
+        source=VOLUME_SOURCE,
     )
     pace_frac: float = param(
         0.10, unit="1", help="of spot volume, an asset's traders together", source=TRIAL, low=0.0
@@ -139,7 +147,7 @@ class BasisTraderParams:
 
 
 @inline_kernel
-def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Follow the funding; hedge what was bought; then work the spot leg."""
     m = me.memory
     now = mkt.clock[0].t_ms
@@ -156,7 +164,7 @@ def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _hedge(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
+def _hedge(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
     """Bring the perp to minus the tokens that are really there."""
     perp = mkt.asset[p.asset].perp_inst
     lot_usd = mkt.inst[perp].lot_size * price_usd(mkt, perp)
@@ -170,7 +178,7 @@ def _hedge(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _perp_error_lots(me, mkt, p):  # type: ignore[no-untyped-def]
+def _perp_error_lots(me: Me, mkt: Market, p: Any) -> Any:
     asset = mkt.asset[p.asset]
     tokens = float(me.token[asset.token]) / mkt.token[asset.token].unit
     wanted = -int(tokens / mkt.inst[asset.perp_inst].lot_size + 0.5)
@@ -178,7 +186,7 @@ def _perp_error_lots(me, mkt, p):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _work_spot(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
+def _work_spot(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
     """Send the next child of the spot leg, within the no-trade band and the pace."""
     m = me.memory
     asset = mkt.asset[p.asset]
@@ -208,32 +216,53 @@ def _work_spot(me, mkt, p, out, wealth):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def target_usd(me, mkt, p, wealth, holding):  # type: ignore[no-untyped-def]
+def target_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> float:
     """Return the tokens to hold, in USD; `holding` is kept where defence is switched off."""
     asset = mkt.asset[p.asset]
     basis = asset.mark_usd / asset.oracle_usd - 1.0
     carry = me.memory.funding_ema + (basis - p.round_trip_frac) / p.horizon_years - p.hurdle_frac
-    wanted = wealth * p.kappa * carry
-    if wealth <= 0.0 or wanted <= 0.0:
-        return 0.0
-    token = mkt.token[asset.token]
-    collateral = me.account.account_mode == MODE_PORTFOLIO and token.ltv > 0.0
-    margin = p.financed_margin_frac if collateral else p.cross_margin_frac
-    own = wealth / (1.0 + margin)
-    if asset.defence <= 0.0 and own < holding:
-        own = holding
-    if wanted <= own or not collateral:
-        return wanted if wanted < own else own
     usdc = mkt.token[0]
-    financed = wealth * p.kappa * (carry - usdc.borrow_rate)
+    token = mkt.token[asset.token]
     room = usdc.platform_headroom if usdc.platform_headroom < usdc.pool else usdc.pool
-    most = financing_limit_usd(
+    return book_usd(
+        p,
         wealth,
-        token.ltv,
+        carry,
+        holding if asset.defence <= 0.0 else 0.0,
+        usdc.borrow_rate,
+        token.ltv if me.account.account_mode == MODE_PORTFOLIO else 0.0,
         float(token.user_supply_cap) / token.unit * asset.oracle_usd,
         CAP_SHARE * float(usdc.user_borrow_cap) / usdc.unit,
         float(me.account.debt_micro + (room if room > 0 else 0)) / usdc.unit,
-        p.financed_margin_frac,
+    )
+
+
+@inline_kernel
+def book_usd(
+    p: Any,
+    wealth: float,
+    carry: float,
+    floor: float,
+    borrow_rate: float,
+    ltv: float,
+    supply_cap_usd: float,
+    borrow_cap_usd: float,
+    lendable_usd: float,
+) -> float:
+    """Return the hedged book that a net yearly carry is worth, in USD of tokens.
+
+    `ltv` is 0 where tokens are no collateral; a book up to `floor` is not cut for want of capital.
+    """
+    wanted = wealth * p.kappa * carry
+    if wealth <= 0.0 or wanted <= 0.0:
+        return 0.0
+    own = wealth / (1.0 + (p.financed_margin_frac if ltv > 0.0 else p.cross_margin_frac))
+    own = own if own > floor else floor
+    if wanted <= own or ltv <= 0.0:
+        return wanted if wanted < own else own
+    financed = wealth * p.kappa * (carry - borrow_rate)
+    most = financing_limit_usd(
+        wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, p.financed_margin_frac
     )
     limit = own + p.limit_frac * (most - own)
     financed = financed if financed < limit else limit
@@ -241,7 +270,14 @@ def target_usd(me, mkt, p, wealth, holding):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def financing_limit_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, margin):  # type: ignore[no-untyped-def]
+def financing_limit_usd(
+    wealth: float,
+    ltv: float,
+    supply_cap_usd: float,
+    borrow_cap_usd: float,
+    lendable_usd: float,
+    margin: float,
+) -> float:
     """Return the largest hedged book that loan-to-value, supply cap, borrow cap and pool allow.
 
     The debt of a book N is N (1 + margin) - wealth; tokens beyond the supply cap carry none.
@@ -255,7 +291,9 @@ def financing_limit_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_us
 
 
 @kernel
-def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
     """Let each account of a desk decide."""
     for j in range(users.shape[0]):
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)
@@ -315,7 +353,7 @@ def account_parameters(
     r["financed_margin_frac"] = params.financed_margin_frac
     r["limit_frac"] = trait(seed, keys, 5, params.limit_low, params.limit_high)
     total = params.equity_usd.get(name, 0.0)
-    pace = params.pace_frac * params.spot_volume_usd.get(name, 0.0) / 86_400.0
+    pace = params.pace_frac * params.spot_volume_usd.get(name, 0.0) / SECONDS_PER_DAY
     own_pace = pace * equity / (total if total > 0.0 else 1.0)
     r["pace_usd"] = own_pace * interval_s * trait(seed, keys, 6, 1 - spread, 1 + spread)
     r["urgency"] = params.urgency

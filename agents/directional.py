@@ -3,8 +3,9 @@
 A trader waits, enters one side in many small orders, holds, leaves the same way, and waits again.
 The side is a coin with a long bias and a sentiment that all traders of the asset share. At each
 entry its money is brought to the same amount, through `outside`: deposits make good what it lost,
-withdrawals take away what it won. So the class can lose for ever and keep its size, and one that was
-liquidated comes back. Holding times are exponential: what is left of one does not depend on its age.
+withdrawals take away what it won. So the class can lose for ever and keep its size, and one that
+was liquidated comes back. Holding times are exponential: what is left of one does not depend on
+its age.
 
 Leverage is heavy-tailed; its density of liquidation prices is the fuel of a cascade.
 
@@ -17,15 +18,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from stressbook.agents.execution import price_usd, take
-from stressbook.agents.outbox import deposit, withdraw
+from stressbook.agents.outbox import Outbox, deposit, withdraw
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import normal_trait, pareto_trait
-from stressbook.agents.view import look
+from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.market.codes import REDUCE_ONLY
 from stressbook.market.draws import (
     CLASS_NUMBERS,
@@ -37,9 +38,9 @@ from stressbook.market.draws import (
 )
 from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.listing import MarginTier
 from stressbook.market.parameters import param
 from stressbook.market.quantiles import exponential_from_uniform
-from stressbook.market.listing import MarginTier
 from stressbook.market.state import F64, I64, Records, record_dtype
 
 FLAT: Final = 0
@@ -121,7 +122,7 @@ class DirectionalParams:
 
 
 @inline_kernel
-def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Wait, enter, hold, leave."""
     m = me.memory
     now = mkt.clock[0].t_ms
@@ -147,7 +148,7 @@ def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
             m.until_ms = now + _wait_ms(me, mkt, PURPOSE_DIRECTIONAL_HOLD, p.hold_s)
         else:
             _send(me, mkt, p, out, m.target_lots - lots, 0)
-    elif m.phase == LEAVING or m.phase == FLAT:
+    elif m.phase != HOLDING:
         _send(me, mkt, p, out, -lots, REDUCE_ONLY)
     elif now >= m.until_ms:
         m.phase = LEAVING
@@ -156,7 +157,7 @@ def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _send(me, mkt, p, out, error_lots, flags):  # type: ignore[no-untyped-def]
+def _send(me: Me, mkt: Market, p: Any, out: Outbox, error_lots: int, flags: int) -> None:
     most = me.memory.child_lots
     lots = error_lots if error_lots < most else most
     lots = lots if lots > -most else -most
@@ -165,7 +166,7 @@ def _send(me, mkt, p, out, error_lots, flags):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _refill(me, p, out):  # type: ignore[no-untyped-def]
+def _refill(me: Me, p: Any, out: Outbox) -> None:
     """Bring the money of a flat account to its own amount, from or to outside."""
     missing = int(p.equity_usd * 1e6) - me.account.cash_micro
     if missing > 0:
@@ -175,7 +176,7 @@ def _refill(me, p, out):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _choose(me, mkt, p):  # type: ignore[no-untyped-def]
+def _choose(me: Me, mkt: Market, p: Any) -> None:
     """Draw the side of the next position and begin to enter it."""
     m = me.memory
     clock = mkt.clock[0]
@@ -201,14 +202,14 @@ def _choose(me, mkt, p):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _wait_ms(me, mkt, purpose, mean_s):  # type: ignore[no-untyped-def]
+def _wait_ms(me: Me, mkt: Market, purpose: int, mean_s: float) -> int:
     clock = mkt.clock[0]
     u = uniform(clock.seed_key0, clock.seed_key1, purpose, me.account.key, clock.t_ms, 0)
     return int(1000.0 * exponential_from_uniform(u, mean_s))
 
 
 @inline_kernel
-def long_probability(seed_key0, seed_key1, p, hour):  # type: ignore[no-untyped-def]
+def long_probability(seed_key0: int, seed_key1: int, p: Any, hour: int) -> Any:
     """Return the probability of a long at an hour of the draws, bias and shared sentiment in."""
     probability = 0.5 + p.long_bias + sentiment(seed_key0, seed_key1, p, hour)
     low = 1.0 - MAX_SIDE_PROBABILITY
@@ -217,9 +218,11 @@ def long_probability(seed_key0, seed_key1, p, hour):  # type: ignore[no-untyped-
 
 
 @inline_kernel
-def sentiment(seed_key0, seed_key1, p, hour):  # type: ignore[no-untyped-def]
-    """Return the sentiment of an asset at an hour: an autoregression, written as the average of its
-    innovations, so that every trader finds the same one and none has to remember it."""
+def sentiment(seed_key0: int, seed_key1: int, p: Any, hour: int) -> Any:
+    """Return the sentiment of an asset at an hour, the same for all of its traders.
+
+    An autoregression, written as the average of its innovations: none has to remember it.
+    """
     total = 0.0
     weight = 1.0
     for lag in range(SENTIMENT_HOURS):
@@ -230,7 +233,9 @@ def sentiment(seed_key0, seed_key1, p, hour):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
     """Let each account of a desk decide."""
     for j in range(users.shape[0]):
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)

@@ -6,9 +6,10 @@ deleveraging or a takeover has turned the sign.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from stressbook.agents.outbox import place
+from stressbook.agents.outbox import Outbox, place
+from stressbook.agents.view import Market, Me
 from stressbook.market.codes import BUY, IOC, SELL
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, N_TICKS
@@ -17,14 +18,14 @@ MIN_ORDER_USD: Final = 10.0  # Hyperliquid docs, tick and lot size: minimum orde
 
 
 @inline_kernel
-def price_usd(mkt, inst):  # type: ignore[no-untyped-def]
+def price_usd(mkt: Market, inst: int) -> Any:
     """Return the middle of a book, or the oracle price before it was ever two-sided."""
     book = mkt.inst[inst]
     return book.mid_usd if book.mid_usd > 0.0 else mkt.asset[book.asset].oracle_usd
 
 
 @inline_kernel
-def perp_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
+def perp_usd(me: Me, mkt: Market, asset: int) -> Any:
     """Return the signed value of the perp position in one asset, at the mark."""
     perp = mkt.asset[asset].perp_inst
     if perp < 0:
@@ -33,7 +34,7 @@ def perp_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def token_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
+def token_usd(me: Me, mkt: Market, asset: int) -> Any:
     """Return the value of the tokens of one asset, at the oracle price."""
     token = mkt.asset[asset].token
     if token < 0:
@@ -42,7 +43,7 @@ def token_usd(me, mkt, asset):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def wealth_usd(me, mkt):  # type: ignore[no-untyped-def]
+def wealth_usd(me: Me, mkt: Market) -> Any:
     """Return what the account is worth: cash, perps and all tokens, less its debt."""
     total = float(me.account.cash_micro - me.account.debt_micro) / 1e6
     for asset in range(mkt.asset.shape[0]):
@@ -52,7 +53,7 @@ def wealth_usd(me, mkt):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def child_lots(error_lots, most_usd, lot_usd):  # type: ignore[no-untyped-def]
+def child_lots(error_lots: int, most_usd: float, lot_usd: float) -> int:
     """Return the next signed step of an error towards zero, worth `most_usd` at most."""
     if lot_usd <= 0.0:
         return 0
@@ -65,7 +66,9 @@ def child_lots(error_lots, most_usd, lot_usd):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def take(out, me, mkt, inst, lots, slippage_frac, flags):  # type: ignore[no-untyped-def]
+def take(
+    out: Outbox, me: Me, mkt: Market, inst: int, lots: int, slippage_frac: float, flags: int
+) -> int:
     """Emit signed lots as an IOC order within a slippage; return the lots sent, 0 if none can fill.
 
     Nothing is sent below the venue's minimum order value, nor when the best opposite price is

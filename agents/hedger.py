@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,12 +29,13 @@ from stressbook.agents.execution import (
     token_usd,
     wealth_usd,
 )
+from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
-from stressbook.agents.view import look
+from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.market.codes import MODE_PORTFOLIO
-from stressbook.market.elementary import ln
 from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.elementary import ln
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.parameters import param
 from stressbook.market.state import I64, Records, record_dtype
@@ -70,6 +71,12 @@ class HedgerParams:
         unit="USD",
         help="equity of an asset's hedgers together, the same under every regime",
         source="assumed; worked in trial runs on two assets",
+    )
+    enrolled_frac: Mapping[str, float] = param(
+        {"BTC": 1.0 / 3.0, "HYPE": 1.0},
+        unit="1",
+        help="share of the accounts that portfolio margin has, where the venue offers it",
+        source="collateral of 1,818 BTC and 9.9 M HYPE, live reserve states, 2026-09-08",
     )
     equity_spread: float = param(
         0.6, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
@@ -111,7 +118,7 @@ class HedgerParams:
 
 
 @inline_kernel
-def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Estimate the ratio; keep tokens, then each leg of the basket, within their bands."""
     m = me.memory
     now = mkt.clock[0].t_ms
@@ -128,7 +135,7 @@ def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def leg_weight(mkt, p, asset):  # type: ignore[no-untyped-def]
+def leg_weight(mkt: Market, p: Any, asset: int) -> Any:
     """Return the share of an asset's perp in the basket; shares sum to 1 over listed perps."""
     others = 0
     for a in range(mkt.asset.shape[0]):
@@ -142,7 +149,7 @@ def leg_weight(mkt, p, asset):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _sample(me, mkt, p):  # type: ignore[no-untyped-def]
+def _sample(me: Me, mkt: Market, p: Any) -> None:
     """Take the next return of coin and basket into the estimate."""
     m = me.memory
     log_basket = 0.0
@@ -162,7 +169,7 @@ def _sample(me, mkt, p):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def hedge_ratio(me, p):  # type: ignore[no-untyped-def]
+def hedge_ratio(me: Me, p: Any) -> Any:
     """Return the minimum-variance ratio within its bounds, times the share hedged."""
     m = me.memory
     ratio = m.covariance / m.variance if m.variance > 0.0 else 1.0
@@ -172,7 +179,7 @@ def hedge_ratio(me, p):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _work_tokens(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def _work_tokens(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Sell tokens where margin runs short, buy where USDC lies idle."""
     asset = mkt.asset[p.asset]
     spot = asset.spot_inst
@@ -190,7 +197,7 @@ def _work_tokens(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def token_error_usd(me, mkt, p):  # type: ignore[no-untyped-def]
+def token_error_usd(me: Me, mkt: Market, p: Any) -> Any:
     """Return the tokens to buy (or sell, below zero), in USD; 0 within the band."""
     m = me.memory
     value = token_usd(me, mkt, p.asset)
@@ -214,7 +221,7 @@ def token_error_usd(me, mkt, p):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _work_basket(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def _work_basket(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Bring each perp to its share of the hedge, signed."""
     hedge = hedge_ratio(me, p) * token_usd(me, mkt, p.asset)
     for a in range(mkt.asset.shape[0]):
@@ -232,7 +239,9 @@ def _work_basket(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
     """Let each account of a desk decide."""
     for j in range(users.shape[0]):
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)

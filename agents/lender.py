@@ -7,12 +7,13 @@ a run on the reserve is a hazard that a stress raises. It takes out what the poo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from stressbook.agents.outbox import redeem
+from stressbook.agents.outbox import Outbox, redeem
 from stressbook.agents.rule import Rule
-from stressbook.agents.view import look
+from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.parameters import param
@@ -47,7 +48,7 @@ class LenderParams:
 
 
 @inline_kernel
-def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Redeem the share that has run, as far as the pool goes."""
     now = mkt.clock[0].t_ms
     m = me.memory
@@ -64,7 +65,9 @@ def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
     """Let each account of a desk decide."""
     for j in range(users.shape[0]):
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)

@@ -1,0 +1,281 @@
+"""The opening book: what every account holds when a run begins, near its own long run.
+
+A run does not start empty. Carry books open at the long-run funding, not at its floor; directional
+traders open aged; makers, arbitrageurs, flow traders and dip buyers with their stocks and no perps;
+lenders with what they have supplied. Every account's equity is the same under each margin regime,
+while tokens, perps and debts are the regime's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stressbook.agents import carry_book, directional_book
+from stressbook.agents.aging import past_of
+from stressbook.agents.carry_book import Carrier, CarryBook, CarryMarket
+from stressbook.agents.directional import FLAT, HOLDING
+from stressbook.agents.directional_book import Bet
+from stressbook.agents.drafts import Draft, Listing, listings, token_micro
+from stressbook.agents.rule import Rule
+from stressbook.agents.traits import trait
+from stressbook.agents.volumes import SECONDS_PER_DAY
+from stressbook.market.parameters import param
+from stressbook.market.spec import VenueSpec
+from stressbook.market.state import F64, I64, Records
+from stressbook.market.units import MICRO
+from stressbook.market.world_parameters import WorldParams
+
+PHASE_TRAIT = 1_000  # of the first look of an account
+CARRY_RULES = ("basis_trader", "hedger", "holder")
+
+
+@dataclass(frozen=True)
+class OpeningParams:
+    """What the opening book assumes beside the population.
+
+    Examples
+    --------
+    >>> OpeningParams().funding["BTC"]
+    0.27
+    """
+
+    funding: Mapping[str, float] = param(
+        {"BTC": 0.27, "ETH": 0.24, "SOL": 0.20, "HYPE": 0.13},
+        unit="1/year",
+        help="long-run funding that carry books open on",
+        source="means of trial runs, BTC and HYPE; ETH and SOL assumed",
+    )
+    most_utilisation: float = param(
+        0.95, unit="1", help="largest share of the supply that is lent", low=0.0, high=1.0
+    )
+
+
+class Group(NamedTuple):
+    """Accounts of one class in one asset or book, before they have anything."""
+
+    rule: Rule
+    asset: int
+    inst: int  # -1 where the class trades the whole asset
+    keys: I64
+    parameters: Records
+    enrolled: tuple[bool, ...]
+
+
+class OpeningBook(NamedTuple):
+    """Drafts and memories by group, in the order of the groups."""
+
+    drafts: list[list[Draft]]
+    memories: list[Records]
+    borrow_rate: float
+    utilisation: float
+    debt_share: float
+
+
+def open_book(
+    groups: Sequence[Group],
+    spec: VenueSpec,
+    *,
+    params: OpeningParams,
+    world: WorldParams,
+    seed: int,
+) -> OpeningBook:
+    """Return the opening book of a population.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        The accounts.
+    spec : VenueSpec
+        Rules, with opening prices.
+    params : OpeningParams
+        Long-run funding.
+    world : WorldParams
+        Volatilities and correlations of the assets, in the order of the venue.
+    seed : int
+        Of the run.
+
+    Returns
+    -------
+    OpeningBook
+        Deterministic; perps sum to zero.
+
+    Raises
+    ------
+    InvalidScenario
+        If the directional traders cannot take the other side of the hedged books.
+    """
+    assets = listings(spec)
+    covariance = _daily_covariance(world)
+    carriers = [one for group in groups for one in _carriers(group)]
+    market = CarryMarket(
+        spec, assets, params.funding, covariance, _supply_usd(groups), params.most_utilisation
+    )
+    book = carry_book.solve(carriers, market)
+    apart = carry_book.solve([one._replace(enrolled=False) for one in carriers], market)
+    bets = _bets(groups, spec, assets, world, seed)
+    for one in assets:
+        directional_book.turn_sides(bets.get(one.asset, []), _short_lots(apart, one))
+    signed = {
+        one.asset: directional_book.balance(
+            bets.get(one.asset, []), _short_lots(book, one), name=one.name
+        )
+        for one in assets
+    }
+    solved = {draft.key: draft for draft in book.drafts}
+    for one in assets:
+        for bet, lots in zip(bets.get(one.asset, []), signed[one.asset], strict=True):
+            solved[bet.draft.key] = directional_book.settle_draft(bet, lots, one.perp)
+    drafts = [_drafts(group, spec, assets, solved) for group in groups]
+    lives = {bet.draft.key: bet for one in bets.values() for bet in one}
+    memories = [
+        _memory(group, drafts[i], lives, params, assets, covariance, seed)
+        for i, group in enumerate(groups)
+    ]
+    return OpeningBook(drafts, memories, book.borrow_rate, book.utilisation, book.debt_share)
+
+
+def _daily_covariance(world: WorldParams) -> F64:
+    """Return the covariance of a day's log returns, element by element."""
+    volatility = [asset.daily_volatility for asset in world.assets]
+    n = len(volatility)
+    covariance = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            covariance[i, j] = world.correlation[i][j] * volatility[i] * volatility[j]
+    return covariance
+
+
+def _carriers(group: Group) -> list[Carrier]:
+    rule = group.rule
+    if rule.name not in CARRY_RULES:
+        return []
+    return [
+        Carrier(rule.name, int(key), rule.class_id, p, enrolled)
+        for key, p, enrolled in zip(group.keys, group.parameters, group.enrolled, strict=True)
+    ]
+
+
+def _supply_usd(groups: Sequence[Group]) -> float:
+    total = 0
+    for group in groups:
+        if group.rule.name == "lender":
+            total += sum(int(p.supply_micro) for p in group.parameters)
+    return total / MICRO
+
+
+def _short_lots(book: CarryBook, one: Listing) -> int:
+    """Return the lots of a perp that hedged books are short, net."""
+    return -sum(draft.perps.get(one.perp, 0) for draft in book.drafts) if one.perp >= 0 else 0
+
+
+def _bets(
+    groups: Sequence[Group],
+    spec: VenueSpec,
+    assets: Sequence[Listing],
+    world: WorldParams,
+    seed: int,
+) -> dict[int, list[Bet]]:
+    found: dict[int, list[Bet]] = {}
+    for group in groups:
+        if group.rule.name != "directional" or not len(group.keys):
+            continue
+        past = past_of(
+            group.parameters[0],
+            seed=seed,
+            asset=group.asset,
+            daily_volatility=world.assets[group.asset].daily_volatility,
+            market_loading=world.correlation[0][group.asset],
+        )
+        found[group.asset] = directional_book.bets_of(
+            group.parameters,
+            [int(key) for key in group.keys],
+            class_id=group.rule.class_id,
+            one=assets[group.asset],
+            spec=spec,
+            past=past,
+            seed=seed,
+        )
+    return found
+
+
+def _drafts(
+    group: Group, spec: VenueSpec, assets: Sequence[Listing], solved: Mapping[int, Draft]
+) -> list[Draft]:
+    return [
+        solved[int(key)]
+        if int(key) in solved
+        else _endowed(group, int(key), p, spec, assets[group.asset])
+        for key, p in zip(group.keys, group.parameters, strict=True)
+    ]
+
+
+def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> Draft:
+    """Return an account that opens with USDC, a stock of tokens or a claim on the reserve."""
+    draft = Draft(key, group.rule.class_id, 0)
+    if group.rule.name == "lender":
+        draft.supply_micro = draft.equity_micro = int(p.supply_micro)
+        return draft
+    draft.equity_micro = round(float(p.equity_usd) * MICRO)
+    lots = int(p.spot_lots) if "spot_lots" in group.parameters.dtype.names else 0
+    if lots:
+        inst = group.inst if group.inst >= 0 else one.perp
+        draft.tokens[one.token] = lots * (one.unit // round(1.0 / spec.instruments[inst].lot_size))
+        draft.equity_micro += token_micro(one, draft.tokens[one.token])
+    return draft
+
+
+def _memory(
+    group: Group,
+    drafts: Sequence[Draft],
+    lives: Mapping[int, Bet],
+    params: OpeningParams,
+    assets: Sequence[Listing],
+    covariance: F64,
+    seed: int,
+) -> Records:
+    """Return what the accounts remember at the opening: averages, estimates, phases."""
+    memory = np.zeros(len(group.keys), group.rule.memory)
+    name = group.rule.name
+    if name in (*CARRY_RULES, "directional") and len(memory):
+        interval = "child_ms" if name == "directional" else "interval_ms"
+        phase = trait(seed, group.keys, PHASE_TRAIT)
+        memory["next_ms"] = (phase * group.parameters[interval]).astype(np.int64)
+    if name == "basis_trader":
+        memory["funding_ema"] = params.funding.get(assets[group.asset].name, 0.0)
+    elif name == "hedger":
+        _remember_covariances(memory, group, assets, covariance)
+    elif name == "directional":
+        _remember_bets(memory, group, drafts, lives, assets)
+    elif name == "lender":
+        memory["left_micro"] = group.parameters["supply_micro"]
+    return memory
+
+
+def _remember_covariances(
+    memory: Records, group: Group, assets: Sequence[Listing], covariance: F64
+) -> None:
+    for m, p in zip(memory, group.parameters, strict=True):
+        weights = carry_book.basket_weights(p, assets)
+        own, variance = carry_book.covariances(p, weights, covariance)
+        days = float(p.sample_ms) / 1000.0 / SECONDS_PER_DAY
+        m.covariance, m.variance = own * days, variance * days
+
+
+def _remember_bets(
+    memory: Records,
+    group: Group,
+    drafts: Sequence[Draft],
+    lives: Mapping[int, Bet],
+    assets: Sequence[Listing],
+) -> None:
+    for m, p, draft in zip(memory, group.parameters, drafts, strict=True):
+        life = lives[draft.key].life
+        lots = draft.perps.get(assets[group.asset].perp, 0)
+        m.phase = HOLDING if lots else FLAT
+        m.until_ms = int(1000.0 * life.until_s)
+        m.target_lots = lots
+        m.child_lots = abs(lots) // int(p.n_children) + 1
