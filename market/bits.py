@@ -1,4 +1,4 @@
-"""Index of the lowest and of the highest set bit of a word: one instruction each.
+"""What the compiler has an instruction for: bits of a word, prefetching, a promise.
 
 Compiled they are LLVM's `cttz` and `ctlz`; uncompiled they are `int.bit_length`.
 """
@@ -10,7 +10,10 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
-__all__ = ["highest_bit", "lowest_bit"]
+_BYTES = ir.IntType(8).as_pointer()
+_WORD = ir.IntType(32)
+
+__all__ = ["highest_bit", "lowest_bit", "natural", "prefetch"]
 
 
 def _lowest_bit(_context: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
@@ -28,6 +31,26 @@ def _highest_bit(_context: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     return types.int64(word), generate
 
 
+def _natural(_context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        builder.assume(builder.icmp_signed(">=", arguments[0], arguments[0].type(0)))
+        return arguments[0]
+
+    return number(number), generate
+
+
+def _prefetch(_context: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        items = target.make_array(array)(target, builder, arguments[0])
+        place = builder.bitcast(builder.gep(items.data, [arguments[1]]), _BYTES)
+        kind = ir.FunctionType(ir.VoidType(), [_BYTES, _WORD, _WORD, _WORD])
+        touch = builder.module.declare_intrinsic("llvm.prefetch", [_BYTES], kind)
+        builder.call(touch, [place, _WORD(0), _WORD(3), _WORD(1)])
+        return target.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
 def _lowest_bit_of_int(word: Any) -> int:
     return (int(word) & -int(word)).bit_length() - 1
 
@@ -36,10 +59,18 @@ def _highest_bit_of_int(word: Any) -> int:
     return int(word).bit_length() - 1
 
 
+def _nothing(_array: Any, _index: Any) -> None:
+    return None
+
+
 # Both take a uint64 that is not 0.
 if config.DISABLE_JIT:
     lowest_bit: Callable[..., int] = _lowest_bit_of_int
     highest_bit: Callable[..., int] = _highest_bit_of_int
+    natural: Callable[..., int] = int
+    prefetch: Callable[..., None] = _nothing
 else:
     lowest_bit = intrinsic(_lowest_bit)
     highest_bit = intrinsic(_highest_bit)
+    natural = intrinsic(_natural)
+    prefetch = intrinsic(_prefetch)

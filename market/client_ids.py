@@ -7,6 +7,7 @@ table is never rebuilt. Source: Knuth, The Art of Computer Programming 3, 6.4, a
 
 from typing import Final
 
+from stressbook.market.bits import natural
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.state import VenueState
 
@@ -94,7 +95,7 @@ def find_client_id(v: VenueState, user: int, client_id: int, client_hash: int) -
             return 0
         if entry >> 32 == client_hash:
             link = entry & _MASK32
-            order = v.order[link - 1]
+            order = v.order[natural(link - 1)]
             if order.client_id == client_id and order.user == user:
                 return link
         at = (at + 1) & mask

@@ -7,23 +7,24 @@ by cause. A balance past 2**62 sets the fault word, before anything could wrap.
 
 from typing import Final
 
+from stressbook.market.bits import natural
 from stressbook.market.codes import CAUSE_FEE, FAULT_OVERFLOW, PERP
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import C_FAULT, VenueState
 from stressbook.market.units import INT64_MAX, NEAREST, NOT_REPRESENTABLE, TRUNC, mul_div
 
 __all__ = [
-    "book_fee",
     "book_perp_at",
+    "book_side",
     "book_trade",
     "entry_cost_after",
     "fee_micro",
     "imbalance",
     "move_cash",
     "move_token",
+    "pay_fees",
     "position_lots",
     "raise_fault",
-    "trade_rows",
 ]
 
 _BALANCE_BITS: Final = 62
@@ -140,28 +141,52 @@ def fee_micro(notional_micro: int, rate_e7: int) -> int:
 
 
 @inline_kernel
-def book_fee(v: VenueState, row: int, notional_micro: int, rate_e7: int) -> int:
-    """Book the fee of one side of a trade to the treasury, or its rebate from there.
+def book_side(
+    v: VenueState, row: int, inst: int, lots: int, cost_micro: int, fee_paid_micro: int, cause: int
+) -> None:
+    """Book one side of a trade and its fee; the caller books the other side and `pay_fees`.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `flow` and `perp`, `entry_cost` or `token`.
+    row, inst : int
+        Whose, and what.
+    lots : int
+        Signed, not 0: bought or sold.
+    cost_micro : int
+        Micro-USDC with the sign of `lots`.
+    fee_paid_micro : int
+        Micro-USDC, negative for a rebate.
+    cause : int
+        Of the trade; the fee has its own.
+    """
+    fees = int(v.flow[row, 0, CAUSE_FEE]) - fee_paid_micro
+    total = int(v.flow[row, 0, cause]) - cost_micro
+    balance = int(v.cash[row]) - cost_micro - fee_paid_micro
+    v.flow[row, 0, CAUSE_FEE] = fees
+    v.flow[row, 0, cause] = total
+    v.cash[row] = balance
+    _check(v, balance, total)
+    if v.inst[inst].kind == PERP:
+        _add_perp(v, row, inst, lots, cost_micro, cause)
+    else:
+        units = lots * int(v.inst[inst].lot_units)
+        _add_token(v, row, natural(v.inst[inst].token), units, cause)
+
+
+@inline_kernel
+def pay_fees(v: VenueState, amount_micro: int) -> None:
+    """Book to the treasury what both sides of trades have paid.
 
     Parameters
     ----------
     v : VenueState
         Changed in `cash` and `flow`.
-    row : int
-        Who pays.
-    notional_micro : int
-        Of the trade, micro-USDC.
-    rate_e7 : int
-        In 1e-7; negative for a rebate.
-
-    Returns
-    -------
-    int
-        What was paid, micro-USDC.
+    amount_micro : int
+        Micro-USDC, negative if rebates were larger.
     """
-    paid = fee_micro(notional_micro, rate_e7)
-    move_cash(v, row, int(v.par[0].row_treasury), paid, CAUSE_FEE)
-    return paid
+    _add_cash(v, natural(v.par[0].row_treasury), amount_micro, CAUSE_FEE)
 
 
 @inline_kernel
@@ -192,43 +217,8 @@ def book_trade(
         One of the `CAUSE_` codes.
     """
     cost_micro = lots * price_tick * int(v.inst[inst].k)
-    trade_rows(v, buyer_row, seller_row, inst, lots, cost_micro, cause)
-
-
-@inline_kernel
-def trade_rows(
-    v: VenueState,
-    buyer_row: int,
-    seller_row: int,
-    inst: int,
-    lots: int,
-    cost_micro: int,
-    cause: int,
-) -> None:
-    """Book lots against a given amount of cash.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `flow` and `perp`, `entry_cost` or `token`.
-    buyer_row, seller_row : int
-        Rows.
-    inst : int
-        Instrument.
-    lots : int
-        At least 1.
-    cost_micro : int
-        What the buyer pays, micro-USDC.
-    cause : int
-        One of the `CAUSE_` codes.
-    """
-    move_cash(v, buyer_row, seller_row, cost_micro, cause)
-    if v.inst[inst].kind == PERP:
-        _add_perp(v, buyer_row, inst, lots, cost_micro, cause)
-        _add_perp(v, seller_row, inst, -lots, -cost_micro, cause)
-    else:
-        token = int(v.inst[inst].token)
-        move_token(v, seller_row, buyer_row, token, lots * int(v.inst[inst].lot_units), cause)
+    book_side(v, buyer_row, inst, lots, cost_micro, 0, cause)
+    book_side(v, seller_row, inst, -lots, -cost_micro, 0, cause)
 
 
 @kernel

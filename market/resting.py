@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from stressbook.market.bits import natural
 from stressbook.market.client_ids import forget_client_id, note_client_id
 from stressbook.market.codes import REDUCE_ONLY
 from stressbook.market.kernel import inline_kernel
@@ -26,6 +27,7 @@ from stressbook.market.state import (
 
 __all__ = [
     "HANDLE_SLOTS",
+    "cancel_order",
     "has_free_slot",
     "is_better",
     "link_of_handle",
@@ -138,7 +140,7 @@ def rest_order(
         The handle.
     """
     link = _take_slot(v)
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     generation = np.int64(order.generation) + 1
     sequence = int(v.ctr[C_SEQUENCE]) + 1
     v.ctr[C_SEQUENCE] = sequence
@@ -178,7 +180,7 @@ def take_lots_off(v: VenueState, link: int, lots: int) -> None:
     lots : int
         At most what it has left; with nothing left it must be removed next.
     """
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     user = np.int64(order.user)
     inst = np.int64(order.inst)
     side = np.int64(order.side)
@@ -201,7 +203,7 @@ def remove_order(v: VenueState, link: int) -> None:
     link : int
         Slot + 1 of an order whose `qty_lots` is 0.
     """
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     inst = np.int64(order.inst)
     _leave_queue(v, link)
     _leave_owner(v, link)
@@ -215,12 +217,27 @@ def remove_order(v: VenueState, link: int) -> None:
 
 
 @inline_kernel
+def cancel_order(v: VenueState, link: int) -> None:
+    """Take an order out of its book.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in all that knows of resting orders.
+    link : int
+        Slot + 1.
+    """
+    take_lots_off(v, link, int(v.order[natural(link - 1)].qty_lots))
+    remove_order(v, link)
+
+
+@inline_kernel
 def _take_slot(v: VenueState) -> int:
-    link = int(v.ctr[C_FREE])
+    link = natural(v.ctr[C_FREE])
     if link != 0:
-        v.ctr[C_FREE] = v.order[link - 1].next_slot
+        v.ctr[C_FREE] = v.order[natural(link - 1)].next_slot
         return link
-    link = int(v.ctr[C_USED_SLOTS]) + 1
+    link = natural(v.ctr[C_USED_SLOTS]) + 1
     v.ctr[C_USED_SLOTS] = link
     return link
 
@@ -228,14 +245,14 @@ def _take_slot(v: VenueState) -> int:
 @inline_kernel
 def _join_queue(v: VenueState, link: int, inst: int, side: int, tick: int, lots: int) -> None:
     level = v.level[inst, tick]
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     tail = np.int64(level.tail)
     order.prev_slot = tail
     order.next_slot = 0
     level.tail = link
     level.qty_lots += lots
     if tail != 0:
-        v.order[tail - 1].next_slot = link
+        v.order[natural(tail - 1)].next_slot = link
         return
     level.head = link
     mark_tick(v, inst, side, tick)
@@ -245,16 +262,16 @@ def _join_queue(v: VenueState, link: int, inst: int, side: int, tick: int, lots:
 
 @inline_kernel
 def _leave_queue(v: VenueState, link: int) -> None:
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     before = np.int64(order.prev_slot)
     after = np.int64(order.next_slot)
     level = v.level[np.int64(order.inst), np.int64(order.price_tick)]
     if after != 0:
-        v.order[after - 1].prev_slot = before
+        v.order[natural(after - 1)].prev_slot = before
     else:
         level.tail = before
     if before != 0:
-        v.order[before - 1].next_slot = after
+        v.order[natural(before - 1)].next_slot = after
         return
     level.head = after
     if after == 0:
@@ -270,23 +287,23 @@ def _close_level(v: VenueState, inst: int, side: int, tick: int) -> None:
 
 @inline_kernel
 def _join_owner(v: VenueState, link: int, user: int, inst: int) -> None:
-    order = v.order[link - 1]
-    head = int(v.own_head[user, inst])
+    order = v.order[natural(link - 1)]
+    head = natural(v.own_head[user, inst])
     order.prev_own = 0
     order.next_own = head
     if head != 0:
-        v.order[head - 1].prev_own = link
+        v.order[natural(head - 1)].prev_own = link
     v.own_head[user, inst] = link
 
 
 @inline_kernel
 def _leave_owner(v: VenueState, link: int) -> None:
-    order = v.order[link - 1]
+    order = v.order[natural(link - 1)]
     before = np.int64(order.prev_own)
     after = np.int64(order.next_own)
     if after != 0:
-        v.order[after - 1].prev_own = before
+        v.order[natural(after - 1)].prev_own = before
     if before != 0:
-        v.order[before - 1].next_own = after
+        v.order[natural(before - 1)].next_own = after
     else:
         v.own_head[np.int64(order.user), np.int64(order.inst)] = after

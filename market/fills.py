@@ -1,0 +1,282 @@
+"""An order meets the other side: trades at resting prices, best price first, oldest order first.
+
+A partly filled order keeps its place. An order that would meet one of its own user cancels that
+one and goes on (expire maker). A resting reduce-only order fills at most what its owner still has
+to reduce, and expires with nothing left to do. Each trade is booked for the resting side, with its
+fee, as it happens; the incoming side of all trades of an order is booked as one at the end.
+Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
+"""
+
+import numpy as np
+
+from stressbook.market.bits import natural
+from stressbook.market.codes import (
+    BUY,
+    CAUSE_FORCED_TRADE,
+    CAUSE_TRADE,
+    CAUSE_TWAP_SALE,
+    EV_REDUCE_ONLY_EXPIRED,
+    EV_SELF_TRADE,
+    FORCED,
+    PERP,
+    REDUCE_ONLY,
+    SELL,
+    TWAP,
+)
+from stressbook.market.events import log_event
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
+from stressbook.market.resting import cancel_order, remove_order, take_lots_off
+from stressbook.market.state import C_FILLS, VenueState
+
+__all__ = ["cause_of_trade", "is_marketable", "reducible_lots", "take"]
+
+
+@inline_kernel
+def is_marketable(v: VenueState, inst: int, side: int, price_tick: int) -> bool:
+    """Tell whether an order would meet a resting one.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    inst, side, price_tick : int
+        Of the order.
+
+    Returns
+    -------
+    bool
+        Its price reaches the best of the other side.
+    """
+    if side == BUY:
+        return v.best[inst, SELL] <= price_tick
+    return v.best[inst, BUY] >= price_tick
+
+
+@inline_kernel
+def reducible_lots(v: VenueState, user: int, inst: int, side: int) -> int:
+    """Return how many lots an order of one side can take off its user's position.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user, inst, side : int
+        Of the order.
+
+    Returns
+    -------
+    int
+        At least 0.
+    """
+    position = position_lots(v, natural(v.row_of[user, inst]), inst)
+    return max(position, 0) if side == SELL else max(-position, 0)
+
+
+@inline_kernel
+def cause_of_trade(flags: int, kind: int) -> int:
+    """Return the cause under which the trades of an order are booked.
+
+    Parameters
+    ----------
+    flags : int
+        Of the incoming order.
+    kind : int
+        `SPOT` or `PERP`.
+
+    Returns
+    -------
+    int
+        One of the `CAUSE_` codes.
+
+    Examples
+    --------
+    >>> cause_of_trade(0, PERP) == CAUSE_TRADE, cause_of_trade(FORCED, PERP) == CAUSE_FORCED_TRADE
+    (True, True)
+    """
+    if flags & (FORCED | TWAP) == 0:
+        return CAUSE_TRADE
+    return CAUSE_TWAP_SALE if flags & TWAP != 0 and kind != PERP else CAUSE_FORCED_TRADE
+
+
+@inline_kernel
+def take(
+    v: VenueState,
+    user: int,
+    inst: int,
+    side: int,
+    limit_tick: int,
+    lots: int,
+    flags: int,
+    client_id: int,
+    t_ms: int,
+) -> int:
+    """Trade an order against what its limit reaches.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in books, ledger, logs.
+    user, inst, side, limit_tick, flags, client_id : int
+        Of the order.
+    lots : int
+        At least 1.
+    t_ms : int
+        Time of the step.
+
+    Returns
+    -------
+    int
+        The lots that are left.
+    """
+    kind = int(v.inst[inst].kind)
+    k = int(v.inst[inst].k)
+    cause = cause_of_trade(flags, kind)
+    rate_e7 = _taker_rate_e7(v, user, kind)
+    remaining, tick, cost_micro, fees_micro = lots, 0, 0, 0
+    maker_fees_micro, n_trades = 0, 0
+    while remaining > 0 and is_marketable(v, inst, side, limit_tick):
+        tick_here = natural(v.best[inst, 1 - side])
+        link = np.int64(v.level[inst, tick_here].head)
+        order = v.order[natural(link - 1)]
+        if order.user == user:
+            _expire(v, link, EV_SELF_TRADE, t_ms)
+            continue
+        available = _available_lots(v, link, inst, 1 - side)
+        traded = min(remaining, available)
+        if traded > 0:
+            tick = tick_here
+            value = traded * tick * k
+            fee = fee_micro(value, rate_e7)
+            maker_fee = _book_maker(v, link, inst, side, traded, value, kind, cause)
+            fill = _log_fill(v, t_ms, inst, tick, traded, user, side, flags, client_id)
+            fill.maker = order.user
+            fill.maker_client_id = order.client_id
+            fill.taker_fee_micro = fee
+            fill.maker_fee_micro = maker_fee
+            take_lots_off(v, link, traded)
+            remaining -= traded
+            cost_micro += value
+            fees_micro += fee
+            maker_fees_micro += maker_fee
+            n_trades += 1
+        if order.qty_lots == 0:
+            remove_order(v, link)
+        elif traded == available:
+            _expire(v, link, EV_REDUCE_ONLY_EXPIRED, t_ms)
+    if n_trades > 0:
+        traded = lots - remaining
+        _book_taker(v, user, inst, side, traded, cost_micro, fees_micro, cause)
+        pay_fees(v, fees_micro + maker_fees_micro)
+        _note_trades(v, inst, side, tick, traded, n_trades)
+    return remaining
+
+
+@inline_kernel
+def _available_lots(v: VenueState, link: int, inst: int, side: int) -> int:
+    order = v.order[natural(link - 1)]
+    if np.int64(order.flags) & REDUCE_ONLY == 0:
+        return int(order.qty_lots)
+    return min(int(order.qty_lots), reducible_lots(v, np.int64(order.user), inst, side))
+
+
+@inline_kernel
+def _taker_rate_e7(v: VenueState, user: int, kind: int) -> int:
+    tier = v.fee_tier[natural(v.user[user].fee_tier)]
+    return int(tier.perp_taker_e7) if kind == PERP else int(tier.spot_taker_e7)
+
+
+@inline_kernel
+def _maker_rate_e7(v: VenueState, user: int, kind: int) -> int:
+    tier = v.fee_tier[natural(v.user[user].fee_tier)]
+    return int(tier.perp_maker_e7) if kind == PERP else int(tier.spot_maker_e7)
+
+
+@inline_kernel
+def _book_maker(
+    v: VenueState,
+    link: int,
+    inst: int,
+    taker_side: int,
+    lots: int,
+    value_micro: int,
+    kind: int,
+    cause: int,
+) -> int:
+    user = np.int64(v.order[natural(link - 1)].user)
+    row = natural(v.row_of[user, inst])
+    fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
+    v.user[user].volume_14d_micro += value_micro
+    if taker_side == BUY:
+        book_side(v, row, inst, -lots, -value_micro, fee, cause)
+    else:
+        book_side(v, row, inst, lots, value_micro, fee, cause)
+    return fee
+
+
+@inline_kernel
+def _book_taker(
+    v: VenueState,
+    user: int,
+    inst: int,
+    side: int,
+    lots: int,
+    cost_micro: int,
+    fees_micro: int,
+    cause: int,
+) -> None:
+    row = natural(v.row_of[user, inst])
+    v.user[user].volume_14d_micro += cost_micro
+    if side == BUY:
+        book_side(v, row, inst, lots, cost_micro, fees_micro, cause)
+    else:
+        book_side(v, row, inst, -lots, -cost_micro, fees_micro, cause)
+
+
+@inline_kernel
+def _log_fill(
+    v: VenueState,
+    t_ms: int,
+    inst: int,
+    tick: int,
+    lots: int,
+    taker: int,
+    side: int,
+    flags: int,
+    client_id: int,
+) -> np.record:
+    """Open an entry of the fill log with what the incoming order knows."""
+    n = natural(v.ctr[C_FILLS])
+    v.ctr[C_FILLS] = n + 1
+    fill = v.fill[n]
+    fill.t_ms = t_ms
+    fill.inst = inst
+    fill.price_tick = tick
+    fill.qty_lots = lots
+    fill.taker = taker
+    fill.taker_side = side
+    fill.flags = flags
+    fill.taker_client_id = client_id
+    return fill
+
+
+@inline_kernel
+def _note_trades(v: VenueState, inst: int, side: int, tick: int, lots: int, n: int) -> None:
+    book = v.book[inst]
+    book.last_tick = tick
+    book.traded_lots += lots
+    book.n_trades += n
+    if side == BUY:
+        book.buy_lots += lots
+    else:
+        book.sell_lots += lots
+
+
+@inline_kernel
+def _expire(v: VenueState, link: int, kind: int, t_ms: int) -> None:
+    order = v.order[natural(link - 1)]
+    user = np.int64(order.user)
+    inst = np.int64(order.inst)
+    price_e8 = np.int64(order.price_tick) * int(v.inst[inst].tick_e8)
+    log_event(v, t_ms, kind, user, inst, int(order.qty_lots), price_e8, 0, 0, -1)
+    cancel_order(v, link)
