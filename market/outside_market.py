@@ -7,9 +7,9 @@ with the square root beyond,
 
 .. math:: x(y) = y, \ |y| \le x_0; \qquad x(y) = \mathrm{sign}(y) \sqrt{x_0 |y|}, \ |y| > x_0,
 
-so that a large sale neither moves the outside without bound nor for ever. Orders that accounts
-send outside in one step are one batch: all fill at the average displacement of their sum, and so
-no sequence of orders gains by being split (docs/decisions/0014-outside-batch.md).
+so that a large sale neither moves the outside without bound nor for ever. Flow in one leg also
+loads the other. Orders that accounts send outside in one step are one batch: all fill at the
+average displacement of their sum (docs/decisions/0013-outside-orders.md).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ LEG = record_dtype(
     "net_lots buy_e8 sell_e8",  # sum and prices of this step's batch
     "basis_mean basis_fast basis_fast_decay basis_fast_noise basis_slow basis_slow_decay "
     "basis_slow_noise half_spread "
-    # per 1 M USD; share of a flow's load that decays fast; share that the other leg feels
-    "slope_per_musd concave_from fast_share fast_decay fast_rate slow_decay slow_rate cross_share "
-    # decaying loads; new load of this step; log price less fundamental
-    "load_fast load_slow flow_musd basis",
+    # per 1 M USD; share of a load that decays fast; decays and rates a step
+    "slope_per_musd concave_from fast_share fast_decay fast_rate slow_decay slow_rate "
+    # decaying loads; log price over the fundamental but for the displacement
+    "load_fast load_slow basis",
 )
 
 

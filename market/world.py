@@ -59,8 +59,8 @@ FUNDAMENTAL = record_dtype(
     # step_sd: long-run deviation of a step; log_value, log_shift: log price over the opening by
     # the law and by dials; window_*: public volatility (last log price, average and long-run
     # square of a window's return)
-    "opening_usd lot_size step_sd log_value log_shift shock window_log window_square "
-    "window_long_run",
+    "opening_usd lot_size cross_slope_per_musd step_sd log_value log_shift shock "
+    "window_log window_square window_long_run",
 )
 CHUNK: Final = 64
 _NORM_MIN: Final = 1e-12
@@ -129,11 +129,8 @@ def advance(w: WorldState, t_ms: int) -> int:
     _collect_requests(w.request_chunk, w.touched, w.leg, par)
     if par.n_touched > 0:
         for i in range(w.asset.shape[0]):
-            for kind in range(2):
-                _price_batch(w.leg[i, kind], w.asset[i], w.dial[i])
+            _price_batch(w.asset[i], w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP], w.dial[i])
         _book_requests(w.request_chunk, w.touched, w.leg, w.asset, w.cash, w.inventory, par)
-        for i in range(w.asset.shape[0]):
-            _move_prices(w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP])
     is_window_end = t_ms // par.window_ms != (t_ms - par.dt_ms) // par.window_ms
     for i in range(w.asset.shape[0]):
         spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
@@ -261,18 +258,25 @@ def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: np.re
 
 
 @inline_kernel
-def _price_batch(leg: np.record, asset: np.record, dial: np.record) -> None:
-    """Set prices and load of one leg's batch."""
-    fundamental_usd = _fundamental_usd(asset)
-    value_usd = float(leg.net_lots) * asset.lot_size * fundamental_usd * exp(_leg_log(leg))
-    leg.flow_musd = value_usd / (1e6 * dial.outside_depth)
-    moved = mean_displacement(
-        leg.load_fast + leg.load_slow, leg.slope_per_musd * leg.flow_musd, leg.concave_from
-    )
-    mid_e8 = fundamental_usd * exp(leg.basis + moved) * 1e8
+def _price_batch(asset: np.record, spot: np.record, perp: np.record, dial: np.record) -> None:
+    """Set the prices of an asset's orders, and let their flow displace both legs."""
+    # Flow counts at the fundamental: at displaced prices a round trip would gain.
+    musd_per_lot = asset.lot_size * _fundamental_usd(asset) / (1e6 * dial.outside_depth)
+    spot_musd = float(spot.net_lots) * musd_per_lot
+    perp_musd = float(perp.net_lots) * musd_per_lot
+    cross = asset.cross_slope_per_musd
+    _price_leg(spot, spot.slope_per_musd * spot_musd + cross * perp_musd, asset, dial)
+    _price_leg(perp, perp.slope_per_musd * perp_musd + cross * spot_musd, asset, dial)
+
+
+@inline_kernel
+def _price_leg(leg: np.record, load: float, asset: np.record, dial: np.record) -> None:
+    moved = mean_displacement(leg.load_fast + leg.load_slow, load, leg.concave_from)
+    mid_e8 = _fundamental_usd(asset) * exp(leg.basis + moved) * 1e8
     half_spread = leg.half_spread * dial.outside_spread
     leg.buy_e8 = round_nearest(mid_e8 * (1.0 + half_spread))
     leg.sell_e8 = round_nearest(mid_e8 * (1.0 - half_spread))
+    add_flow(leg, load)
 
 
 @inline_kernel
@@ -302,13 +306,6 @@ def _book_requests(
         cash[others] += cost_micro
         inventory[user, i, kind] += lots
         inventory[others, i, kind] -= lots
-
-
-@inline_kernel
-def _move_prices(spot: np.record, perp: np.record) -> None:
-    """Let the flow of the batch displace its leg, and the other one by its share."""
-    add_flow(spot, spot.slope_per_musd * (spot.flow_musd + spot.cross_share * perp.flow_musd))
-    add_flow(perp, perp.slope_per_musd * (perp.flow_musd + perp.cross_share * spot.flow_musd))
 
 
 @inline_kernel

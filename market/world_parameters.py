@@ -51,9 +51,6 @@ class OutsideLeg:
     )
     impact_fast_halflife_s: float = param(120.0, unit="s", help="half-life of that share", low=0.1)
     impact_slow_halflife_s: float = param(21_600.0, unit="s", help="half-life of the rest", low=0.1)
-    cross_share: float = param(
-        0.8, unit="1", help="share of a flow's load that the other leg feels", low=0.0, high=1.0
-    )
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,13 @@ class AssetWorld:
     name: str
     daily_volatility: float = param(
         0.025, unit="1/sqrt(day)", help="root mean square of daily log returns", low=0.0, high=1.0
+    )
+    cross_share: float = param(
+        0.8,
+        unit="1",
+        help="displacement of a leg by flow in the other, over the smaller impact of the two",
+        low=0.0,
+        high=1.0,
     )
     spot: OutsideLeg = field(default_factory=OutsideLeg)
     perp: OutsideLeg = field(default_factory=OutsideLeg)
@@ -167,7 +171,7 @@ def _asset(
         impact_concave_from=concave_from,
     )
     perp = replace(spot, basis_mean_bp=4.0, basis_fast_sd_bp=3.0, basis_slow_sd_bp=4.0)
-    return AssetWorld(name, daily_volatility, spot, perp)
+    return AssetWorld(name, daily_volatility, spot=spot, perp=perp)
 
 
 # Volatility, half-spread, impact and its concavity: assumed, tried on two assets (BTC, HYPE).

@@ -269,6 +269,9 @@ def _write_law(w: WorldState, params: WorldParams, columns: dict[str, F64]) -> N
         w.asset[i].window_long_run = w.asset[i].window_square = square
         _write_leg(w.leg[i, 0], asset.spot, dt_s)
         _write_leg(w.leg[i, 1], asset.perp, dt_s)
+        # One cross impact for both directions: an asymmetric one could be played.
+        smaller = min(float(w.leg[i, 0].slope_per_musd), float(w.leg[i, 1].slope_per_musd))
+        w.asset[i].cross_slope_per_musd = asset.cross_share * smaller
     _draw_opening(w, params)
 
 
@@ -282,7 +285,6 @@ def _write_leg(record: Any, leg: OutsideLeg, dt_s: float) -> None:
     record.slope_per_musd = leg.impact_bp_per_musd * _BP
     record.concave_from = leg.impact_concave_from
     record.fast_share = leg.impact_fast_share
-    record.cross_share = leg.cross_share
     record.fast_rate = _LN2 * dt_s / leg.impact_fast_halflife_s
     record.slow_rate = _LN2 * dt_s / leg.impact_slow_halflife_s
     record.fast_decay = _decay(dt_s, leg.impact_fast_halflife_s)
