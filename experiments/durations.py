@@ -5,12 +5,12 @@ from typing import Final
 
 from stressbook.errors import InvalidInput
 
-__all__ = ["ALLOWED", "seconds"]
+__all__ = ["ALLOWED", "PATTERN", "seconds"]
 
 ALLOWED: Final = 'seconds as a number, or a text such as "90s", "30min", "6h", "1h30min", "2d"'
 _MS: Final = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)")
-_TEXT: Final = re.compile(rf"(?:{_PART.pattern})+")
+_PART: Final = r"(\d+(?:\.\d+)?)(ms|s|min|h|d)"
+PATTERN: Final = rf"({_PART})+"  # of a whole text, as a regular expression
 _MEANT: Final = re.compile(
     r"(\d+(?:\.\d+)?) *(m|mins?|minutes?|sec|secs|seconds?|hours?|hrs?|days?)"
 )
@@ -44,11 +44,11 @@ def seconds(value: float | str, *, name: str = "duration") -> float:
     """
     if not isinstance(value, str):
         return float(value)
-    if not _TEXT.fullmatch(value):
+    if not re.fullmatch(PATTERN, value):
         raise InvalidInput(
             "is no duration", name=name, value=value, allowed=ALLOWED, hint=_hint(value)
         )
-    return sum(float(number) * _MS[unit] for number, unit in _PART.findall(value)) / 1000.0
+    return sum(float(number) * _MS[unit] for number, unit in re.findall(_PART, value)) / 1000.0
 
 
 def _hint(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ from stressbook.errors import InvalidScenario, Problem
 from stressbook.experiments import scenario_file, scenario_table
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.toml_text import toml_text
+from stressbook.experiments.values import unknown_name
 from stressbook.experiments.venue_table import restricted
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import WorldParams
@@ -248,17 +249,27 @@ def _inherit(
     table: dict[str, Any], *, source: str, beside: Path, chain: tuple[Path, ...]
 ) -> dict[str, Any]:
     """Merge a table over the file that it inherits from, which is checked by itself first."""
-    unfit = scenario_table.early_problems(table)
-    if unfit:
-        raise InvalidScenario.from_problems(unfit, source=source)
     if "inherits" not in table:
         return table
-    parent = scenario_file.find_file(table.pop("inherits"), beside=beside)
+    parent = _parent(table.pop("inherits"), source=source, beside=beside)
     if parent.resolve() in chain:
-        names = " -> ".join(path.name for path in (*chain, parent))
-        problem = Problem("inherits from itself", "inherits", parent.name, hint=f"break {names}")
+        loop = " -> ".join(path.name for path in (*chain, parent))
+        problem = Problem("inherits from itself", "inherits", parent.name, hint=f"break {loop}")
         raise InvalidScenario.from_problems([problem], source=source)
     base = _read_chain(parent, chain)
     scenario_table.read({"name": parent.stem, **base}, source=parent.name)
     own = {key: item for key, item in base.items() if key not in ("name", "summary")}
     return scenario_table.inherit(own, table)
+
+
+def _parent(name: Any, *, source: str, beside: Path) -> Path:
+    problem = None
+    if not isinstance(name, str):
+        problem = Problem("is not a text", "inherits", name, "a name, or a path that ends .toml")
+    elif not name.endswith(".toml") and name not in scenario_file.catalogue_names():
+        problem = unknown_name("inherits", name, known=scenario_file.catalogue_names())
+    elif name.endswith(".toml") and not (beside / name).is_file():
+        problem = Problem("does not exist", "inherits", name, f"a file beside {source}")
+    if problem is not None:
+        raise InvalidScenario.from_problems([problem], source=source)
+    return scenario_file.find_file(name, beside=beside)

@@ -1,4 +1,4 @@
-"""Scenario files on disk: reading, inheritance and overrides, before any meaning is given to keys."""
+"""Scenario files as tables: reading, merging and overrides, before keys have a meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from typing import Any, Final
 
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, UnknownName
 
-__all__ = ["apply_overrides", "catalogue_names", "find_file", "merge", "parse", "read_file"]
+__all__ = [
+    "apply_overrides",
+    "catalogue_names",
+    "find_file",
+    "merge",
+    "override_value",
+    "parse",
+    "read_file",
+]
 
 _CATALOGUE: Final = "stressbook.experiments.catalogue"
 _AT_LINE: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.S)
@@ -211,9 +219,9 @@ def _override(table: dict[str, Any], text: str) -> Problem | None:
             return Problem("goes below a value", "--set", text, "the place of a table or list")
         node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
     if isinstance(node, list) and _index(node, path[-1]) is not None:
-        node[int(path[-1])] = _override_value(value)
+        node[int(path[-1])] = override_value(value)
     elif isinstance(node, dict):
-        node[path[-1]] = _override_value(value)
+        node[path[-1]] = override_value(value)
     elif isinstance(node, list):
         return _no_item(text, path[-1], node)
     else:
@@ -230,7 +238,14 @@ def _no_item(text: str, key: str, items: list[Any]) -> Problem:
     return Problem(f"names item {key} of a list of {len(items)}", "--set", text, allowed)
 
 
-def _override_value(text: str) -> Any:
+def override_value(text: str) -> Any:
+    """Return the value of an override: TOML, or the bare text if it is none.
+
+    Examples
+    --------
+    >>> override_value("0.05"), override_value("[1, 2]"), override_value("30min")
+    (0.05, [1, 2], '30min')
+    """
     try:
         return tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, nearest_name
 from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.binding import bind, unbind, unknown_asset
+from stressbook.experiments.clock import Clock
 from stressbook.experiments.scenario_file import merge
-from stressbook.experiments.stress import REGISTRY, Stress
-from stressbook.experiments.values import read_value, unfit_numbers, unread_key, value_types
+from stressbook.experiments.stress import Stress
+from stressbook.experiments.stress_table import read_stresses, stress_table
+from stressbook.experiments.values import (
+    read_value,
+    unfit_numbers,
+    unknown_name,
+    unread_key,
+    value_types,
+)
 from stressbook.experiments.venue_table import nested, read_venue, restricted
 from stressbook.experiments.world_table import read_world, world_table
 from stressbook.market.parameters import param
@@ -20,41 +28,27 @@ from stressbook.market.presets import preset_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import WorldParams
 
-__all__ = ["as_table", "early_problems", "inherit", "read"]
+__all__ = ["TABLES", "Header", "as_table", "inherit", "read"]
 
-REGIMES: Final = ("portfolio", "cross")
+TABLES: Final = ("sources", "opening_price_usd", "world", "venue", "agents", "stresses")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """The keys of a scenario file that are single values."""
 
-    name: str = param("", unit="name", help="of the scenario; the file's name if left out")
+    name: str = param("", unit="text", help="of the scenario; the file's name if left out")
     summary: str = param("", unit="text", help="one line that `stressbook list` prints")
     preset: str = param("hyperliquid", unit="name", help="rules of the venue, newest or dated")
-    rules_date: str = param(
-        "", unit="date", help="day of the rules; that of the preset if left out"
-    )
+    rules_date: str = param("", unit="date", help="day of the rules; the preset's if left out")
     behaviour_date: str = param("", unit="date", help="day of the data behind the behaviour")
-    margin_regime: str = param("portfolio", unit="name", help="portfolio or cross")
+    margin_regime: Literal["portfolio", "cross"] = param(
+        "portfolio", unit="name", help="margin rule of the accounts"
+    )
     assets: tuple[str, ...] = param(("BTC", "HYPE"), unit="asset", help="the market first")
     dt: float | str = param(1.0, unit="s", help="length of a step", low=0.001, high=60.0)
     duration: float | str = param(21_600.0, unit="s", help="length after the warm-up", low=0.001)
     warmup: float | str = param(600.0, unit="s", help="settles the order books", low=0.0)
-
-
-TABLES: Final = ("sources", "opening_price_usd", "world", "venue", "agents", "stresses")
-
-
-def early_problems(table: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with a file before it is merged: unfit numbers, an odd `inherits`."""
-    problems = unfit_numbers(dict(table))
-    parent = table.get("inherits", "")
-    if not isinstance(parent, str):
-        problems.append(
-            Problem("is no text", "inherits", parent, "a name or a path that ends .toml")
-        )
-    return problems
 
 
 def inherit(base: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,17 +63,23 @@ def inherit(base: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]
     Returns
     -------
     dict
+
+    Examples
+    --------
+    >>> base = {"assets": ["BTC", "SOL"], "world": {"SOL": {"daily_volatility": 0.04}}}
+    >>> inherit(base, {"assets": ["BTC"]})
+    {'assets': ['BTC'], 'world': {}}
     """
     kept, now = base.get("assets", ()), child.get("assets", base.get("assets", ()))
     if not isinstance(now, list | tuple) or not isinstance(kept, list | tuple):
         return merge(base, child)
-    dropped = {name for name in kept if name not in now}
-    per_asset = ("world", "agents", "opening_price_usd")
+    dropped = [name for name in kept if name not in now]
+    per_asset = ("world", "agents", "opening_price_usd", "venue")
     pruned = {key: _without(base[key], dropped) for key in per_asset if key in base}
     return merge({**base, **pruned}, child)
 
 
-def _without(table: Any, names: set[str]) -> Any:
+def _without(table: Any, names: list[str]) -> Any:
     if not isinstance(table, Mapping):
         return table
     return {key: _without(item, names) for key, item in table.items() if key not in names}
@@ -107,14 +107,14 @@ def read(table: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """
     reader = _Reader(table)
     found = reader.read()
-    problems = _without_repeats([*early_problems(table), *reader.problems])
+    problems = _without_repeats([*unfit_numbers(table), *reader.problems])
     if problems:
         raise InvalidScenario.from_problems(problems, source=source)
     return found
 
 
 def _without_repeats(problems: list[Problem]) -> list[Problem]:
-    """Keep the first problem of each place."""
+    """Keep the first problem of each place: a NaN is also out of range."""
     first: dict[str, Problem] = {}
     for problem in problems:
         first.setdefault(problem.name, problem)
@@ -122,7 +122,7 @@ def _without_repeats(problems: list[Problem]) -> list[Problem]:
 
 
 class _Reader:
-    """Reads a table key by key and keeps all problems."""
+    """Reads a table part by part and keeps all problems."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.table = table
@@ -134,22 +134,31 @@ class _Reader:
             unread_key("", key, known=known) for key in self.table if key not in known
         ]
         found = self._header()
-        spec = self._spec(found["preset"])
+        found["preset"], spec = self._preset(found["preset"])
         assets = self._assets(found["assets"], spec)
-        if spec is None or not assets:
-            return found
-        found["preset"] = _dated_name(found["preset"])
-        found["rules_date"] = found["rules_date"] or spec.as_of
-        self._check_header(found)
-        found["sources"] = self._sources()
-        found["opening_price_usd"], spec = self._prices(restricted(spec, assets))
-        found["venue"] = read_venue(self.table.get("venue", {}), spec=spec, problems=self.problems)
-        found["world"] = read_world(
-            self.table.get("world", {}), assets=assets, problems=self.problems
+        spec = restricted(spec, assets)
+        clock = Clock(found["dt"], found["warmup"], found["duration"])
+        self.problems += clock.problems()
+        found["rules_date"] = self._date("rules_date", found["rules_date"] or spec.as_of)
+        found["behaviour_date"] = self._date("behaviour_date", found["behaviour_date"])
+        found["sources"] = self._sources(self._part("sources"))
+        prices, spec = self._prices(self._part("opening_price_usd"), spec)
+        found["opening_price_usd"] = prices
+        found["venue"] = read_venue(self._part("venue"), spec=spec, problems=self.problems)
+        found["world"] = read_world(self._part("world"), assets=assets, problems=self.problems)
+        found["agents"] = self._agents(self._part("agents"), assets)
+        found["stresses"] = read_stresses(
+            self.table.get("stresses", ()), assets=assets, clock=clock, problems=self.problems
         )
-        found["agents"] = self._agents(assets)
-        found["stresses"] = self._stresses(assets, found)
         return found
+
+    def _part(self, name: str) -> Mapping[str, Any]:
+        """Return a table of the file, empty if it is missing or none."""
+        table = self.table.get(name, {})
+        if isinstance(table, Mapping):
+            return table
+        self.problems.append(Problem("is no table", name, table, "a table", f"write [{name}]"))
+        return {}
 
     def _header(self) -> dict[str, Any]:
         types = value_types(Header)
@@ -164,211 +173,92 @@ class _Reader:
             for entry in fields(Header)
         }
 
-    def _spec(self, preset: Any) -> VenueSpec | None:
-        if isinstance(preset, str) and _dated_name(preset):
-            return load_preset(preset)
-        self._unknown("preset", preset, preset_names())
-        return None
+    def _preset(self, name: Any) -> tuple[str, VenueSpec]:
+        """Return the dated name and the rules; the newest ones in place of unknown ones."""
+        dated = preset_names()
+        match = [known for known in dated if name in (known, known.rsplit("-", 2)[0])]
+        if not match:
+            self.problems.append(unknown_name("preset", name, known=dated))
+        chosen = (match or dated)[-1]
+        return chosen, load_preset(chosen)
 
-    def _assets(self, assets: tuple[Any, ...], spec: VenueSpec | None) -> tuple[str, ...]:
-        if spec is None:
-            return ()
-        before = len(self.problems)
-        listed = tuple(asset.name for asset in spec.assets)
-        if not assets:
-            self.problems.append(Problem("is empty", "assets", (), ", ".join(listed)))
-        for index, name in enumerate(assets):
+    def _assets(self, names: tuple[Any, ...], spec: VenueSpec) -> tuple[str, ...]:
+        """Return the assets that exist, so that what is said of them can be checked as well."""
+        listed = [asset.name for asset in spec.assets]
+        found: list[str] = []
+        for index, name in enumerate(names):
+            place = f"assets[{index}]"
+            meant = nearest_name(name, listed) if isinstance(name, str) else None
             if name not in listed:
-                self._unknown(f"assets[{index}]", name, list(listed))
-            elif name in assets[:index]:
-                self.problems.append(
-                    Problem("is there twice", f"assets[{index}]", name, "each asset once")
-                )
-        return assets if len(self.problems) == before else ()
+                self.problems.append(unknown_name(place, name, known=listed))
+            elif name in found:
+                self.problems.append(Problem("is there twice", place, name, "each asset once"))
+            if meant is not None and meant not in found:
+                found.append(meant)
+        if not names:
+            allowed = f"1 or more of {', '.join(listed)}"
+            self.problems.append(Problem("is empty", "assets", [], allowed))
+        return tuple(found or listed)
 
-    def _unknown(self, place: str, value: Any, known: list[str]) -> None:
-        nearest = nearest_name(value, known) if isinstance(value, str) else None
-        hint = f"did you mean {nearest!r}?" if nearest else ""
-        self.problems.append(Problem("is unknown", place, value, ", ".join(known), hint))
+    def _date(self, place: str, text: Any) -> Any:
+        if text == "" or not isinstance(text, str):
+            return text
+        try:
+            is_date = date.fromisoformat(text).isoformat() == text
+        except ValueError:
+            is_date = False
+        if not is_date:
+            self.problems.append(Problem("is no date", place, text, "a day, as in 2026-08-22"))
+        return text
 
-    def _check_header(self, found: dict[str, Any]) -> None:
-        if found["margin_regime"] not in REGIMES:
-            self._unknown("margin_regime", found["margin_regime"], list(REGIMES))
-        for name in ("rules_date", "behaviour_date"):
-            if found[name] and not _is_date(found[name]):
-                self.problems.append(
-                    Problem("is no date", name, found[name], "YYYY-MM-DD", "as in 2026-08-22")
-                )
-        for name in ("duration", "warmup"):
-            self._check_steps(name, found[name], found["dt"])
-        self._check_steps("dt", found["dt"], 0.001)
-
-    def _check_steps(self, name: str, value: Any, dt: Any) -> None:
-        """Report a time that is no whole number of steps."""
-        if not isinstance(value, float) or not isinstance(dt, float) or dt <= 0.0:
-            return
-        if abs(value / dt - round(value / dt)) > 1e-9 * max(1.0, value / dt):
-            whole = round(value / dt) * dt
-            unit = "ms" if name == "dt" else f"steps of {dt} s"
-            self.problems.append(
-                Problem(
-                    f"is no whole number of {unit}",
-                    name,
-                    value,
-                    f"multiples of {dt} s",
-                    f"did you mean {whole:.6g}?",
-                )
-            )
-
-    def _sources(self) -> dict[str, str]:
-        table = self.table.get("sources", {})
-        if not isinstance(table, Mapping):
-            self.problems.append(Problem("is no table", "sources", table, "a text for each name"))
-            return {}
+    def _sources(self, table: Mapping[str, Any]) -> dict[str, str]:
         for key, text in table.items():
             if not isinstance(text, str):
-                self.problems.append(Problem("is no text", f"sources.{key}", text, "a source"))
+                self.problems.append(Problem("is not a text", f"sources.{key}", text, "a source"))
         return dict(table)
 
-    def _prices(self, spec: VenueSpec) -> tuple[dict[str, float], VenueSpec]:
+    def _prices(
+        self, table: Mapping[str, Any], spec: VenueSpec
+    ) -> tuple[dict[str, float], VenueSpec]:
+        """Return all opening prices, and the venue with the ticks that follow."""
         listed = {asset.name: asset.opening_price_usd for asset in spec.assets}
-        table = self.table.get("opening_price_usd", {})
-        if not isinstance(table, Mapping):
-            self.problems.append(
-                Problem("is no table", "opening_price_usd", table, "a price for each asset, USD")
-            )
-            return listed, spec
         for name, price in table.items():
             place = f"opening_price_usd.{name}"
             if name not in listed:
                 self.problems.append(unknown_asset(place, name, tuple(listed)))
-                continue
-            if type(price) not in (int, float):
-                self.problems.append(Problem("is not a number", place, price, "USD"))
-                continue
-            try:
-                spec = spec.with_opening_prices({name: float(price)})
-                listed[name] = float(price)
-            except InvalidInput as error:
-                first = error.problems[0]
-                self.problems.append(
-                    Problem(first.problem, place, price, first.allowed, first.hint)
-                )
+            elif type(price) not in (int, float):
+                self.problems.append(Problem("is not a number", place, price, "a price in USD"))
+            else:
+                try:
+                    spec = spec.with_opening_prices({name: float(price)})
+                except (InvalidInput, OverflowError) as error:
+                    self.problems.append(_price_problem(place, price, error))
+                else:
+                    listed[name] = float(price)
         return listed, spec
 
-    def _agents(self, assets: tuple[str, ...]) -> dict[str, Any]:
-        table = self.table.get("agents", {})
-        if not isinstance(table, Mapping):
-            self.problems.append(Problem("is no table", "agents", table, "a table for each class"))
-            return {}
-        found = {}
+    def _agents(self, table: Mapping[str, Any], assets: tuple[str, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        names = agent_class_names()
         for name, item in table.items():
-            if name not in agent_class_names():
-                self.problems.append(unread_key("agents", name, known=agent_class_names()))
-                continue
-            place = f"agents.{name}"
-            found[name] = bind(
-                params_class(name), item, place=place, assets=assets, problems=self.problems
-            )
-        return found
-
-    def _stresses(self, assets: tuple[str, ...], header: dict[str, Any]) -> tuple[Stress, ...]:
-        rows = self.table.get("stresses", [])
-        if not isinstance(rows, list | tuple) or not all(isinstance(r, Mapping) for r in rows):
-            hint = "write [[stresses]], with double brackets"
-            self.problems.append(Problem("is no list of tables", "stresses", rows, hint=hint))
-            return ()
-        found = [
-            self._stress(row, f"stresses[{index}]", assets, header)
-            for index, row in enumerate(rows)
-        ]
-        return tuple(stress for stress in found if stress is not None)
-
-    def _stress(
-        self, row: Mapping[str, Any], place: str, assets: tuple[str, ...], header: dict[str, Any]
-    ) -> Stress | None:
-        kind = row.get("kind")
-        if not isinstance(kind, str) or kind not in REGISTRY:
-            if kind is None:
-                self.problems.append(
-                    Problem("is missing", f"{place}.kind", allowed=", ".join(REGISTRY))
-                )
+            if name not in names:
+                self.problems.append(unread_key("agents", name, known=names))
             else:
-                self._unknown(f"{place}.kind", kind, list(REGISTRY))
-            return None
-        before = len(self.problems)
-        values = {key: item for key, item in row.items() if key != "kind"}
-        cls = REGISTRY[kind]
-        read = _read_fields(cls, values, place, self.problems)
-        if len(self.problems) > before:
-            return None
-        try:
-            stress = cls(**read)
-        except InvalidInput as error:
-            self.problems += [
-                Problem(p.problem, f"{place}.{p.name}", p.value, p.allowed, p.hint)
-                for p in error.problems
-            ]
-            return None
-        self._check_assets(stress, place, assets)
-        self._check_clock(stress, place, header)
-        return stress
-
-    def _check_assets(self, stress: Stress, place: str, assets: tuple[str, ...]) -> None:
-        for entry in fields(stress):
-            if entry.metadata.get("unit") != "asset":
-                continue
-            named = getattr(stress, entry.name)
-            for index, name in enumerate([named] if isinstance(named, str) else named):
-                if name not in assets:
-                    where = f"{place}.{entry.name}[{index}]"
-                    self.problems.append(unknown_asset(where, name, assets))
-
-    def _check_clock(self, stress: Stress, place: str, header: dict[str, Any]) -> None:
-        start, length, dt = header["warmup"], header["duration"], header["dt"]
-        if not all(isinstance(value, float) for value in (start, length, dt)):
-            return
-        self._check_steps(f"{place}.at", stress.at_s, dt)
-        self._check_steps(f"{place}.duration", stress.duration_s, dt)
-        if not start <= stress.at_s < start + length:
-            self.problems.append(
-                Problem(
-                    "starts outside of the run",
-                    f"{place}.at",
-                    stress.at,
-                    f"{start} to {start + length} s: after the warm-up, before the end",
-                    "`at` counts from the start of the warm-up",
+                found[name] = bind(
+                    params_class(name),
+                    item,
+                    place=f"agents.{name}",
+                    assets=assets,
+                    problems=self.problems,
                 )
-            )
+        return {name: found[name] for name in names if name in found}
 
 
-def _read_fields(
-    cls: type, values: Mapping[str, Any], place: str, problems: list[Problem]
-) -> dict[str, Any]:
-    types = value_types(cls)
-    entries = {entry.name: entry for entry in fields(cls)}
-    found = {}
-    for key, raw in values.items():
-        if key not in types:
-            problems.append(unread_key(place, key, known=["kind", *types]))
-            continue
-        found[key] = read_value(
-            raw, types[key], place=f"{place}.{key}", entry=entries[key], problems=problems
-        )
-    return found
-
-
-def _dated_name(preset: str) -> str:
-    """Return the dated name of a preset, the newest for a name without date; empty if none."""
-    names = [name for name in preset_names() if preset in (name, name.rsplit("-", 2)[0])]
-    return names[-1] if names else ""
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
+def _price_problem(place: str, price: float, error: Exception) -> Problem:
+    if not isinstance(error, InvalidInput):
+        return Problem("is out of range", place, price, "a price in USD")
+    first = error.problems[0]
+    return Problem(first.problem, place, price, first.allowed, first.hint)
 
 
 def as_table(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -383,20 +273,18 @@ def as_table(values: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
-    return {key: _plain(key, value) for key, value in values.items()}
+    return {key: _plain(value, is_venue=key == "venue") for key, value in values.items()}
 
 
-def _plain(key: str, value: Any) -> Any:
-    if key == "venue" and isinstance(value, Mapping):
-        return nested(value)
+def _plain(value: Any, *, is_venue: bool = False) -> Any:
     if isinstance(value, WorldParams):
         return world_table(value)
     if isinstance(value, Stress):
-        return {"kind": value.kind, **unbind(value)}
+        return stress_table(value)
     if is_dataclass(value) and not isinstance(value, type):
         return unbind(value)
     if isinstance(value, Mapping):
-        return {name: _plain("", item) for name, item in value.items()}
+        return nested(value) if is_venue else {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain("", item) for item in value]
+        return [_plain(item) for item in value]
     return value

@@ -33,7 +33,8 @@ def toml_text(table: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> print(toml_text({"name": "calm", "world": {"HYPE": {"sd": 0.05}}, "stresses": [{"at": 60.0}]}))
+    >>> table = {"name": "calm", "world": {"HYPE": {"sd": 0.05}}, "stresses": [{"at": 60.0}]}
+    >>> print(toml_text(table))
     name = "calm"
     <BLANKLINE>
     [world.HYPE]

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, fields, is_dataclass
-from datetime import date
+from dataclasses import Field, fields
+from datetime import date, datetime, time
 from math import isfinite
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from stressbook.errors import InvalidInput, Problem, nearest_name
 from stressbook.experiments import durations
 
 __all__ = [
+    "allowed_range",
+    "bounds",
     "is_mapping_type",
+    "percent_hint",
     "read_value",
     "unfit_numbers",
+    "unknown_name",
     "unread_key",
     "value_types",
 ]
 
-INT64_MAX = 2**63 - 1
-_KIND = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+_INT64_MAX: Final = 2**63 - 1
+_KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+_NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
 
 
 def value_types(cls: type) -> dict[str, Any]:
@@ -36,7 +41,8 @@ def value_types(cls: type) -> dict[str, Any]:
 
 def is_mapping_type(hint: Any) -> bool:
     """Say whether a type is a table with free keys: `dict` or `Mapping`."""
-    return isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping)
+    origin = get_origin(hint)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def read_value(
@@ -75,15 +81,17 @@ def read_value(
     >>> print(found[0])
     stop_frac = 20 is out of range.
       allowed: 0.0 to 1.0
-      hint   : did you mean 0.2? It is a fraction, not percent.
+      hint   : did you mean 0.2? Fractions are not percent.
     """
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _read_union(raw, hint, place=place, entry=entry, problems=problems)
     if origin is tuple:
         return _read_tuple(raw, hint, place=place, entry=entry, problems=problems)
-    if is_dataclass(hint):
-        raise TypeError(f"{place}: tables are read by stressbook.experiments.binding")
+    if origin is Literal:
+        if raw not in get_args(hint):
+            problems.append(unknown_name(place, raw, known=get_args(hint)))
+        return raw
     return _read_scalar(raw, hint, place=place, entry=entry, problems=problems)
 
 
@@ -102,7 +110,8 @@ def _read_tuple(
     raw: Any, hint: Any, *, place: str, entry: Field[Any], problems: list[Problem]
 ) -> tuple[Any, ...]:
     if not isinstance(raw, list | tuple):
-        problems.append(Problem("is no list", place, raw, "a list", f"write [{_shown(raw)}]"))
+        shown = f'"{raw}"' if isinstance(raw, str) else repr(raw)
+        problems.append(Problem("is no list", place, raw, "a list", f"write [{shown}]"))
         return ()
     member = get_args(hint)[0]
     return tuple(
@@ -114,7 +123,7 @@ def _read_tuple(
 def _read_scalar(
     raw: Any, hint: type, *, place: str, entry: Field[Any], problems: list[Problem]
 ) -> Any:
-    if isinstance(raw, date) and hint is str:
+    if type(raw) is date and entry.metadata.get("unit") == "date":
         return raw.isoformat()
     if isinstance(raw, str) and hint is float and entry.metadata.get("unit") == "s":
         try:
@@ -126,72 +135,86 @@ def _read_scalar(
         problems.append(Problem(f"is not {_KIND[hint]}", place, raw, *_allowed_kind(raw, entry)))
         return raw
     value = float(raw) if hint is float else raw
-    if hint in (int, float) and not _is_in_range(value, entry):
-        problems.append(
-            Problem("is out of range", place, raw, allowed_range(entry), _range_hint(raw, entry))
-        )
+    if hint in (int, float) and not _is_in_range(value, *bounds(entry)):
+        hint_text = percent_hint(raw, *bounds(entry))
+        problems.append(Problem("is out of range", place, raw, allowed_range(entry), hint_text))
     return value
 
 
 def _is_of_kind(raw: Any, hint: type) -> bool:
-    if hint is float:
-        return type(raw) in (int, float)
-    return type(raw) is hint
+    return type(raw) is hint or (hint is float and type(raw) is int)
 
 
 def _allowed_kind(raw: Any, entry: Field[Any]) -> tuple[str, str]:
     """Return what is allowed instead of a value of the wrong kind, and a hint."""
-    unit = entry.metadata.get("unit", "")
-    allowed = durations.ALLOWED if unit == "s" else allowed_range(entry)
-    if isinstance(raw, str):
-        try:
-            float(raw)
-        except ValueError:
-            return allowed, ""
+    allowed = durations.ALLOWED if entry.metadata.get("unit") == "s" else allowed_range(entry)
+    if isinstance(raw, str) and raw.lower() in ("true", "false"):
         return allowed, "leave out the quotes"
     if isinstance(raw, float) and raw.is_integer():
         return allowed, f"did you mean {int(raw)}?"
-    return allowed, ""
+    if isinstance(raw, datetime | date | time):
+        return allowed, "put quotes around it" if _KIND[str] in allowed else ""
+    try:
+        float(raw)
+    except (TypeError, ValueError):
+        return allowed, ""
+    return allowed, "leave out the quotes" if isinstance(raw, str) else ""
+
+
+def bounds(entry: Field[Any]) -> tuple[float | None, float | None]:
+    """Return the allowed range of a field; a `_frac` ends at 1 unless it says otherwise."""
+    low, high = entry.metadata.get("low"), entry.metadata.get("high")
+    if high is None and entry.name.endswith("_frac"):
+        return low, 1.0
+    return low, high
 
 
 def allowed_range(entry: Field[Any]) -> str:
-    """Return the range of a field in words, with its unit."""
-    low, high = entry.metadata.get("low"), entry.metadata.get("high")
+    """Return the range of a field in words, with its unit; empty for any text."""
+    low, high = bounds(entry)
     unit = entry.metadata.get("unit", "")
-    suffix = "" if unit in ("", "1", "switch", "name", "asset") else f" {unit}"
+    suffix = "" if unit in _NO_UNIT else f" {unit}"
     if low is None and high is None:
-        return f"finite{suffix}" if suffix else ""
+        return f"any number,{suffix}" if suffix else ""
     if high is None:
         return f"{low} or more{suffix}"
     return f"{low} to {high}{suffix}" if low is not None else f"{high} or less{suffix}"
 
 
-def _is_in_range(value: float, entry: Field[Any]) -> bool:
-    low, high = entry.metadata.get("low"), entry.metadata.get("high")
+def _is_in_range(value: float, low: float | None, high: float | None) -> bool:
     if not isfinite(value):
         return False
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _range_hint(raw: float, entry: Field[Any]) -> str:
-    """Suspect percent where a fraction belongs, and a fraction where basis points belong."""
-    high = entry.metadata.get("high")
-    if isfinite(raw) and high is not None and high <= 10.0 and _is_in_range(raw / 100.0, entry):
-        return f"did you mean {raw / 100.0:.6g}? It is a fraction, not percent."
-    return ""
+def percent_hint(raw: Any, low: float | None, high: float | None) -> str:
+    """Return a hint if a value out of range is in range as percent of a fraction, else nothing."""
+    if type(raw) not in (int, float) or high is None or high > 10.0:
+        return ""
+    if not _is_in_range(raw / 100.0, low, high):
+        return ""
+    return f"did you mean {raw / 100.0:.6g}? Fractions are not percent."
 
 
-def _shown(raw: Any) -> str:
-    return f'"{raw}"' if isinstance(raw, str) else repr(raw)
+def unknown_name(place: str, value: Any, *, known: Iterable[str]) -> Problem:
+    """Return the problem of a name that is in no list, with the nearest that is."""
+    names = list(known)
+    nearest = nearest_name(value, names) if isinstance(value, str) else None
+    hint = f"did you mean {nearest!r}?" if nearest else ""
+    return Problem("is unknown", place, value, ", ".join(names), hint)
 
 
-def unread_key(place: str, key: str, *, known: Iterable[str]) -> Problem:
+def unread_key(
+    place: str, key: str, *, known: Iterable[str], listed: Iterable[str] | None = None
+) -> Problem:
     """Return the problem of a key that nothing reads, with the nearest one that is read."""
     names = list(known)
     nearest = nearest_name(key, names)
     hint = f"did you mean {nearest!r}?" if nearest else ""
-    name = f"{place}.{key}" if place else key
-    return Problem("is read by nothing", name, allowed=", ".join(names), hint=hint)
+    allowed = ", ".join(names if listed is None else listed)
+    return Problem(
+        "is read by nothing", f"{place}.{key}" if place else key, allowed=allowed, hint=hint
+    )
 
 
 def unfit_numbers(table: Any, *, place: str = "") -> list[Problem]:
@@ -202,14 +225,14 @@ def unfit_numbers(table: Any, *, place: str = "") -> list[Problem]:
     >>> [problem.name for problem in unfit_numbers({"a": [1, float("nan")], "b": {"c": 2**63}})]
     ['a[1]', 'b.c']
     """
-    if isinstance(table, dict):
-        steps = ((f"{place}.{key}" if place else str(key), item) for key, item in table.items())
+    if isinstance(table, Mapping):
+        steps = [(f"{place}.{key}" if place else str(key), item) for key, item in table.items()]
         return [found for name, item in steps for found in unfit_numbers(item, place=name)]
     if isinstance(table, list | tuple):
-        steps = ((f"{place}[{index}]", item) for index, item in enumerate(table))
+        steps = [(f"{place}[{index}]", item) for index, item in enumerate(table)]
         return [found for name, item in steps for found in unfit_numbers(item, place=name)]
     if isinstance(table, float) and not isfinite(table):
         return [Problem("is not finite", place, table, "finite numbers")]
-    if type(table) is int and not -INT64_MAX - 1 <= table <= INT64_MAX:
+    if type(table) is int and not -_INT64_MAX - 1 <= table <= _INT64_MAX:
         return [Problem("does not fit into 64 bits", place, table, "-2**63 to 2**63 - 1")]
     return []

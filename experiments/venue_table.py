@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.experiments.values import unread_key
+from stressbook.experiments.values import percent_hint, unread_key
 from stressbook.market.spec import VenueSpec
 
-__all__ = ["nested", "read_venue", "restricted"]
+__all__ = ["nested", "read_venue", "restricted", "venue_places"]
+
+_KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def restricted(spec: VenueSpec, assets: tuple[str, ...]) -> VenueSpec:
-    """Return a venue that lists some of its assets only, in their order.
+    """Return a venue that lists some of its assets only, in the order asked for.
 
     Parameters
     ----------
@@ -43,7 +45,22 @@ def restricted(spec: VenueSpec, assets: tuple[str, ...]) -> VenueSpec:
     )
 
 
-def read_venue(table: Any, *, spec: VenueSpec, problems: list[Problem]) -> dict[str, Any]:
+def venue_places(spec: VenueSpec) -> dict[str, Any]:
+    """Return the numbers that a scenario may change, by place, with their present values.
+
+    Opening prices are no part of it: they stand in a table of their own, since ticks follow.
+    """
+    found = {}
+    for place, (section, index, attribute) in spec.places().items():
+        if attribute != "opening_price_usd":
+            holder = getattr(spec, section)
+            found[place] = getattr(holder if index < 0 else holder[index], attribute)
+    return found
+
+
+def read_venue(
+    table: Mapping[str, Any], *, spec: VenueSpec, problems: list[Problem]
+) -> dict[str, Any]:
     """Return the changed numbers of a `[venue]` table by their place in the preset.
 
     Parameters
@@ -63,32 +80,47 @@ def read_venue(table: Any, *, spec: VenueSpec, problems: list[Problem]) -> dict[
     Examples
     --------
     >>> from stressbook.market.spec import load_preset
-    >>> read_venue({"tokens": {"HYPE": {"ltv": 0.65}}}, spec=load_preset("hyperliquid"), problems=[])
+    >>> table = {"tokens": {"HYPE": {"ltv": 0.65}}}
+    >>> read_venue(table, spec=load_preset("hyperliquid"), problems=[])
     {'tokens.HYPE.ltv': 0.65}
     """
-    if not isinstance(table, Mapping):
-        problems.append(Problem("is no table", "venue", table, "a table", "write [venue]"))
-        return {}
-    places = spec.places()
+    now = venue_places(spec)
     changes: dict[str, Any] = {}
     for place, raw in _flat(table):
-        if place not in places:
-            problems.append(unread_key("venue", place, known=places))
-            continue
-        changes[place] = _as_kind(raw, spec, places[place])
-        try:
-            spec.with_values({place: changes[place]})
-        except InvalidInput as error:
-            problems += [_below_venue(problem) for problem in error.problems]
+        kind = type(now.get(place))
+        if place not in now:
+            problems.append(_unread(place, now))
+        elif type(raw) is not kind and not (kind is float and type(raw) is int):
+            problems.append(Problem(f"is not {_KIND[kind]}", f"venue.{place}", raw))
+        else:
+            changes[place] = kind(raw)
+    try:
+        spec.with_values(changes)
+    except InvalidInput as error:
+        problems += [_below_venue(problem) for problem in error.problems]
     return changes
 
 
+def _unread(place: str, known: Mapping[str, Any]) -> Problem:
+    """Point to the table of opening prices, or list the neighbours of a strange key."""
+    *above, key = place.split(".")
+    if key == "opening_price_usd":
+        asset = above[-1] if above else "BTC"
+        hint = f"write {asset} = ... in [opening_price_usd]"
+        return Problem("is read by nothing", f"venue.{place}", hint=hint)
+    neighbours = [name for name in known if name.split(".")[:-1] == above]
+    listed = [name.split(".")[-1] for name in neighbours]
+    if not neighbours:
+        listed = sorted({name.split(".")[0] for name in known})
+    return unread_key("venue", place, known=neighbours or known, listed=listed)
+
+
 def _below_venue(problem: Problem) -> Problem:
-    value = problem.value
-    hint = problem.hint
-    if not hint and type(value) in (int, float) and 1.0 < value <= 100.0:  # type: ignore[operator]
-        hint = f"did you mean {value / 100.0:.6g}? Fractions are not percent."  # type: ignore[operator]
-    return replace(problem, name=f"venue.{problem.name}", hint=hint)
+    return replace(
+        problem,
+        name=f"venue.{problem.name}",
+        hint=problem.hint or percent_hint(problem.value, low=0.0, high=1.0),
+    )
 
 
 def _flat(table: Mapping[str, Any], place: str = "") -> list[tuple[str, Any]]:
@@ -97,14 +129,6 @@ def _flat(table: Mapping[str, Any], place: str = "") -> list[tuple[str, Any]]:
         where = f"{place}.{key}" if place else key
         found += _flat(item, where) if isinstance(item, Mapping) else [(where, item)]
     return found
-
-
-def _as_kind(raw: Any, spec: VenueSpec, place: tuple[str, int, str]) -> Any:
-    """Let a whole number stand for a float."""
-    section, index, attribute = place
-    holder = getattr(spec, section)
-    now = getattr(holder if index < 0 else holder[index], attribute)
-    return float(raw) if type(raw) is int and isinstance(now, float) else raw
 
 
 def nested(changes: Mapping[str, Any]) -> dict[str, Any]:

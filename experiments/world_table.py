@@ -10,6 +10,7 @@ import numpy as np
 
 from stressbook.errors import InvalidInput, Problem, UnknownName
 from stressbook.experiments.binding import bind, unbind, unknown_asset
+from stressbook.experiments.values import percent_hint
 from stressbook.market.correlation import factor_of
 from stressbook.market.world_parameters import AssetWorld, WorldParams, default_world
 
@@ -19,7 +20,7 @@ _OWN: Final = ("assets", "correlation")
 
 
 def read_world(
-    table: Any, *, assets: tuple[str, ...], problems: list[Problem]
+    table: Mapping[str, Any], *, assets: tuple[str, ...], problems: list[Problem]
 ) -> WorldParams | None:
     """Return the world of a `[world]` table over the defaults of its assets.
 
@@ -40,14 +41,11 @@ def read_world(
     Examples
     --------
     >>> found = []
-    >>> world = read_world({"HYPE": {"daily_volatility": 0.08}, "correlation": {"BTC": {"HYPE": 0.2}}},
-    ...                    assets=("BTC", "HYPE"), problems=found)
+    >>> table = {"HYPE": {"daily_volatility": 0.08}, "correlation": {"BTC": {"HYPE": 0.2}}}
+    >>> world = read_world(table, assets=("BTC", "HYPE"), problems=found)
     >>> world.assets[1].daily_volatility, world.correlation
     (0.08, ((1.0, 0.2), (0.2, 1.0)))
     """
-    if not isinstance(table, Mapping):
-        problems.append(Problem("is no table", "world", table, "a table", "write [world]"))
-        return None
     before = len(problems)
     try:
         base = default_world(assets)
@@ -133,8 +131,7 @@ def _pair_problem(first: str, second: str, value: Any, assets: tuple[str, ...]) 
         hint = f"write {second}.{first}" if first != second else "leave it out: it is 1"
         return Problem("is not in the order of `assets`", place, value, "each pair once", hint)
     if type(value) not in (int, float) or not -1.0 <= value <= 1.0:
-        percent = type(value) in (int, float) and -100.0 <= value <= 100.0
-        hint = f"did you mean {value / 100.0:.6g}?" if percent else ""
+        hint = percent_hint(value, -1.0, 1.0)
         return Problem("is not a correlation", place, value, "a number from -1 to 1", hint)
     return None
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-from stressbook.errors import Problem, nearest_name
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
 from stressbook.market.parameters import param
@@ -39,7 +38,9 @@ class DepthThinning(Stress):
     """
 
     assets: tuple[str, ...] = param((), unit="asset", help="whose books; empty: all")
-    where: str = param("both", unit="name", help="venue, outside or both")
+    where: Literal["both", "venue", "outside"] = param(
+        "both", unit="name", help="whose depth is cut"
+    )
     cut_frac: float = param(
         0.9,
         unit="1",
@@ -48,14 +49,6 @@ class DepthThinning(Stress):
         low=0.0,
         high=0.99,
     )
-
-    def problems(self) -> list[Problem]:
-        """Return what is wrong beyond kinds and ranges."""
-        if self.where in _DIALS_OF:
-            return []
-        nearest = nearest_name(self.where, _DIALS_OF)
-        hint = f"did you mean {nearest!r}?" if nearest else ""
-        return [Problem("is unknown", "where", self.where, ", ".join(_DIALS_OF), hint)]
 
     def apply(self, dials: Dials, severity: float) -> Dials:
         """Scale the depth of the named sides; see `Stress.apply`."""

@@ -1,0 +1,182 @@
+"""JSON Schema of scenario files, for editors: names, units, ranges, defaults and sources."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+from stressbook.experiments.agent_classes import agent_class_names, params_class
+from stressbook.experiments.durations import PATTERN
+from stressbook.experiments.scenario_table import Header
+from stressbook.experiments.stress import REGISTRY, Stress
+from stressbook.experiments.values import bounds, is_mapping_type, value_types
+from stressbook.experiments.venue_table import venue_places
+from stressbook.market.presets import preset_names
+from stressbook.market.spec import VenueSpec, load_preset
+from stressbook.market.world_parameters import AssetWorld, WorldParams
+
+__all__ = ["json_schema"]
+
+_Schema = dict[str, Any]
+_TYPE: Final = {float: "number", int: "integer", bool: "boolean", str: "string"}
+_PAIR: Final = {"type": "number", "minimum": -1.0, "maximum": 1.0}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of scenario files (JSON Schema, draft 7).
+
+    Returns
+    -------
+    dict
+        Own stresses and agents are in it once their modules are imported.
+
+    Examples
+    --------
+    >>> schema = json_schema()
+    >>> schema["properties"]["dt"]["description"]
+    'length of a step [s]; source: assumed'
+    >>> schema["properties"]["agents"]["properties"]["lender"]["properties"]["supply_usd"]["minimum"]
+    0.0
+    """
+    properties = _properties(Header)
+    parents = "name of the catalogue, or path of a file, whose tables this one changes"
+    properties["inherits"] = {"type": "string", "description": parents}
+    properties["preset"]["enum"] = _preset_choices()
+    properties |= {
+        "sources": _table({}, "what the numbers rest on", others={"type": "string"}),
+        "opening_price_usd": _table(
+            {}, "price at the start by asset [USD]", others={"type": "number", "minimum": 0.0}
+        ),
+        "world": _world(),
+        "venue": _venue(load_preset(preset_names()[-1])),
+        "agents": _table(
+            {name: _dataclass(params_class(name)) for name in agent_class_names()},
+            "classes of agents that take part, with what differs from their defaults",
+        ),
+        "stresses": {
+            "type": "array",
+            "description": "what is broken on purpose, in order of application",
+            "items": {"anyOf": [_stress(kind, cls) for kind, cls in sorted(REGISTRY.items())]},
+        },
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "stressbook scenario",
+        **_table(properties, "A market, its crowd and what happens to it."),
+    }
+
+
+def _preset_choices() -> list[str]:
+    dated = preset_names()
+    return sorted({*dated, *(name.rsplit("-", 2)[0] for name in dated)})
+
+
+def _table(properties: _Schema, description: str = "", *, others: Any = False) -> _Schema:
+    table: _Schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": others,
+    }
+    return {"description": description, **table} if description else table
+
+
+def _world() -> _Schema:
+    law = _properties(WorldParams, skip=("assets", "correlation"))
+    row = _table({}, others=_PAIR)
+    law["correlation"] = _table({}, "by pair, in the order of `assets`", others=row)
+    asset = _table(_properties(AssetWorld, skip=("name",)), _summary(AssetWorld))
+    return _table(law, _summary(WorldParams), others=asset)
+
+
+def _venue(spec: VenueSpec) -> _Schema:
+    """Return the numbers of a preset that a scenario may change, nested as in its file."""
+    places = spec.places()
+    schema = _table({}, "numbers of the preset that are changed")
+    for place, value in venue_places(spec).items():
+        *path, last = place.split(".")
+        node = schema
+        for key in path:
+            node = node["properties"].setdefault(key, _table({}))
+        section, index, attribute = places[place]
+        holder = getattr(spec, section)
+        holder = holder if index < 0 else holder[index]
+        entry = next(entry for entry in fields(holder) if entry.name == attribute)
+        node["properties"][last] = _scalar(type(value), entry) | _about(
+            entry, value, spec.sources.get(place, "")
+        )
+    return schema
+
+
+def _stress(kind: str, cls: type[Stress]) -> _Schema:
+    table = _dataclass(cls)
+    table["properties"]["kind"] = {"const": kind}
+    return {**table, "required": ["kind"]}
+
+
+def _dataclass(cls: type) -> _Schema:
+    """Return the table of a dataclass; what is by asset stands in a table of the asset."""
+    by_asset = {name for name, hint in value_types(cls).items() if is_mapping_type(hint)}
+    everything = _properties(cls)
+    plain = {name: item for name, item in everything.items() if name not in by_asset}
+    if not by_asset:
+        return _table(plain, _summary(cls))
+    of_asset = {name: item for name, item in everything.items() if name in by_asset}
+    return _table(plain, _summary(cls), others=_table(of_asset, "what differs for one asset"))
+
+
+def _properties(cls: type, *, skip: tuple[str, ...] = ()) -> _Schema:
+    hints = value_types(cls)
+    found = {}
+    for entry in fields(cls):
+        if entry.init and entry.name not in skip:
+            hint = hints[entry.name]
+            member = get_args(hint)[1] if is_mapping_type(hint) else hint
+            default = entry.default
+            if entry.default_factory is not MISSING:
+                default = entry.default_factory()
+            source = entry.metadata.get("source", "")
+            found[entry.name] = _type(member, entry) | _about(entry, default, source)
+    return found
+
+
+def _type(hint: Any, entry: Field[Any]) -> _Schema:
+    origin = get_origin(hint)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _dataclass(hint)
+    if origin is tuple:
+        return {"type": "array", "items": _type(get_args(hint)[0], entry)}
+    if origin is Literal:
+        return {"enum": list(get_args(hint))}
+    if origin in (Union, types.UnionType):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        hint = float if set(members) == {float, str} else members[0]
+    return _scalar(hint, entry)
+
+
+def _scalar(hint: type, entry: Field[Any]) -> _Schema:
+    schema: _Schema = {"type": _TYPE[hint]}
+    if hint in (int, float):
+        low, high = bounds(entry)
+        schema |= {} if low is None else {"minimum": low}
+        schema |= {} if high is None else {"maximum": high}
+    if hint is float and entry.metadata.get("unit") == "s":
+        return {"anyOf": [schema, {"type": "string", "pattern": f"^{PATTERN}$"}]}
+    return schema
+
+
+def _about(entry: Field[Any], default: Any, source: str) -> _Schema:
+    """Return meaning, unit and source as a description, and the default where it is plain."""
+    meta = entry.metadata
+    unit = meta.get("unit", "")
+    words = meta.get("help", "") + (f" [{unit}]" if unit not in ("", "1") else "")
+    about: _Schema = {}
+    if words:
+        about["description"] = f"{words}; source: {source}" if source else words
+    if default is not MISSING and default is not None and not is_dataclass(default):
+        about["default"] = list(default) if isinstance(default, tuple) else default
+    return about
+
+
+def _summary(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
