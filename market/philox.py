@@ -191,7 +191,7 @@ def uniforms(
         _words("index", index, limit=INDEX_MAX),
     )
     drawn = np.empty(words[0].shape)
-    flat: tuple[Any, ...] = tuple(np.ascontiguousarray(array).reshape(-1) for array in words)
+    flat: tuple[Any, ...] = tuple(np.array(array).reshape(-1) for array in words)
     accounts, times, indices = flat
     if hasattr(uniform, "py_func"):
         _fill(drawn.reshape(-1), int(key0), int(key1), int(purpose), accounts, times, indices)
