@@ -10,7 +10,7 @@ prices in ticks, oracle and mark in 1e-8 USD, rates in 1e-15. Floats stand only 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
+Record = Any  # one element of Records
 
 N_TICKS: Final = 262_144  # 64**3: three 64-ary levels of occupancy bits
 MAX_TIERS: Final = 4
