@@ -22,16 +22,14 @@ import numpy as np
 
 from stressbook.agents import hedged_book
 from stressbook.agents.hedged_book import (
-    account_for_result,
-    asset_lot,
     hedge,
-    inside_lots,
-    keep_cash,
-    keep_tokens,
+    keep_stocks,
     leg_inst,
+    look_at_book,
     neutral_lots,
     outside_usd,
 )
+from stressbook.agents.ladder_shape import DEPTH_DISTANCE_BP
 from stressbook.agents.outbox import Outbox, cancel_all, place
 from stressbook.agents.quoting import (
     array_record,
@@ -40,6 +38,7 @@ from stressbook.agents.quoting import (
     lots_of,
     refresh,
     set_target,
+    targets,
 )
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Accounts, Market, Me, look
@@ -49,13 +48,12 @@ from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.elementary import pow_
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.parameters import param
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, I64, N_TICKS, Records
+from stressbook.market.state import EMPTY_ASK, I64, N_TICKS, Records
 
 N_LEVELS: Final = 4
 N_SIDES: Final = 2 * N_LEVELS
 N_SLOTS: Final = 2 * N_SIDES  # spot leg first
 DEPTH_EXPONENT: Final = 0.8  # of the makers' ladders: what lies within a gap
-DEPTH_DISTANCE_BP: Final = 10.0
 
 PARAMETERS = array_record(
     "asset spot_lots",
@@ -64,15 +62,11 @@ PARAMETERS = array_record(
     float_arrays={"capital_usd": 2, "fee_bp": 2, "rest_bp": N_LEVELS},
 )
 MEMORY = array_record(
-    hedged_book.MEMORY_INTS + " counter",
-    hedged_book.MEMORY_FLOATS,
-    int_arrays={
-        "target_tick": N_SLOTS,
-        "target_lots": N_SLOTS,
-        "slack_ticks": N_SLOTS,
-        **hedged_book.MEMORY_INT_LEGS,
-    },
-    float_arrays=hedged_book.MEMORY_FLOAT_LEGS,
+    hedged_book.INTS + " counter take_side take_tick take_lots",
+    # of the leg at hand: signed holding, capacity, what may be bought and sold
+    hedged_book.FLOATS + " holding_usd capital_usd bid_room_usd ask_room_usd",
+    int_arrays=targets(N_SLOTS) | hedged_book.INT_LEGS,
+    float_arrays=hedged_book.FLOAT_LEGS,
 )
 
 
@@ -105,7 +99,10 @@ class ArbitrageurParams:
         50.0, unit="bp", help="gap that adds one time the capacity", low=0.1
     )
     boost_max: float = param(
-        7.0, unit="1", help="largest multiple of capacity; fixed capital let books decouple", low=1.0
+        7.0,
+        unit="1",
+        help="largest multiple of capacity; fixed capital let books decouple",
+        low=1.0,
     )
     edge_bp: tuple[float, ...] = param(
         (0.3, 1.2, 2.5), unit="bp", help="what a trader wants beyond its cost, trader by trader"
@@ -151,158 +148,114 @@ class ArbitrageurParams:
 @inline_kernel
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Hedge, then take and rest on both legs."""
-    account_for_result(me, mkt, p, 0.0)
-    for kind in range(2):
-        hedge(me, p, out, kind, 1.0)
+    m = me.memory
+    look_at_book(me, mkt, p, 0.0)
+    hedge(me, p, out, 1.0)
     if me.account.n_pending > 0:
         return
     if me.account.breached != 0:
         if me.order.shape[0] > 0:
             cancel_all(out, me, -1)
         return
-    keep_cash(me, mkt, p, out)
-    keep_tokens(me, mkt, p, out)
-    for kind in range(2):
-        inst = leg_inst(mkt, p.asset, kind)
-        price = outside_usd(mkt, p.asset, kind)
-        if inst >= 0 and price > 0.0:
-            _trade_leg(me, mkt, p, out, kind, inst, price)
-
-
-@inline_kernel
-def _trade_leg(
-    me: Me, mkt: Market, p: Any, out: Outbox, kind: int, inst: int, price: float
-) -> None:
-    lot_usd = asset_lot(mkt, p.asset) * price
-    held = float(inside_lots(me, mkt, p.asset, kind) - neutral_lots(p, kind)) * lot_usd
-    capital = p.capital_usd[kind] * mkt.asset[p.asset].arbitrage
-    fullness = held / capital if capital > 0.0 else 0.0
-    fullness = fullness if fullness < 1.0 else 1.0
-    fullness = fullness if fullness > -1.0 else -1.0
-    value = price * (1.0 - 1e-4 * p.shift_bp * fullness)
-    cost_bp = p.fee_bp[kind] + p.edge_bp + 1e4 * _half_spread(mkt, p, kind)
-    if capital > 0.0:
-        _take(me, mkt, p, out, kind, inst, value, cost_bp, capital, held)
-    _rest(me, mkt, p, out, kind, inst, value, cost_bp, capital, held)
-
-
-@inline_kernel
-def _half_spread(mkt: Market, p: Any, kind: int) -> Any:
+    keep_stocks(me, mkt, p, out)
     asset = mkt.asset[p.asset]
-    return asset.perp_half_spread if kind == OUTSIDE_PERP else asset.spot_half_spread
+    for kind in range(2):
+        inst = leg_inst(asset, kind)
+        price = outside_usd(asset, kind)
+        if inst >= 0 and price > 0.0:
+            _see_room(m, p, asset, me.account, me.leverage[inst], kind, price)
+            set_orders(m, p, asset, mkt.inst[inst], kind, price, float(mkt.clock[0].dt_ms))
+            if m.take_lots > 0:
+                place(out, me, inst, m.take_side, m.take_tick, m.take_lots, IOC, 0, 0)
+            refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, N_LEVELS, 0)
 
 
 @inline_kernel
-def _boosted(p: Any, gap_bp: float, capital: float) -> float:
-    """Return the capacity at a gap."""
-    boost = 1.0 + gap_bp / p.gap_scale_bp
-    return capital * (boost if boost < p.boost_max else p.boost_max)
-
-
-@inline_kernel
-def _take(
-    me: Me,
-    mkt: Market,
-    p: Any,
-    out: Outbox,
-    kind: int,
-    inst: int,
-    value: float,
-    cost_bp: float,
-    capital: float,
-    held: float,
+def _see_room(
+    m: Any, p: Any, asset: Any, account: Any, leverage: int, kind: int, price: float
 ) -> None:
-    """Send an IOC order against the better side of the book, if any of it pays."""
-    book = mkt.inst[inst]
-    highest = bid_tick(value * (1.0 - 1e-4 * cost_bp), book.tick_usd)
-    lowest = ask_tick(value * (1.0 + 1e-4 * cost_bp), book.tick_usd)
-    if EMPTY_BID < book.best_ask_tick < EMPTY_ASK and book.best_ask_tick <= highest < N_TICKS:
-        gap_bp = 1e4 * float(highest - book.best_ask_tick) / float(highest)
-        clip = _clip_usd(mkt, p, gap_bp, capital, held, book.ask_depth_usd)
-        clip = _affordable_usd(me, mkt, p, kind, inst, BUY, clip, value)
-        lots = lots_of(clip, book.lot_size, value)
-        if lots > 0:
-            place(out, me, inst, BUY, highest, lots, IOC, 0, 0)
-    elif book.best_bid_tick > 0 and book.best_bid_tick >= lowest > 0:
-        gap_bp = 1e4 * float(book.best_bid_tick - lowest) / float(lowest)
-        clip = _clip_usd(mkt, p, gap_bp, capital, -held, book.bid_depth_usd)
-        clip = _affordable_usd(me, mkt, p, kind, inst, SELL, clip, value)
-        lots = lots_of(clip, book.lot_size, value)
-        if lots > 0:
-            place(out, me, inst, SELL, lowest, lots, IOC, 0, 0)
+    """Note what is held of a leg, its capacity, and what cash, tokens and margin can bear."""
+    m.holding_usd = float(m.held_lots[kind] - neutral_lots(p, kind)) * m.lot_size * price
+    m.capital_usd = p.capital_usd[kind] * asset.arbitrage
+    if kind == OUTSIDE_SPOT:
+        m.bid_room_usd = p.margin_frac * m.cash_usd
+        m.ask_room_usd = float(m.held_lots[kind]) * m.lot_size * price
+        return
+    free = account.available_usd
+    if account.equity_usd == 0.0:
+        free = m.inside_usd  # before the first mark update all margin figures are 0
+    room = p.margin_frac * (free if free > 0.0 else 0.0) * float(leverage)
+    m.bid_room_usd = room - (m.holding_usd if m.holding_usd < 0.0 else 0.0)
+    m.ask_room_usd = room + (m.holding_usd if m.holding_usd > 0.0 else 0.0)
 
 
 @inline_kernel
-def _clip_usd(
-    mkt: Market, p: Any, gap_bp: float, capital: float, held: float, depth_usd: float
-) -> Any:
-    """Return the size of one order; `held` is signed in its direction."""
-    capacity = _boosted(p, gap_bp, capital)
-    clip = capacity * p.speed_per_ms * float(mkt.clock[0].dt_ms)
-    closing = 0.5 * depth_usd * pow_(gap_bp / DEPTH_DISTANCE_BP, DEPTH_EXPONENT)
-    # A swept book shows no depth; the limit price bounds what happens there.
-    least = p.rest_frac * clip
-    closing = closing if closing > least else least
-    room = capacity - held
-    clip = clip if clip < closing else closing
-    return clip if clip < room else room
-
-
-@inline_kernel
-def _affordable_usd(
-    me: Me, mkt: Market, p: Any, kind: int, inst: int, side: int, usd: float, price: float
-) -> Any:
-    """Cut an order to what cash, tokens or free margin can bear."""
-    if kind == OUTSIDE_SPOT and side == SELL:
-        most = float(inside_lots(me, mkt, p.asset, kind)) * asset_lot(mkt, p.asset) * price
-    elif kind == OUTSIDE_SPOT:
-        most = p.margin_frac * me.memory.cash_usd
-    elif me.account.equity_usd == 0.0:
-        return usd  # before the first mark update all margin figures are 0
-    else:
-        most = p.margin_frac * me.account.available_usd * float(me.leverage[inst])
-        signed = float(me.position[inst]) * mkt.inst[inst].lot_size * price
-        back = -signed if side == BUY else signed
-        if back > 0.0:
-            most = (most if most > 0.0 else 0.0) + back
-    return usd if usd < most else most
-
-
-@inline_kernel
-def _rest(
-    me: Me,
-    mkt: Market,
-    p: Any,
-    out: Outbox,
-    kind: int,
-    inst: int,
-    value: float,
-    cost_bp: float,
-    capital: float,
-    held: float,
-) -> None:
-    """Keep small bids and asks beyond cost, larger where the gap would be larger."""
-    m = me.memory
-    book = mkt.inst[inst]
-    dt = float(mkt.clock[0].dt_ms)
+def set_orders(m: Any, p: Any, asset: Any, book: Any, kind: int, price: float, dt: float) -> None:
+    """Set the taking order and the resting targets of one leg."""
+    m.take_lots = 0
+    full = m.holding_usd / m.capital_usd if m.capital_usd > 0.0 else 0.0
+    full = full if full < 1.0 else 1.0
+    full = full if full > -1.0 else -1.0
+    value = price * (1.0 - 1e-4 * p.shift_bp * full)
+    half_spread = asset.perp_half_spread if kind == OUTSIDE_PERP else asset.spot_half_spread
+    cost_bp = p.fee_bp[kind] + p.edge_bp + 1e4 * half_spread
+    if m.capital_usd > 0.0:
+        _set_take(m, p, book, value, cost_bp, dt)
+    lot_usd = book.lot_size * value
     for level in range(N_LEVELS):
         gap_bp = p.rest_bp[level]
         away = value * 1e-4 * (cost_bp + gap_bp)
         slack = int(p.tolerance_frac * away / book.tick_usd)
-        capacity = _boosted(p, gap_bp, capital)
+        capacity = _capacity_usd(m, p, gap_bp)
         size = p.rest_frac * capacity * p.speed_per_ms * dt
-        bid_room = capacity - held
-        ask_room = capacity + held
-        if kind == OUTSIDE_SPOT:
-            bid_room = _affordable_usd(me, mkt, p, kind, inst, BUY, bid_room, value)
-            ask_room = _affordable_usd(me, mkt, p, kind, inst, SELL, ask_room, value)
-        bid_lots = lots_of(size if size < bid_room else bid_room, book.lot_size, value)
-        ask_lots = lots_of(size if size < ask_room else ask_room, book.lot_size, value)
         slot = kind * N_SIDES + level
-        set_target(m, slot, bid_tick(value - away, book.tick_usd), bid_lots, slack)
+        usd = _least(size, capacity - m.holding_usd, m.bid_room_usd)
+        set_target(m, slot, bid_tick(value - away, book.tick_usd), lots_of(usd, lot_usd), slack)
         slot += N_LEVELS
-        set_target(m, slot, ask_tick(value + away, book.tick_usd), ask_lots, slack)
-    refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, N_LEVELS, True, 0)
+        usd = _least(size, capacity + m.holding_usd, m.ask_room_usd)
+        set_target(m, slot, ask_tick(value + away, book.tick_usd), lots_of(usd, lot_usd), slack)
+
+
+@inline_kernel
+def _capacity_usd(m: Any, p: Any, gap_bp: float) -> Any:
+    """Return the capacity at a gap: capital comes in as it widens."""
+    boost = 1.0 + gap_bp / p.gap_scale_bp
+    return m.capital_usd * (boost if boost < p.boost_max else p.boost_max)
+
+
+@inline_kernel
+def _least(a: float, b: float, c: float) -> float:
+    least = a if a < b else b
+    return least if least < c else c
+
+
+@inline_kernel
+def _set_take(m: Any, p: Any, book: Any, value: float, cost_bp: float, dt: float) -> None:
+    """Set an IOC order against the side of the book that pays, if one does."""
+    highest = bid_tick(value * (1.0 - 1e-4 * cost_bp), book.tick_usd)
+    lowest = ask_tick(value * (1.0 + 1e-4 * cost_bp), book.tick_usd)
+    lot_usd = book.lot_size * value
+    if book.best_ask_tick < EMPTY_ASK and book.best_ask_tick <= highest < N_TICKS:
+        gap_bp = 1e4 * float(highest - book.best_ask_tick) / float(highest)
+        usd = _clip_usd(m, p, gap_bp, m.holding_usd, book.ask_depth_usd, dt)
+        m.take_side, m.take_tick = BUY, highest
+        m.take_lots = lots_of(usd if usd < m.bid_room_usd else m.bid_room_usd, lot_usd)
+    elif book.best_bid_tick >= lowest > 0:
+        gap_bp = 1e4 * float(book.best_bid_tick - lowest) / float(lowest)
+        usd = _clip_usd(m, p, gap_bp, -m.holding_usd, book.bid_depth_usd, dt)
+        m.take_side, m.take_tick = SELL, lowest
+        m.take_lots = lots_of(usd if usd < m.ask_room_usd else m.ask_room_usd, lot_usd)
+
+
+@inline_kernel
+def _clip_usd(m: Any, p: Any, gap_bp: float, holding: float, depth_usd: float, dt: float) -> Any:
+    """Return the size of one taking order; the holding is signed in its direction."""
+    capacity = _capacity_usd(m, p, gap_bp)
+    clip = capacity * p.speed_per_ms * dt
+    closing = 0.5 * depth_usd * pow_(gap_bp / DEPTH_DISTANCE_BP, DEPTH_EXPONENT)
+    # A swept book shows no depth; the limit price bounds what happens there.
+    least = p.rest_frac * clip
+    return _least(clip, closing if closing > least else least, capacity - holding)
 
 
 @kernel

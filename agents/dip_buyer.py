@@ -24,6 +24,7 @@ from stressbook.agents.quoting import (
     lots_of,
     refresh,
     set_target,
+    targets,
 )
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
@@ -47,12 +48,7 @@ PARAMETERS = array_record(
 MEMORY = array_record(
     "counter next_ms",
     "anchor_usd",
-    int_arrays={
-        "target_tick": N_SLOTS,
-        "target_lots": N_SLOTS,
-        "slack_ticks": N_SLOTS,
-        "resting_lots": N_SLOTS,
-    },
+    int_arrays=targets(N_SLOTS) | {"resting_lots": N_SLOTS},
     float_arrays={"left_frac": N_SLOTS},
 )
 
@@ -116,12 +112,11 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """At each look: follow the price slowly, see what was hit, fill up, offer inventory."""
     m = me.memory
     now = mkt.clock[0].t_ms
-    price = _outside_usd(mkt, p)
+    book = mkt.inst[p.inst]
+    asset = mkt.asset[p.asset]
+    price = asset.outside_perp_usd if book.kind == PERP else asset.outside_spot_usd
     if m.next_ms == 0:
-        m.anchor_usd = price
-        m.next_ms = now + p.phase_ms
-        for slot in range(N_SLOTS):
-            m.left_frac[slot] = 1.0
+        _start(m, p, now, price)
     if now < m.next_ms or me.account.n_pending > 0 or price <= 0.0:
         return
     m.next_ms = now + p.interval_ms
@@ -130,20 +125,25 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
         if me.order.shape[0] > 0:
             cancel_all(out, me, -1)
         return
-    _see_what_was_hit(me, p)
-    _set_deep_levels(me, mkt, p)
-    _set_release(me, mkt, p)
-    refresh(me, out, p.inst, 0, N_LEVELS, N_SLOTS, N_LEVELS, True, 0)
+    see_what_was_hit(me, p)
+    set_deep_levels(m, p, book)
+    held = me.position[p.inst]
+    if book.kind == SPOT:
+        held = me.token[book.token] // book.lot_units - p.spot_lots
+    set_release(m, p, book, held)
+    refresh(me, out, p.inst, 0, N_LEVELS, N_SLOTS, N_LEVELS, 0)
 
 
 @inline_kernel
-def _outside_usd(mkt: Market, p: Any) -> Any:
-    asset = mkt.asset[p.asset]
-    return asset.outside_perp_usd if mkt.inst[p.inst].kind == PERP else asset.outside_spot_usd
+def _start(m: Any, p: Any, now: int, price: float) -> None:
+    m.anchor_usd = price
+    m.next_ms = now + p.phase_ms
+    for slot in range(N_SLOTS):
+        m.left_frac[slot] = 1.0
 
 
 @inline_kernel
-def _see_what_was_hit(me: Me, p: Any) -> None:
+def see_what_was_hit(me: Me, p: Any) -> None:
     """Lower each level to what still rests of it, then let it grow again."""
     m = me.memory
     for slot in range(N_SLOTS):
@@ -158,35 +158,32 @@ def _see_what_was_hit(me: Me, p: Any) -> None:
 
 
 @inline_kernel
-def _set_deep_levels(me: Me, mkt: Market, p: Any) -> None:
-    m = me.memory
-    book = mkt.inst[p.inst]
+def set_deep_levels(m: Any, p: Any, book: Any) -> None:
+    """Set the deep bids and asks around the anchor."""
+    lot_usd = book.lot_size * m.anchor_usd
     for level in range(N_DEEP):
         away = m.anchor_usd * p.distance_frac[level]
         slack = int(p.tolerance_frac * away / book.tick_usd)
         slot = 1 + level
-        lots = _level_lots(m, slot, lots_of(p.bid_usd[level], book.lot_size, m.anchor_usd))
-        set_target(m, slot, bid_tick(m.anchor_usd - away, book.tick_usd), lots, slack)
+        usd = _left_usd(m, slot, p.bid_usd[level])
+        bid = bid_tick(m.anchor_usd - away, book.tick_usd)
+        set_target(m, slot, bid, lots_of(usd, lot_usd), slack)
         slot += N_LEVELS
-        lots = _level_lots(m, slot, lots_of(p.ask_usd[level], book.lot_size, m.anchor_usd))
-        set_target(m, slot, ask_tick(m.anchor_usd + away, book.tick_usd), lots, slack)
+        usd = _left_usd(m, slot, p.ask_usd[level])
+        ask = ask_tick(m.anchor_usd + away, book.tick_usd)
+        set_target(m, slot, ask, lots_of(usd, lot_usd), slack)
 
 
 @inline_kernel
-def _level_lots(m: Any, slot: int, whole: int) -> Any:
+def _left_usd(m: Any, slot: int, whole_usd: float) -> Any:
     left = m.left_frac[slot]
-    return int(left * float(whole)) if left >= LEAST_REFILL or m.resting_lots[slot] > 0 else 0
+    return left * whole_usd if left >= LEAST_REFILL or m.resting_lots[slot] > 0 else 0.0
 
 
 @inline_kernel
-def _set_release(me: Me, mkt: Market, p: Any) -> None:
-    """Offer a part of the inventory on the side that reduces it."""
-    m = me.memory
-    book = mkt.inst[p.inst]
-    held = me.position[p.inst]
-    if book.kind == SPOT:
-        held = me.token[book.token] // book.lot_units - p.spot_lots
-    lots = int(p.release_weight * float(held))
+def set_release(m: Any, p: Any, book: Any, held_lots: int) -> None:
+    """Offer a part of the signed inventory on the side that reduces it."""
+    lots = int(p.release_weight * float(held_lots))
     away = m.anchor_usd * p.release_frac
     slack = int(p.tolerance_frac * away / book.tick_usd)
     set_target(m, 0, bid_tick(m.anchor_usd - away, book.tick_usd), -lots, slack)

@@ -9,7 +9,7 @@ A quote stays while its price is within a tolerance of where it should be. The l
 widens as outside volatility rises, between two thresholds that differ between makers, down to a
 committed floor; a loss pulls everything for some minutes. Triggers are the outside's: a trigger on
 the venue's own volatility keeps itself going. Thinning that a stress imposes (`venue_depth`) scales
-sizes besides, and does not enter `willing_frac`, the share that the maker itself is willing to show.
+sizes besides; `willing_frac` in the memory is the share that the maker itself is willing to show.
 
 Source of the quotes: Avellaneda and Stoikov, High-frequency trading in a limit order book,
 Quantitative Finance 2008 (skew by inventory); of the cumulative depth: power law of distance in
@@ -20,42 +20,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from stressbook.agents import hedged_book
 from stressbook.agents.hedged_book import (
-    account_for_result,
-    asset_lot,
     hedge,
-    inside_lots,
-    keep_cash,
-    keep_tokens,
+    keep_stocks,
     leg_inst,
+    look_at_book,
     neutral_lots,
     outside_usd,
 )
-from stressbook.agents.outbox import cancel_all
+from stressbook.agents.ladder_shape import level_sizes, shared_sizes, zipf_shares
+from stressbook.agents.outbox import Outbox, cancel_all
 from stressbook.agents.quoting import (
     array_record,
     ask_tick,
     bid_tick,
-    lots_of,
     refresh,
     set_target,
+    targets,
 )
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import trait
-from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, look
+from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Accounts, Market, Me, look
 from stressbook.agents.volumes import (
     HOURS_PER_DAY,
     PERP_VOLUME_USD,
     SPOT_VOLUME_USD,
     VOLUME_SOURCE,
 )
-from stressbook.market.draws import PURPOSE_MAKER_QUOTE, PURPOSE_MAKER_RETURN_DELAY, uniform
-from stressbook.market.elementary import exp, ln, pow_
+from stressbook.market.draws import (
+    CLASS_NUMBERS,
+    PURPOSE_MAKER_QUOTE,
+    PURPOSE_MAKER_RETURN_DELAY,
+    uniform,
+)
+from stressbook.market.elementary import ln
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.parameters import param
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, F64, I64, Records
@@ -63,7 +66,6 @@ from stressbook.market.state import EMPTY_ASK, EMPTY_BID, F64, I64, Records
 N_LEVELS: Final = 7
 N_SIDES: Final = 2 * N_LEVELS
 N_SLOTS: Final = 2 * N_SIDES  # spot leg first
-DEPTH_DISTANCE_BP: Final = 10.0  # where depth is stated
 
 PARAMETERS = array_record(
     "asset spot_lots turn_ms turn_phase_ms return_low_ms return_high_ms n_eager n_taking",
@@ -78,15 +80,12 @@ PARAMETERS = array_record(
     },
 )
 MEMORY = array_record(
-    hedged_book.MEMORY_INTS + " counter away_until_ms n_pulls",
-    hedged_book.MEMORY_FLOATS + " willing_frac widening",
-    int_arrays={
-        "target_tick": N_SLOTS,
-        "target_lots": N_SLOTS,
-        "slack_ticks": N_SLOTS,
-        **hedged_book.MEMORY_INT_LEGS,
-    },
-    float_arrays={"slow_lots": 2, "seen_usd": 2, **hedged_book.MEMORY_FLOAT_LEGS},
+    hedged_book.INTS + " counter away_until_ms n_pulls",
+    # willing_frac: share of size that the maker itself is willing to show
+    hedged_book.FLOATS + " willing_frac widening",
+    int_arrays=targets(N_SLOTS) | hedged_book.INT_LEGS,
+    # slow_lots: average inventory; seen_usd: fair value at the last look
+    float_arrays={"slow_lots": 2, "seen_usd": 2} | hedged_book.FLOAT_LEGS,
 )
 
 
@@ -229,35 +228,34 @@ class MarketMakerParams:
 
 
 @inline_kernel
-def decide(me, mkt, p, out):  # type: ignore[no-untyped-def]
+def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Account, hedge, decide how much to show, and keep the ladders of both legs."""
     m = me.memory
     clock = mkt.clock[0]
     dt = float(clock.dt_ms)
-    account_for_result(me, mkt, p, p.window_per_ms * dt)
-    for kind in range(2):
-        hedge(me, p, out, kind, p.hedge_per_ms * dt)
+    look_at_book(me, mkt, p, p.window_per_ms * dt)
+    hedge(me, p, out, p.hedge_per_ms * dt)
     if me.account.n_pending > 0:
         return
-    keep_cash(me, mkt, p, out)
-    keep_tokens(me, mkt, p, out)
-    decide_willingness(me, mkt, p)
+    keep_stocks(me, mkt, p, out)
+    decide_willingness(m, p, mkt.asset[p.asset], clock, me.account.key)
     if clock.t_ms < m.away_until_ms or me.account.breached != 0:
         if me.order.shape[0] > 0:
             cancel_all(out, me, -1)
         return
     is_turn = (clock.t_ms + p.turn_phase_ms) % p.turn_ms < clock.dt_ms
+    n_eager = N_LEVELS if is_turn else p.n_eager
     for kind in range(2):
-        inst = leg_inst(mkt, p.asset, kind)
-        if inst >= 0:
-            _keep_leg(me, mkt, p, out, kind, inst, is_turn)
+        inst = leg_inst(mkt.asset[p.asset], kind)
+        if inst >= 0 and set_ladder(
+            m, p, mkt.asset[p.asset], mkt.inst[inst], clock, me.account, kind
+        ):
+            refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, n_eager, p.n_taking)
 
 
 @inline_kernel
-def decide_willingness(me, mkt, p):  # type: ignore[no-untyped-def]
+def decide_willingness(m: Any, p: Any, asset: Any, clock: Any, key: int) -> None:
     """Set the share of size to show and the widening; pull everything after a loss."""
-    m = me.memory
-    asset = mkt.asset[p.asset]
     ratio = asset.volatility_ratio
     willing = 1.0
     widening = 1.0
@@ -268,58 +266,49 @@ def decide_willingness(me, mkt, p):  # type: ignore[no-untyped-def]
         widening = widening if widening < p.widening_max else p.widening_max
     m.willing_frac = 1.0 - asset.defence * (1.0 - willing)
     m.widening = 1.0 + asset.defence * (widening - 1.0)
-    now = mkt.clock[0].t_ms
     if m.recent_usd < -p.pull_loss_frac * p.equity_usd and asset.defence > 0.0:
-        u = draw(me, mkt, PURPOSE_MAKER_RETURN_DELAY, 0)
-        m.away_until_ms = now + p.return_low_ms + int(u * float(p.return_high_ms - p.return_low_ms))
+        u = _draw(clock, PURPOSE_MAKER_RETURN_DELAY, key, 0)
+        absence_ms = p.return_low_ms + int(u * float(p.return_high_ms - p.return_low_ms))
+        m.away_until_ms = clock.t_ms + absence_ms
         m.recent_usd = 0.0
         m.n_pulls += 1
-    if now < m.away_until_ms:
+    if clock.t_ms < m.away_until_ms:
         m.willing_frac = 0.0
 
 
 @inline_kernel
-def draw(me, mkt, purpose, index):  # type: ignore[no-untyped-def]
-    """Return the account's uniform draw of this step."""
-    clock = mkt.clock[0]
-    return uniform(
-        clock.seed_key0, clock.seed_key1, purpose, me.account.key, clock.t_ms, index
-    )
+def _draw(clock: Any, purpose: int, key: int, index: int) -> Any:
+    return uniform(clock.seed_key0, clock.seed_key1, purpose, key, clock.t_ms, index)
 
 
 @inline_kernel
-def _keep_leg(me, mkt, p, out, kind, inst, is_turn):  # type: ignore[no-untyped-def]
-    m = me.memory
-    fair = _fair_usd(mkt, p, kind, inst)
-    moved = fair - m.seen_usd[kind]
-    if m.seen_usd[kind] <= 0.0:
-        moved = 0.0
+def set_ladder(m: Any, p: Any, asset: Any, book: Any, clock: Any, account: Any, kind: int) -> bool:
+    """Set the targets of one leg; False where the leg is to be left as it is."""
+    fair = outside_usd(asset, kind)
     if fair <= 0.0:
-        return
-    fullness = _fullness(me, mkt, p, kind, fair)
+        return False
+    if book.mid_usd > 0.0:
+        fair += p.own_mid_weight * (book.mid_usd - fair)
+    seen = m.seen_usd[kind]
     m.seen_usd[kind] = fair
-    if draw(me, mkt, PURPOSE_MAKER_QUOTE, kind) < p.late_frac:
-        return
-    _set_targets(me, mkt, p, kind, inst, fair, moved, fullness)
-    refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, p.n_eager, is_turn, p.n_taking)
+    fullness = _fullness(m, p, kind, fair, float(clock.dt_ms))
+    if _draw(clock, PURPOSE_MAKER_QUOTE, account.key, kind) < p.late_frac:
+        return False
+    bid_share = _bid_room(m, p, account, kind, fullness) * m.willing_frac * asset.venue_depth
+    ask_share = _ask_room(m, p, account, kind, fullness, fair) * m.willing_frac * asset.venue_depth
+    clipped = fullness if fullness < 1.0 else 1.0
+    clipped = clipped if clipped > -1.0 else -1.0
+    centre = fair * (1.0 - 1e-4 * p.skew_bp[kind] * clipped)
+    moved = int((fair - seen) / book.tick_usd) if seen > 0.0 else 0
+    _set_levels(m, p, book, kind, fair, centre, moved, bid_share, ask_share)
+    return True
 
 
 @inline_kernel
-def _fair_usd(mkt, p, kind, inst):  # type: ignore[no-untyped-def]
-    fair = outside_usd(mkt, p.asset, kind)
-    own = mkt.inst[inst].mid_usd
-    if own > 0.0:
-        fair += p.own_mid_weight * (own - fair)
-    return fair
-
-
-@inline_kernel
-def _fullness(me, mkt, p, kind, fair):  # type: ignore[no-untyped-def]
+def _fullness(m: Any, p: Any, kind: int, fair: float, dt: float) -> Any:
     """Return new inventory over its limit, and let the slow average follow."""
-    m = me.memory
-    inventory = float(inside_lots(me, mkt, p.asset, kind) - neutral_lots(p, kind))
-    limit = p.limit_usd[kind] / (asset_lot(mkt, p.asset) * fair)
-    dt = float(mkt.clock[0].dt_ms)
+    inventory = float(m.held_lots[kind] - neutral_lots(p, kind))
+    limit = p.limit_usd[kind] / (m.lot_size * fair)
     slow = m.slow_lots[kind]
     slow += (inventory - slow) * p.slow_per_ms * dt - slow * p.leak_per_ms * dt
     bound = p.slow_limits * limit
@@ -330,69 +319,71 @@ def _fullness(me, mkt, p, kind, fair):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _set_targets(me, mkt, p, kind, inst, fair, moved, fullness):  # type: ignore[no-untyped-def]
-    m = me.memory
-    book = mkt.inst[inst]
-    clipped = fullness if fullness < 1.0 else 1.0
-    clipped = clipped if clipped > -1.0 else -1.0
-    centre = fair * (1.0 - 1e-4 * p.skew_bp[kind] * clipped)
-    show = m.willing_frac * mkt.asset[p.asset].venue_depth
-    bid_share = show * _bid_room(me, p, kind, fullness)
-    ask_share = show * _ask_room(me, mkt, p, kind, inst, fullness, fair)
-    # Where the touch will be once others have followed the outside: never quote through it.
-    drift = int(moved / book.tick_usd)
-    top = book.best_ask_tick + drift - 1 if book.best_ask_tick < EMPTY_ASK else EMPTY_ASK
-    bottom = book.best_bid_tick + drift + 1 if book.best_bid_tick > EMPTY_BID else EMPTY_BID
+def _bid_room(m: Any, p: Any, account: Any, kind: int, fullness: float) -> Any:
+    """Return the share of the bid side that inventory, cash and margin allow."""
+    if fullness >= 1.0 or (_has_no_margin(account) and fullness >= 0.0):
+        return 0.0
+    if kind == OUTSIDE_PERP or m.cash_usd >= p.side_usd[kind]:
+        return 1.0
+    return m.cash_usd / p.side_usd[kind] if m.cash_usd > 0.0 else 0.0
+
+
+@inline_kernel
+def _ask_room(m: Any, p: Any, account: Any, kind: int, fullness: float, fair: float) -> Any:
+    """Return the share of the ask side that inventory, tokens and margin allow."""
+    if fullness <= -1.0 or (_has_no_margin(account) and fullness <= 0.0):
+        return 0.0
+    tokens_usd = float(m.held_lots[OUTSIDE_SPOT]) * m.lot_size * fair
+    if kind == OUTSIDE_PERP or tokens_usd >= p.side_usd[kind]:
+        return 1.0
+    return tokens_usd / p.side_usd[kind]
+
+
+@inline_kernel
+def _has_no_margin(account: Any) -> bool:
+    # Before the first mark update all margin figures are 0.
+    return account.available_usd <= 0.0 and account.equity_usd != 0.0
+
+
+@inline_kernel
+def _set_levels(
+    m: Any,
+    p: Any,
+    book: Any,
+    kind: int,
+    fair: float,
+    centre: float,
+    moved: int,
+    bid_share: float,
+    ask_share: float,
+) -> None:
+    """Set price and size of each level; never through where the other side will stand."""
+    tick_usd = book.tick_usd
+    # Others follow the outside by as much as it has moved since they last looked.
+    top = book.best_ask_tick + moved - 1 if book.best_ask_tick < EMPTY_ASK else EMPTY_ASK
+    bottom = book.best_bid_tick + moved + 1 if book.best_bid_tick > EMPTY_BID else EMPTY_BID
     for level in range(N_LEVELS):
         away = centre * 1e-4 * m.widening * p.distance_bp[kind * N_LEVELS + level]
-        size = p.size_usd[kind * N_LEVELS + level]
-        slack = int(p.tolerance_frac * away / book.tick_usd)
-        bid = bid_tick(centre - away, book.tick_usd)
-        ask = ask_tick(centre + away, book.tick_usd)
-        bid = bid if bid < top else top
-        ask = ask if ask > bottom else bottom
+        size_lots = p.size_usd[kind * N_LEVELS + level] / (book.lot_size * fair)
+        slack = int(p.tolerance_frac * away / tick_usd)
+        bid = bid_tick(centre - away, tick_usd)
+        ask = ask_tick(centre + away, tick_usd)
         slot = kind * N_SIDES + level
-        set_target(m, slot, bid, lots_of(bid_share * size, book.lot_size, fair), slack)
+        set_target(m, slot, bid if bid < top else top, int(bid_share * size_lots), slack)
         slot += N_LEVELS
-        set_target(m, slot, ask, lots_of(ask_share * size, book.lot_size, fair), slack)
-
-
-@inline_kernel
-def _bid_room(me, p, kind, fullness):  # type: ignore[no-untyped-def]
-    """Return the share of the bid side that inventory, cash and margin allow."""
-    if fullness >= 1.0 or _has_no_margin(me) and fullness >= 0.0:
-        return 0.0
-    cash = me.memory.cash_usd
-    if kind == OUTSIDE_PERP or cash >= p.side_usd[kind]:
-        return 1.0
-    return cash / p.side_usd[kind] if cash > 0.0 else 0.0
-
-
-@inline_kernel
-def _ask_room(me, mkt, p, kind, inst, fullness, fair):  # type: ignore[no-untyped-def]
-    """Return the share of the ask side that inventory, tokens and margin allow."""
-    if fullness <= -1.0 or _has_no_margin(me) and fullness <= 0.0:
-        return 0.0
-    if kind == OUTSIDE_PERP:
-        return 1.0
-    tokens = float(inside_lots(me, mkt, p.asset, kind)) * asset_lot(mkt, p.asset) * fair
-    return 1.0 if tokens >= p.side_usd[kind] else tokens / p.side_usd[kind]
-
-
-@inline_kernel
-def _has_no_margin(me):  # type: ignore[no-untyped-def]
-    # Before the first mark update all margin figures are 0.
-    return me.account.available_usd <= 0.0 and me.account.equity_usd != 0.0
+        set_target(m, slot, ask if ask > bottom else bottom, int(ask_share * size_lots), slack)
 
 
 @kernel
-def run(accounts, mkt, users, parameters, memory, out):  # type: ignore[no-untyped-def]
+def run(
+    accounts: Accounts, mkt: Market, users: I64, parameters: Records, memory: Records, out: Outbox
+) -> None:
     """Let each account of a desk decide."""
     for j in range(users.shape[0]):
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)
 
 
-RULE = Rule("market_maker", 1, PARAMETERS, MEMORY, decide, run)
+RULE = Rule("market_maker", CLASS_NUMBERS["market_maker"], PARAMETERS, MEMORY, decide, run)
 
 
 def account_parameters(
@@ -443,15 +434,15 @@ def account_parameters(
     70000000
     """
     r = np.zeros(len(keys), PARAMETERS)
-    share = _zipf_shares(len(keys), params.zipf)
+    shares = zipf_shares(len(keys), params.zipf)
     r["asset"] = asset
-    r["equity_usd"] = share * params.equity_usd.get(name, 0.0)
-    _fill_levels(r, params, share, name, trait_spread=_spread(seed, keys, 0, params.distance_spread))
+    r["equity_usd"] = shares * params.equity_usd.get(name, 0.0)
+    _fill_levels(r, params, name, shares, _around_one(seed, keys, 0, params.distance_spread))
     if has_spot:
         stock_usd = params.stock_ratio * r["side_usd"][:, OUTSIDE_SPOT]
         r["spot_lots"] = np.rint(stock_usd / (price_usd * lot_size)).astype(np.int64)
-    _fill_inventory(r, params, share, name)
-    _fill_withdrawal(r, params, thresholds=_spread(seed, keys, 1, params.threshold_spread))
+    _fill_inventory(r, params, name, shares)
+    _fill_withdrawal(r, params, _around_one(seed, keys, 1, params.threshold_spread))
     turn_ms = max(1, round(1000.0 * params.turn_s))
     r["turn_ms"] = turn_ms
     r["turn_phase_ms"] = (trait(seed, keys, 2) * turn_ms).astype(np.int64)
@@ -462,70 +453,32 @@ def account_parameters(
     return r
 
 
-def _spread(seed: int, keys: I64, index: int, width: float) -> F64:
+def _around_one(seed: int, keys: I64, index: int, width: float) -> F64:
     return trait(seed, keys, index, 1.0 - width, 1.0 + width)
 
 
-def _zipf_shares(n: int, exponent: float) -> F64:
-    weights = np.array([exp(-exponent * ln(float(rank + 1))) for rank in range(n)], np.float64)
-    total = 0.0
-    for weight in weights:
-        total += float(weight)
-    return weights / (total if total > 0.0 else 1.0)
-
-
 def _fill_levels(
-    r: Records, params: MarketMakerParams, share: F64, name: str, *, trait_spread: F64
+    r: Records, params: MarketMakerParams, name: str, shares: F64, stretch: F64
 ) -> None:
     tables = (
         (OUTSIDE_SPOT, params.distance_spot_bp, params.depth_spot_usd),
         (OUTSIDE_PERP, params.distance_perp_bp, params.depth_perp_usd),
     )
     for kind, distances, depths in tables:
+        if name not in distances:
+            continue
         sizes = level_sizes(distances[name], depths.get(name, 0.0), params.depth_exponent)
-        for level in range(N_LEVELS):
-            quoting = (np.arange(len(r)) + level) % params.level_every[level] == 0
-            total = float(share[quoting].sum())
-            column = kind * N_LEVELS + level
-            r["distance_bp"][:, column] = distances[name][level] * trait_spread
-            if total > 0.0:
-                r["size_usd"][:, column] = np.where(quoting, share * sizes[level] / total, 0.0)
-        r["side_usd"][:, kind] = r["size_usd"][:, kind * N_LEVELS : (kind + 1) * N_LEVELS].sum(1)
+        own = shared_sizes(sizes, shares, params.level_every)
+        columns = slice(kind * N_LEVELS, (kind + 1) * N_LEVELS)
+        r["distance_bp"][:, columns] = np.outer(stretch, distances[name])
+        r["size_usd"][:, columns] = own
+        r["side_usd"][:, kind] = own.sum(1)
 
 
-def level_sizes(distances_bp: tuple[float, ...], depth_usd: float, exponent: float) -> list[float]:
-    """Return the size of each level, so that cumulative depth is a power of distance.
-
-    Parameters
-    ----------
-    distances_bp : tuple of float
-        Of the levels, increasing.
-    depth_usd : float
-        Cumulative depth at 10 bp.
-    exponent : float
-        Of the power.
-
-    Returns
-    -------
-    list of float
-        USD; a level stands for the distances up to half-way to the next.
-
-    Examples
-    --------
-    >>> sizes = level_sizes((2.0, 6.0, 14.0), 100.0, 1.0)
-    >>> [round(size, 6) for size in sizes]
-    [40.0, 60.0, 40.0]
-    """
-    ends = [0.5 * (a + b) for a, b in zip(distances_bp, distances_bp[1:], strict=False)]
-    ends.append(distances_bp[-1])
-    total = [depth_usd * pow_(end / DEPTH_DISTANCE_BP, exponent) for end in ends]
-    return [a - b for a, b in zip(total, [0.0, *total[:-1]], strict=True)]
-
-
-def _fill_inventory(r: Records, params: MarketMakerParams, share: F64, name: str) -> None:
+def _fill_inventory(r: Records, params: MarketMakerParams, name: str, shares: F64) -> None:
     hours = params.limit_hours / HOURS_PER_DAY
-    r["limit_usd"][:, OUTSIDE_SPOT] = share * hours * params.spot_volume_usd.get(name, 0.0)
-    r["limit_usd"][:, OUTSIDE_PERP] = share * hours * params.perp_volume_usd.get(name, 0.0)
+    r["limit_usd"][:, OUTSIDE_SPOT] = shares * hours * params.spot_volume_usd.get(name, 0.0)
+    r["limit_usd"][:, OUTSIDE_PERP] = shares * hours * params.perp_volume_usd.get(name, 0.0)
     r["skew_bp"][:, OUTSIDE_SPOT] = params.skew_spot_bp.get(name, 0.0)
     r["skew_bp"][:, OUTSIDE_PERP] = params.skew_perp_bp.get(name, 0.0)
     r["hedge_per_ms"] = ln(2.0) / (60_000.0 * params.hedge_halflife_min)
@@ -534,7 +487,7 @@ def _fill_inventory(r: Records, params: MarketMakerParams, share: F64, name: str
     r["slow_limits"] = params.slow_limits
 
 
-def _fill_withdrawal(r: Records, params: MarketMakerParams, *, thresholds: F64) -> None:
+def _fill_withdrawal(r: Records, params: MarketMakerParams, thresholds: F64) -> None:
     r["withdraw_from"] = params.withdraw_from * thresholds
     r["withdraw_to"] = params.withdraw_to * thresholds
     r["floor_frac"] = params.floor_frac

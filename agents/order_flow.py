@@ -84,9 +84,7 @@ class OrderFlowParams:
         source="1.2 to 1.5 in trades of Binance, 2024-08-08",
         low=1.05,
     )
-    size_largest: float = param(
-        1000.0, unit="1", help="largest child over the smallest", low=1.0
-    )
+    size_largest: float = param(1000.0, unit="1", help="largest child over the smallest", low=1.0)
     run_tail: float = param(
         1.5,
         unit="1",

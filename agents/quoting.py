@@ -9,15 +9,17 @@ live in the memory record: `target_tick`, `target_lots` (0: no quote), `slack_ti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from stressbook.agents.outbox import cancel, place
+from stressbook.agents.outbox import Outbox, cancel, place
+from stressbook.agents.view import Me
 from stressbook.market.codes import BUY, GTC, POST_ONLY, SELL
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, spliced_kernel
 from stressbook.market.state import N_TICKS
 
-MEMORY_OF_QUOTES = ("target_tick", "target_lots", "slack_ticks")
+__all__ = ["array_record", "ask_tick", "bid_tick", "lots_of", "refresh", "set_target", "targets"]
 
 
 def array_record(
@@ -45,36 +47,55 @@ def array_record(
     >>> array_record("counter", int_arrays={"target_tick": 3}).itemsize
     32
     """
-    fields: list[tuple[str, type, tuple[int, ...]]] = []
-    fields += [(name, np.int64, ()) for name in ints.split()]
-    fields += [(name, np.float64, ()) for name in floats.split()]
+    fields: list[Any] = [(name, np.int64) for name in ints.split()]
+    fields += [(name, np.float64) for name in floats.split()]
     fields += [(name, np.int64, (size,)) for name, size in (int_arrays or {}).items()]
     fields += [(name, np.float64, (size,)) for name, size in (float_arrays or {}).items()]
     return np.dtype((np.record, np.dtype(fields, align=True)))
 
 
-@inline_kernel
-def bid_tick(price_usd, tick_usd):  # type: ignore[no-untyped-def]
+def targets(n_slots: int) -> dict[str, int]:
+    """Return the target arrays that a memory record needs for `refresh`.
+
+    Parameters
+    ----------
+    n_slots : int
+        Number of quotes that the rule may have.
+
+    Returns
+    -------
+    dict of str to int
+        For `array_record`.
+
+    Examples
+    --------
+    >>> targets(4)["target_tick"]
+    4
+    """
+    return dict.fromkeys(("target_tick", "target_lots", "slack_ticks"), n_slots)
+
+
+@spliced_kernel
+def bid_tick(price_usd: float, tick_usd: float) -> Any:
     """Return the highest tick at or below a price."""
     return int(price_usd / tick_usd)
 
 
-@inline_kernel
-def ask_tick(price_usd, tick_usd):  # type: ignore[no-untyped-def]
+@spliced_kernel
+def ask_tick(price_usd: float, tick_usd: float) -> Any:
     """Return the lowest tick at or above a price."""
     tick = int(price_usd / tick_usd)
     return tick + 1 if float(tick) * tick_usd < price_usd else tick
 
 
-@inline_kernel
-def lots_of(usd, lot_size, price_usd):  # type: ignore[no-untyped-def]
-    """Return how many whole lots an amount buys; 0 where there is no price."""
-    value = lot_size * price_usd
-    return int(usd / value) if usd > 0.0 and value > 0.0 else 0
+@spliced_kernel
+def lots_of(usd: float, lot_usd: float) -> Any:
+    """Return how many whole lots an amount buys; none where a lot has no price."""
+    return int(usd / lot_usd) if usd > 0.0 and lot_usd > 0.0 else 0
 
 
 @inline_kernel
-def set_target(m, slot, tick, lots, slack_ticks):  # type: ignore[no-untyped-def]
+def set_target(m: Any, slot: int, tick: int, lots: int, slack_ticks: int) -> None:
     """Say where the quote of a slot should stand; off the ladder there is none."""
     m.target_tick[slot] = tick
     m.target_lots[slot] = lots if 0 < tick < N_TICKS - 1 and lots > 0 else 0
@@ -82,12 +103,21 @@ def set_target(m, slot, tick, lots, slack_ticks):  # type: ignore[no-untyped-def
 
 
 @inline_kernel
-def refresh(me, out, inst, first, n_levels, n_slots, n_eager, is_turn, n_taking):  # type: ignore[no-untyped-def]
+def refresh(
+    me: Me,
+    out: Outbox,
+    inst: int,
+    first: int,
+    n_levels: int,
+    n_slots: int,
+    n_eager: int,
+    n_taking: int,
+) -> None:
     """Cancel what no longer stands for its slot and place what is missing, in one book.
 
     A quote stays while its price is within its slack and half to three halves of its size are
-    left. One that lags behind on the safe side waits for the account's turn, except the innermost
-    `n_eager`. Quotes are post-only, but the innermost `n_taking` may take.
+    left. The innermost `n_eager` levels follow at once; farther out a quote that lags behind on
+    the safe side stays. Quotes are post-only, but the innermost `n_taking` levels may take.
     """
     m = me.memory
     kept = 0
@@ -97,8 +127,8 @@ def refresh(me, out, inst, first, n_levels, n_slots, n_eager, is_turn, n_taking)
             continue
         slot = order.client_id % n_slots
         bit = 1 << (slot - first)
-        eager = is_turn or (slot - first) % n_levels < n_eager
-        if kept & bit == 0 and stands(order, m, slot, eager):
+        eager = (slot - first) % n_levels < n_eager
+        if kept & bit == 0 and _stands(order, m, slot, eager):
             kept |= bit
         else:
             cancel(out, me, order.client_id)
@@ -113,7 +143,7 @@ def refresh(me, out, inst, first, n_levels, n_slots, n_eager, is_turn, n_taking)
 
 
 @inline_kernel
-def stands(order, m, slot, eager):  # type: ignore[no-untyped-def]
+def _stands(order: Any, m: Any, slot: int, eager: bool) -> bool:
     """Whether a resting order may stay as the quote of its slot."""
     lots = m.target_lots[slot]
     if lots <= 0 or 2 * order.qty_lots < lots or 2 * order.qty_lots > 3 * lots:
