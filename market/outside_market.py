@@ -1,9 +1,9 @@
 r"""The outside market: what else trades the same underlyings, and how it answers to flow.
 
-Each asset has two outside legs, spot and perp. A leg's log price is the fundamental's, plus its
-own basis, plus a displacement by flow. Signed flow enters a load that decays, most of it within
-minutes, the rest within hours; the displacement x is the load y up to `concave_from` and grows
-with the square root beyond,
+Each asset has two outside legs, spot and perp. A leg's price is the fundamental, times its own
+basis, times one plus a displacement by flow. Signed flow enters a load that decays, most of it
+within minutes, the rest within hours; the displacement x is the load y up to `concave_from` and
+grows with the square root beyond,
 
 .. math:: x(y) = y, \ |y| \le x_0; \qquad x(y) = \mathrm{sign}(y) \sqrt{x_0 |y|}, \ |y| > x_0,
 
@@ -27,14 +27,14 @@ __all__ = ["LEG", "OUTSIDE_PERP", "OUTSIDE_SPOT", "add_flow", "displacement", "m
 OUTSIDE_SPOT: Final = 0
 OUTSIDE_PERP: Final = 1
 
-# Parameters and state of one outside leg; basis, load and displacement in log price.
+# Parameters and state of one outside leg; basis in log price, load and displacement as fractions.
 LEG = record_dtype(
     "net_lots buy_e8 sell_e8",  # sum and prices of this step's batch
     "basis_mean basis_fast basis_fast_decay basis_fast_noise basis_slow basis_slow_decay "
     "basis_slow_noise half_spread "
     # per 1 M USD; share of a load that decays fast; decays and rates a step
     "slope_per_musd concave_from fast_share fast_decay fast_rate slow_decay slow_rate "
-    # decaying loads; log price over the fundamental but for the displacement
+    # decaying loads; log price over the fundamental, the displacement left out
     "load_fast load_slow basis",
 )
 
@@ -46,14 +46,14 @@ def displacement(load: float, concave_from: float) -> float:
     Parameters
     ----------
     load : float
-        Signed, log price: what a linear impact would give.
+        Signed fraction of the price: what a linear impact would give.
     concave_from : float
         Displacement from which it grows with the square root; inf for never.
 
     Returns
     -------
     float
-        Log price.
+        Fraction of the price.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def mean_displacement(load: float, change: float, concave_from: float) -> float:
     Parameters
     ----------
     load : float
-        Before, log price.
+        Before, as a fraction of the price.
     change : float
         What a trade adds to it.
     concave_from : float
@@ -83,7 +83,7 @@ def mean_displacement(load: float, change: float, concave_from: float) -> float:
     Returns
     -------
     float
-        Log price: what the trade as a whole pays beside basis and spread.
+        Fraction of the price that the trade as a whole pays beside basis and spread.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def add_flow(leg: np.record, load: float) -> None:
     leg : record of LEG
         Changed in place.
     load : float
-        Signed, log price.
+        Signed fraction of the price.
     """
     leg.load_fast += leg.fast_share * load
     leg.load_slow += (1.0 - leg.fast_share) * load

@@ -28,7 +28,7 @@ from stressbook.market.draws import (
     PURPOSE_WORLD_RETURN,
     uniform,
 )
-from stressbook.market.elementary import exp, normal_quantile
+from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.innovations import innovation
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.outside_market import (
@@ -136,7 +136,7 @@ def advance(w: WorldState, t_ms: int) -> int:
         spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
         _publish(w.outside[i], w.asset[i], spot, perp, w.dial[i])
         if is_window_end:
-            _update_volatility(w.outside[i], w.asset[i], spot, par.window_decay)
+            _update_volatility(w.outside[i], w.asset[i], par.window_decay)
     return int(par.fault)
 
 
@@ -230,9 +230,9 @@ def _fundamental_usd(asset: np.record) -> float:
 
 
 @inline_kernel
-def _leg_log(leg: np.record) -> float:
-    """Return the log price of a leg over the fundamental."""
-    return leg.basis + displacement(leg.load_fast + leg.load_slow, leg.concave_from)
+def _leg_price(leg: np.record, fundamental_usd: float) -> float:
+    moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
+    return fundamental_usd * exp(leg.basis) * (1.0 + moved)
 
 
 @inline_kernel
@@ -272,7 +272,7 @@ def _price_batch(asset: np.record, spot: np.record, perp: np.record, dial: np.re
 @inline_kernel
 def _price_leg(leg: np.record, load: float, asset: np.record, dial: np.record) -> None:
     moved = mean_displacement(leg.load_fast + leg.load_slow, load, leg.concave_from)
-    mid_e8 = _fundamental_usd(asset) * exp(leg.basis + moved) * 1e8
+    mid_e8 = _fundamental_usd(asset) * exp(leg.basis) * (1.0 + moved) * 1e8
     half_spread = leg.half_spread * dial.outside_spread
     leg.buy_e8 = round_nearest(mid_e8 * (1.0 + half_spread))
     leg.sell_e8 = round_nearest(mid_e8 * (1.0 - half_spread))
@@ -314,18 +314,16 @@ def _publish(
 ) -> None:
     fundamental_usd = _fundamental_usd(asset)
     out.fundamental_usd = fundamental_usd
-    out.spot_usd = fundamental_usd * exp(_leg_log(spot))
-    out.perp_usd = fundamental_usd * exp(_leg_log(perp))
+    out.spot_usd = _leg_price(spot, fundamental_usd)
+    out.perp_usd = _leg_price(perp, fundamental_usd)
     out.spot_half_spread = spot.half_spread * dial.outside_spread
     out.perp_half_spread = perp.half_spread * dial.outside_spread
 
 
 @inline_kernel
-def _update_volatility(
-    out: np.record, asset: np.record, spot: np.record, window_decay: float
-) -> None:
+def _update_volatility(out: np.record, asset: np.record, window_decay: float) -> None:
     """Average squared returns of the outside spot, as everybody can see them."""
-    log_price = asset.log_value + asset.log_shift + _leg_log(spot)
+    log_price = ln(out.spot_usd)
     change = log_price - asset.window_log
     asset.window_log = log_price
     asset.window_square = (

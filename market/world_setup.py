@@ -317,7 +317,7 @@ def _open_prices(w: WorldState) -> None:
         out.perp_usd = asset.opening_usd * exp(float(perp.basis))
         out.spot_half_spread, out.perp_half_spread = spot.half_spread, perp.half_spread
         out.volatility_ratio, out.step_volatility = 1.0, asset.step_sd
-        asset.window_log = spot.basis
+        asset.window_log = ln(float(out.spot_usd))
 
 
 def _decay(dt_s: float, halflife_s: float) -> float:
