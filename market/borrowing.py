@@ -14,7 +14,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.ledger import move_cash
-from stressbook.market.state import VenueState
+from stressbook.market.state import Record, VenueState
 from stressbook.market.units import round_down
 
 __all__ = [
@@ -24,125 +24,111 @@ __all__ = [
     "headroom",
     "lendable",
     "platform_headroom",
-    "user_headroom",
 ]
 
 _USDC: Final = 0
 
 
 @inline_kernel
-def lendable(v: VenueState, token: int) -> int:
+def lendable(reserve: Record) -> int:
     """Return what a reserve can still lend or give back: the supply that is not lent.
 
     Parameters
     ----------
-    v : VenueState
+    reserve : record of RESERVE
         Read only.
-    token : int
-        Token.
 
     Returns
     -------
     int
         Units, at least 0. Retained interest stays in the pool as a buffer.
     """
-    return max(0, int(v.reserve[token].total_supply) - int(v.reserve[token].total_debt))
+    return max(0, int(reserve.total_supply) - int(reserve.total_debt))
 
 
 @inline_kernel
-def platform_headroom(v: VenueState, token: int) -> int:
+def platform_headroom(token: Record, reserve: Record) -> int:
     """Return the room under the platform's borrow cap.
 
     Parameters
     ----------
-    v : VenueState
+    token : record of TOKEN
+        Its caps.
+    reserve : record of RESERVE
         Read only.
-    token : int
-        Token.
 
     Returns
     -------
     int
         Units; 0 where the cap was cut below its use.
     """
-    return max(0, int(v.token_spec[token].platform_borrow_cap) - int(v.reserve[token].total_debt))
+    return max(0, int(token.platform_borrow_cap) - int(reserve.total_debt))
 
 
 @inline_kernel
-def user_headroom(v: VenueState, row: int, token: int) -> int:
-    """Return the room under the user's borrow cap.
+def headroom(token: Record, reserve: Record, debt: int) -> int:
+    """Return how much more may be borrowed by user cap, platform cap and pool.
 
     Parameters
     ----------
-    v : VenueState
+    token : record of TOKEN
+        Its caps; 0 room if it is not borrowable.
+    reserve : record of RESERVE
         Read only.
-    row, token : int
-        Borrower, and what it borrows.
-
-    Returns
-    -------
-    int
-        Units; 0 where the cap was cut below its use.
-    """
-    return max(0, int(v.token_spec[token].user_borrow_cap) - int(v.debt[row, token]))
-
-
-@inline_kernel
-def headroom(v: VenueState, row: int, token: int) -> int:
-    """Return how much more a row may borrow by user cap, platform cap and pool.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    row, token : int
-        Borrower, and what it borrows.
+    debt : int
+        What the borrower owes, units.
 
     Returns
     -------
     int
         Units, at least 0; loan-to-value comes on top.
     """
-    own = user_headroom(v, row, token)
-    return min(own, platform_headroom(v, token), lendable(v, token))
+    if token.borrowable == 0:
+        return 0
+    own = max(0, int(token.user_borrow_cap) - debt)
+    return min(own, platform_headroom(token, reserve), lendable(reserve))
 
 
 @inline_kernel
-def borrowable_room(v: VenueState, row: int, capacity_usd: float) -> int:
-    """Return how much more USDC a row may borrow, loan-to-value in.
+def borrowable_room(token: Record, reserve: Record, debt: int, capacity_usd: float) -> int:
+    """Return how much more USDC may be borrowed, loan-to-value in.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Borrower.
+    token : record of TOKEN
+        Of USDC.
+    reserve : record of RESERVE
+        Of USDC.
+    debt : int
+        What the borrower owes, micro-USDC.
     capacity_usd : float
-        Sum of collateral value x loan-to-value.
+        Sum of its collateral's value x loan-to-value.
 
     Returns
     -------
     int
         Micro-USDC, at least 0.
     """
-    if v.token_spec[_USDC].borrowable == 0:
-        return 0
-    own = round_down(capacity_usd * 1e6) - int(v.debt[row, _USDC])
-    return max(0, min(own, headroom(v, row, _USDC)))
+    own = round_down(capacity_usd * 1e6) - debt
+    return max(0, min(own, headroom(token, reserve, debt)))
 
 
 @inline_kernel
-def borrow_refusal(v: VenueState, row: int, capacity_usd: float, amount: int) -> int:
+def borrow_refusal(
+    token: Record, reserve: Record, debt: int, capacity_usd: float, amount: int
+) -> int:
     """Return which bound a loan would break.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Borrower.
+    token : record of TOKEN
+        Of USDC.
+    reserve : record of RESERVE
+        Of USDC.
+    debt : int
+        What the borrower owes, micro-USDC.
     capacity_usd : float
-        Sum of collateral value x loan-to-value.
+        Sum of its collateral's value x loan-to-value.
     amount : int
         Micro-USDC, at least 1.
 
@@ -151,12 +137,11 @@ def borrow_refusal(v: VenueState, row: int, capacity_usd: float, amount: int) ->
     int
         `ACCEPTED`, or the refusal of the first bound in the way: loan-to-value, caps, pool.
     """
-    own = round_down(capacity_usd * 1e6) - int(v.debt[row, _USDC])
-    if amount > own or v.token_spec[_USDC].borrowable == 0:
+    if amount > round_down(capacity_usd * 1e6) - debt or token.borrowable == 0:
         return R_INSUFFICIENT_MARGIN
-    if amount > user_headroom(v, row, _USDC) or amount > platform_headroom(v, _USDC):
+    if amount > int(token.user_borrow_cap) - debt or amount > platform_headroom(token, reserve):
         return R_CAP_REACHED
-    return R_UTILISATION_FULL if amount > lendable(v, _USDC) else ACCEPTED
+    return R_UTILISATION_FULL if amount > lendable(reserve) else ACCEPTED
 
 
 @inline_kernel

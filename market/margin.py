@@ -1,10 +1,10 @@
-"""Margin of a row: one loop over its pocket, the regime that judges it, and who may place orders.
+"""Margin of a row: one loop over its pocket, what it may withdraw, and which orders it may place.
 
 The formulas stand in `stressbook.market.requirements`. Cross and portfolio rows are dispatched by
 `row.regime`; a portfolio row without credit is judged by cross altogether.
 """
 
-from stressbook.market.borrowing import borrow_refusal, borrowable_room, draw
+from stressbook.market.borrowing import borrow_refusal, draw
 from stressbook.market.codes import (
     ACCEPTED,
     BUY,
@@ -24,13 +24,14 @@ from stressbook.market.requirements import (
     commitment_usd,
     cross_equity_usd,
     equity_usd,
+    is_judged_as_portfolio,
     maintenance_of,
     margin_ratio,
     net_usd,
     order_requirement_usd,
     transfer_requirement_usd,
 )
-from stressbook.market.state import VenueState
+from stressbook.market.state import Record, VenueState
 from stressbook.market.units import round_up
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "equity_usd",
     "is_judged_as_portfolio",
     "margin_ratio",
+    "need_after_usd",
     "spare_usd",
     "withdrawable_usd",
 ]
@@ -85,7 +87,25 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
                 order_margin += float(open_micro) / 1e6 / leverage
         else:
             spot_bid += float(v.open_notional[user, i, BUY]) / 1e6
-    tokens, collateral, capacity, credit = _token_sums(v, row)
+    tokens = collateral = capacity = credit = 0.0
+    caps_count = v.par[0].user_cap_in_credit == 1
+    gives_credit = v.row[row].regime == REGIME_PORTFOLIO
+    for k in range(1, v.token_spec.shape[0]):
+        units = int(v.token[row, k])
+        if units != 0:
+            token = v.token_spec[k]
+            price = v.price[token.asset]
+            worth = float(units) / float(token.unit) * price.oracle_usd
+            tokens += worth
+            if gives_credit and token.ltv > 0.0:
+                collateral += worth
+                if caps_count and units > token.user_supply_cap:
+                    units = int(token.user_supply_cap)
+                lendable = float(units) / float(token.unit) * price.borrow_oracle_usd
+                capacity += lendable * token.ltv * v.reserve[k].counted_share
+                credit += lendable * ((1.0 + token.ltv) * 0.5)
+    if caps_count:
+        credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
     debt = int(v.debt[row, 0])
     offset = 0.0
     if v.par[0].min_borrow_offset_on == 1:
@@ -112,134 +132,80 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
 
 
 @inline_kernel
-def _token_sums(v: VenueState, row: int) -> tuple[float, float, float, float]:
-    """Return value of tokens, of collateral, capacity to borrow and credit at maintenance."""
-    value = collateral = capacity = credit = 0.0
-    caps_count = v.par[0].user_cap_in_credit == 1
-    gives_credit = v.row[row].regime == REGIME_PORTFOLIO
-    for k in range(1, v.token_spec.shape[0]):
-        units = int(v.token[row, k])
-        if units != 0:
-            token = v.token_spec[k]
-            price = v.price[token.asset]
-            worth = float(units) / float(token.unit) * price.oracle_usd
-            value += worth
-            if gives_credit and token.ltv > 0.0:
-                collateral += worth
-                if caps_count and units > token.user_supply_cap:
-                    units = int(token.user_supply_cap)
-                lendable = float(units) / float(token.unit) * price.borrow_oracle_usd
-                capacity += lendable * token.ltv * v.reserve[k].counted_share
-                credit += lendable * ((1.0 + token.ltv) * 0.5)
-    if caps_count:
-        credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
-    return value, collateral, capacity, credit
-
-
-@inline_kernel
-def is_judged_as_portfolio(v: VenueState, row: int, s: AccountSums) -> bool:
-    """Tell whether portfolio rules apply: in that regime, and with credit left.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    row : int
-        Of the account.
-    s : AccountSums
-        Its sums.
-
-    Returns
-    -------
-    bool
-        A portfolio account without credit falls back to cross altogether.
-    """
-    return v.row[row].regime == REGIME_PORTFOLIO and s.collateral_credit_usd > 0.0
-
-
-@inline_kernel
-def bound_usd(v: VenueState, row: int, s: AccountSums) -> float:
+def bound_usd(par: Record, s: AccountSums) -> float:
     """Return what must stay when cash leaves an account.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Of the account.
+    par : record of VENUE_PARAMS
+        Rules.
     s : AccountSums
-        Its sums.
+        Of the account.
 
     Returns
     -------
     float
         USD; `commitment_usd` under portfolio, `transfer_requirement_usd` under cross margin.
     """
-    par = v.par[0]
-    if is_judged_as_portfolio(v, row, s):
+    if is_judged_as_portfolio(s):
         return commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
-    return transfer_requirement_usd(s, par.notional_floor_frac) + s.isolated_equity_usd
+    return transfer_requirement_usd(s, par.notional_floor_frac)
 
 
 @inline_kernel
-def withdrawable_usd(v: VenueState, row: int, s: AccountSums) -> float:
+def withdrawable_usd(par: Record, s: AccountSums) -> float:
     """Return the USDC that can leave an account: neither bound, nor lent, nor borrowed.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Of the account.
+    par : record of VENUE_PARAMS
+        Rules.
     s : AccountSums
-        Its sums.
+        Of the account.
 
     Returns
     -------
     float
         USD, at least 0.
     """
-    unlent = s.own_cash_usd + s.position_value_usd
-    bound = bound_usd(v, row, s)
-    if is_judged_as_portfolio(v, row, s):
+    bound = bound_usd(par, s)
+    if is_judged_as_portfolio(s):
         # Lent cash covers what is bound first.
         bound = max(0.0, bound - s.supplied_usd)
-    return max(0.0, unlent - bound)
+    return max(0.0, s.own_cash_usd + s.position_value_usd - bound)
 
 
 @inline_kernel
-def spare_usd(v: VenueState, row: int, s: AccountSums) -> float:
+def spare_usd(par: Record, s: AccountSums) -> float:
     """Return the cash that can be lent: not bound by margin, lent cash not counted for it.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Of the account.
+    par : record of VENUE_PARAMS
+        Rules.
     s : AccountSums
-        Its sums.
+        Of the account.
 
     Returns
     -------
     float
         USD, at least 0.
     """
-    return max(0.0, s.own_cash_usd + s.position_value_usd - bound_usd(v, row, s))
+    return max(0.0, s.own_cash_usd + s.position_value_usd - bound_usd(par, s))
 
 
 @inline_kernel
-def available_usd(v: VenueState, row: int, s: AccountSums) -> float:
+def available_usd(par: Record, s: AccountSums, room_micro: int) -> float:
     """Return what is free for new initial margin; negative where orders must go.
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
-    row : int
-        Of the account.
+    par : record of VENUE_PARAMS
+        Rules.
     s : AccountSums
-        Its sums.
+        Of the account.
+    room_micro : int
+        What it may still borrow, `borrowing.borrowable_room`.
 
     Returns
     -------
@@ -247,14 +213,62 @@ def available_usd(v: VenueState, row: int, s: AccountSums) -> float:
         USD. Cross: equity less what positions and orders bind; portfolio: net and what could be
         owed by loan-to-value, caps and pool, less the commitment.
     """
-    par = v.par[0]
-    if is_judged_as_portfolio(v, row, s):
+    if is_judged_as_portfolio(s):
         bound = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
         # What is owed beyond its own capacity still stands, but covers nothing more.
         owed = min(s.debt_usd, s.collateral_capacity_usd)
-        room = float(borrowable_room(v, row, s.collateral_capacity_usd)) / 1e6
-        return net_usd(s) + (owed + room) - bound
+        return net_usd(s) + (owed + float(room_micro) / 1e6) - bound
     return cross_equity_usd(s) - order_requirement_usd(s, par.order_margin_buffer_frac)
+
+
+@inline_kernel
+def need_after_usd(
+    par: Record,
+    s: AccountSums,
+    is_perp: bool,
+    limit_usd: float,
+    mark_usd: float,
+    side: int,
+    leverage: float,
+    taker_frac: float,
+) -> float:
+    """Return what an account binds with one order more, resting or filled, whichever is more.
+
+    Parameters
+    ----------
+    par : record of VENUE_PARAMS
+        Rules.
+    s : AccountSums
+        Before the order.
+    is_perp : bool
+        Else a bid for a token.
+    limit_usd, mark_usd : float
+        Notional of the order at its limit and at the mark.
+    side : int
+        Of the order.
+    leverage : float
+        Of the user on this perp.
+    taker_frac : float
+        Taker fee, of notional.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    floor_frac = par.notional_floor_frac if is_judged_as_portfolio(s) else 0.0
+    buffer = 1.0 + par.order_margin_buffer_frac
+    others = s.isolated_equity_usd + buffer * s.order_margin_usd + s.spot_bid_usd
+    positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
+    if not is_perp:
+        # Fees of spot come out of the same cash, and without perps nothing else covers them.
+        return others + positions + limit_usd + (s.spot_bid_usd + limit_usd) * taker_frac
+    # Bought above or sold below the mark: a loss as soon as it fills.
+    slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
+    resting = positions + buffer * (limit_usd / leverage)
+    initial = s.initial_usd + mark_usd / leverage
+    filled = max(initial, floor_frac * (s.gross_notional_usd + mark_usd))
+    return others + max(resting, filled + slip + limit_usd * taker_frac)
 
 
 @inline_kernel
@@ -274,93 +288,53 @@ def admits(
     -------
     int
         `ACCEPTED`, or why not. Orders that can only reduce a perp position always may, and forced
-        ones; sales of tokens need the tokens; all others need their margin, resting or filled,
-        whichever is more, and accounts in breach may not place them.
+        ones; sales of tokens need the tokens, and collateral not below what it secures; all
+        others need their margin, and accounts in breach may not place them.
     """
     if flags & (FORCED | TWAP) != 0 or v.par[0].admission_on == 0:
         return ACCEPTED
+    spec = v.inst[inst]
     row = int(v.row_of[user, inst])
-    if v.inst[inst].kind != PERP:
-        if side == SELL:
-            return _admits_sale(v, user, row, inst, price_tick, lots)
-    else:
+    is_perp = spec.kind == PERP
+    limit_usd = float(lots * price_tick * int(spec.k)) / 1e6
+    secured_usd = 0.0
+    if is_perp:
         position = int(v.perp[row, inst])
         held = position if side == SELL else -position
         if flags & REDUCE_ONLY != 0 or int(v.open_lots[user, inst, side]) + lots <= held:
             return ACCEPTED
+    elif side == SELL:
+        units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
+        if units > v.token[row, spec.token]:
+            return R_INSUFFICIENT_BALANCE
+        if v.row[row].regime == REGIME_PORTFOLIO:
+            price = v.price[spec.asset].borrow_oracle_usd
+            secured_usd = float(lots) * spec.lot_size * price * v.token_spec[spec.token].ltv
+        if secured_usd <= limit_usd:
+            return ACCEPTED
     if v.user[user].breached == 1:
         return R_IN_RESOLUTION
-    return _admits_exposure(v, user, row, inst, side, price_tick, lots)
-
-
-@inline_kernel
-def _admits_sale(v: VenueState, user: int, row: int, inst: int, price_tick: int, lots: int) -> int:
-    """Sales need tokens that no other sale needs; collateral may not go below what it secures."""
-    spec = v.inst[inst]
-    units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
-    if units > v.token[row, spec.token]:
-        return R_INSUFFICIENT_BALANCE
-    ltv = v.token_spec[spec.token].ltv
-    if v.row[row].regime == REGIME_PORTFOLIO and ltv > 0.0:
-        price = v.price[spec.asset].borrow_oracle_usd
-        secured = float(lots) * spec.lot_size * price * ltv
-        receipts = float(lots * price_tick * int(spec.k)) / 1e6
-        if receipts < secured:
-            s = account_sums(v, row)
-            if available_usd(v, row, s) < secured - receipts:
-                return R_INSUFFICIENT_MARGIN
-    return ACCEPTED
-
-
-@inline_kernel
-def _admits_exposure(
-    v: VenueState, user: int, row: int, inst: int, side: int, price_tick: int, lots: int
-) -> int:
     s = account_sums(v, row)
-    portfolio = is_judged_as_portfolio(v, row, s)
-    floor_frac = v.par[0].notional_floor_frac if portfolio else 0.0
-    need = _need_after(v, s, user, inst, side, price_tick, lots, floor_frac)
-    if not portfolio:
+    if secured_usd > 0.0:
+        # Sold for less than it secures: what is missing must be free.
+        need = bound_usd(v.par[0], s) + (secured_usd - limit_usd)
+    else:
+        tier = v.fee_tier[v.user[user].fee_tier]
+        rate_e7 = tier.perp_taker_e7 if is_perp else tier.spot_taker_e7
+        mark_usd = float(lots) * spec.lot_size * v.price[spec.asset].mark_usd
+        leverage = float(v.leverage[user, inst])
+        taker_frac = float(rate_e7) / 1e7
+        need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, taker_frac)
+    if not is_judged_as_portfolio(s):
         if need <= cross_equity_usd(s):
             return ACCEPTED
-        return R_INSUFFICIENT_MARGIN if v.inst[inst].kind == PERP else R_INSUFFICIENT_BALANCE
-    missing = round_up(max(0.0, need - net_usd(s)) * 1e6) - int(v.debt[row, 0])
+        return R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
+    debt = int(v.debt[row, 0])
+    missing = round_up(max(0.0, need - net_usd(s)) * 1e6) - debt
     if missing <= 0:
         return ACCEPTED
-    code = borrow_refusal(v, row, s.collateral_capacity_usd, missing)
+    capacity = s.collateral_capacity_usd
+    code = borrow_refusal(v.token_spec[0], v.reserve[0], debt, capacity, missing)
     if code == ACCEPTED:
         draw(v, row, missing)
     return code
-
-
-@inline_kernel
-def _need_after(
-    v: VenueState,
-    s: AccountSums,
-    user: int,
-    inst: int,
-    side: int,
-    price_tick: int,
-    lots: int,
-    floor_frac: float,
-) -> float:
-    """Return what the account binds with one order more: resting or filled, whichever is more."""
-    spec = v.inst[inst]
-    tier = v.fee_tier[v.user[user].fee_tier]
-    buffer = 1.0 + v.par[0].order_margin_buffer_frac
-    limit_usd = float(lots * price_tick * int(spec.k)) / 1e6
-    others = s.isolated_equity_usd + buffer * s.order_margin_usd + s.spot_bid_usd
-    positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
-    if spec.kind != PERP:
-        # Fees of spot come out of the same cash, and without perps nothing else covers them.
-        fees = (s.spot_bid_usd + limit_usd) * (float(tier.spot_taker_e7) / 1e7)
-        return others + positions + limit_usd + fees
-    leverage = float(v.leverage[user, inst])
-    mark_usd = float(lots) * spec.lot_size * v.price[spec.asset].mark_usd
-    # Bought above or sold below the mark: a loss as soon as it fills.
-    slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
-    fee = limit_usd * (float(tier.perp_taker_e7) / 1e7)
-    resting = positions + buffer * (limit_usd / leverage)
-    initial = s.initial_usd + mark_usd / leverage
-    filled = max(initial, floor_frac * (s.gross_notional_usd + mark_usd)) + slip + fee
-    return others + max(resting, filled)

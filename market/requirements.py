@@ -26,6 +26,7 @@ __all__ = [
     "health",
     "hold_usd",
     "is_in_breach",
+    "is_judged_as_portfolio",
     "isolated_liquidation_price",
     "liquidation_price",
     "maintenance_of",
@@ -158,6 +159,23 @@ def equity_usd(s: AccountSums, portfolio: bool) -> float:
     if portfolio:
         return portfolio_equity_usd(s) + s.collateral_value_usd
     return cross_equity_usd(s)
+
+
+@inline_kernel
+def is_judged_as_portfolio(s: AccountSums) -> bool:
+    """Tell whether portfolio rules apply: in that regime, and with credit left.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    bool
+        A portfolio account without credit falls back to cross altogether.
+    """
+    return s.collateral_credit_usd > 0.0
 
 
 @inline_kernel

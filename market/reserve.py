@@ -36,7 +36,7 @@ from stressbook.market.lending_rates import (
 )
 from stressbook.market.margin import account_sums, spare_usd
 from stressbook.market.requirements import AccountSums, commitment_usd, net_usd
-from stressbook.market.state import VenueState
+from stressbook.market.state import I64, Record, VenueState
 from stressbook.market.units import (
     CEIL,
     FLOOR,
@@ -70,75 +70,73 @@ _CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt 
 
 
 @inline_kernel
-def utilisation(v: VenueState, token: int) -> float:
+def utilisation(reserve: Record) -> float:
     """Return the share of a reserve's supply that is lent.
 
     Parameters
     ----------
-    v : VenueState
+    reserve : record of RESERVE
         Read only.
-    token : int
-        Token.
 
     Returns
     -------
     float
         From 0 to 1; 0 for collateral, which is not lent.
     """
-    reserve = v.reserve[token]
     return utilisation_of(float(reserve.total_debt), float(reserve.total_supply))
 
 
 @inline_kernel
-def borrow_rate(v: VenueState, token: int) -> float:
+def borrow_rate(token: Record, reserve: Record) -> float:
     """Return the yearly borrow rate of a reserve at its utilisation.
 
     Parameters
     ----------
-    v : VenueState
+    token : record of TOKEN
+        Its curve.
+    reserve : record of RESERVE
         Read only.
-    token : int
-        Token.
 
     Returns
     -------
     float
         APY.
     """
-    spec = v.token_spec[token]
     return borrow_rate_at(
-        utilisation(v, token), spec.rate_base, spec.rate_slope, spec.kink_utilisation
+        utilisation(reserve), token.rate_base, token.rate_slope, token.kink_utilisation
     )
 
 
 @inline_kernel
-def supply_rate(v: VenueState, token: int) -> float:
+def supply_rate(token: Record, reserve: Record, retained_frac_e6: int) -> float:
     """Return the yearly rate of a reserve's suppliers.
 
     Parameters
     ----------
-    v : VenueState
+    token : record of TOKEN
+        Its curve.
+    reserve : record of RESERVE
         Read only.
-    token : int
-        Token.
+    retained_frac_e6 : int
+        Share of interest that the protocol keeps, 1e-6.
 
     Returns
     -------
     float
         APY.
     """
-    retained_frac = float(v.par[0].retained_frac_e6) / 1e6
-    return supply_rate_at(borrow_rate(v, token), utilisation(v, token), retained_frac)
+    retained_frac = float(retained_frac_e6) / 1e6
+    return supply_rate_at(borrow_rate(token, reserve), utilisation(reserve), retained_frac)
 
 
 @inline_kernel
-def debt_target_micro(v: VenueState, s: AccountSums) -> int:
+def debt_target_micro(par: Record, s: AccountSums) -> int:
     """Return the debt that a portfolio account's commitment needs: max(0, commitment - net).
 
     Parameters
     ----------
-    v : VenueState
-        Read only.
+    par : record of VENUE_PARAMS
+        Rules.
     s : AccountSums
         Of the account.
 
@@ -148,7 +146,6 @@ def debt_target_micro(v: VenueState, s: AccountSums) -> int:
         Micro-USDC, rounded up. Net does not change when debt is drawn or repaid, so neither does
         the target.
     """
-    par = v.par[0]
     commitment = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
     return round_up(max(0.0, commitment - net_usd(s)) * 1e6)
 
@@ -173,7 +170,9 @@ def draw_debt(v: VenueState, row: int, token: int, want: int) -> int:
     """
     if token != USDC or want <= 0:
         return 0
-    drawn = min(want, borrowable_room(v, row, account_sums(v, row).collateral_capacity_usd))
+    capacity = account_sums(v, row).collateral_capacity_usd
+    room = borrowable_room(v.token_spec[USDC], v.reserve[USDC], int(v.debt[row, USDC]), capacity)
+    drawn = min(want, room)
     if drawn > 0:
         draw(v, row, drawn)
     return drawn
@@ -198,10 +197,12 @@ def draw_needed_debt(v: VenueState, row: int, t_ms: int) -> int:
         What was drawn, micro-USDC; asking twice draws nothing more.
     """
     s = account_sums(v, row)
-    missing = debt_target_micro(v, s) - int(v.debt[row, USDC])
+    debt = int(v.debt[row, USDC])
+    missing = debt_target_micro(v.par[0], s) - debt
     if missing <= 0:
         return 0
-    drawn = min(missing, borrowable_room(v, row, s.collateral_capacity_usd))
+    capacity = s.collateral_capacity_usd
+    drawn = min(missing, borrowable_room(v.token_spec[USDC], v.reserve[USDC], debt, capacity))
     if drawn > 0:
         draw(v, row, drawn)
     return drawn
@@ -257,8 +258,7 @@ def supply(v: VenueState, row: int, token: int, amount: int) -> int:
     if amount <= 0:
         return R_BAD_QUANTITY
     s = account_sums(v, row)
-    spare = round_down(spare_usd(v, row, s) * 1e6)
-    if amount > spare:
+    if amount > round_down(spare_usd(v.par[0], s) * 1e6):
         return R_INSUFFICIENT_BALANCE
     spec, reserve = v.token_spec[token], v.reserve[token]
     if amount > spec.user_supply_cap - v.supply[row, token]:
@@ -266,7 +266,8 @@ def supply(v: VenueState, row: int, token: int, amount: int) -> int:
     if amount > spec.platform_supply_cap - reserve.total_supply:
         return R_CAP_REACHED
     move_cash(v, row, int(v.par[0].row_pool0), amount, CAUSE_SUPPLY)
-    _add_supply(v, row, amount)
+    v.supply[row, token] = int(v.supply[row, token]) + amount
+    reserve.total_supply = int(reserve.total_supply) + amount
     return ACCEPTED
 
 
@@ -294,17 +295,13 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
         return R_BAD_QUANTITY
     if amount > v.supply[row, token]:
         return R_INSUFFICIENT_BALANCE
-    if amount > lendable(v, token):
+    reserve = v.reserve[token]
+    if amount > lendable(reserve):
         return R_UTILISATION_FULL
     move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_REDEEM)
-    _add_supply(v, row, -amount)
+    v.supply[row, token] = int(v.supply[row, token]) - amount
+    reserve.total_supply = int(reserve.total_supply) - amount
     return ACCEPTED
-
-
-@inline_kernel
-def _add_supply(v: VenueState, row: int, amount: int) -> None:
-    v.supply[row, USDC] = int(v.supply[row, USDC]) + amount
-    v.reserve[USDC].total_supply = int(v.reserve[USDC].total_supply) + amount
 
 
 @kernel
@@ -319,65 +316,59 @@ def accrue(v: VenueState, t_ms: int) -> None:
     t_ms : int
         Time of the step.
     """
-    spec, reserve = v.token_spec[USDC], v.reserve[USDC]
-    rate = borrow_rate(v, USDC)
-    reserve.utilisation = utilisation(v, USDC)
-    reserve.borrow_rate, reserve.supply_rate = rate, supply_rate(v, USDC)
-    step = hourly_step_e15(rate, v.par[0].interest_is_simple == 1)
+    token, reserve = v.token_spec[USDC], v.reserve[USDC]
+    reserve.utilisation = utilisation(reserve)
+    reserve.borrow_rate = borrow_rate(token, reserve)
+    reserve.supply_rate = supply_rate(token, reserve, int(v.par[0].retained_frac_e6))
+    step = hourly_step_e15(reserve.borrow_rate, v.par[0].interest_is_simple == 1)
     reserve.last_step_e15 = step
-    if spec.borrowable == 1 and reserve.total_debt > 0:
-        interest = _charge_debts(v, step)
-        _credit_suppliers(v, interest)
+    if token.borrowable == 1 and reserve.total_debt > 0:
+        interest = _charge_debts(v.debt, v.flow, step)
+        reserve.total_debt = int(reserve.total_debt) + interest
+        retained = mul_div(interest, int(v.par[0].retained_frac_e6), _E6, FLOOR)
+        supplied = int(reserve.total_supply)
+        credited = _credit_suppliers(v.supply, v.flow, interest - retained, supplied)
+        left = interest - retained - credited
+        reserve.total_supply = supplied + credited
+        reserve.retained = int(reserve.retained) + retained
+        reserve.claim = int(reserve.claim) + left
+        v.flow[v.par[0].row_pool0, _CLAIMS, CAUSE_INTEREST] += retained
+        v.flow[v.par[0].row_rounding, _CLAIMS, CAUSE_INTEREST] += left
         log_event(v, t_ms, EV_INTEREST, -1, -1, 0, 0, interest, CAUSE_INTEREST, -1)
     for row in range(v.par[0].n_users):
         if v.row[row].regime == REGIME_PORTFOLIO and v.debt[row, USDC] > 0:
-            target = debt_target_micro(v, account_sums(v, row))
+            target = debt_target_micro(v.par[0], account_sums(v, row))
             if target != NOT_REPRESENTABLE:
                 repay(v, row, USDC, int(v.debt[row, USDC]) - target)
     refresh_collateral(v)
 
 
-@inline_kernel
-def _charge_debts(v: VenueState, step: int) -> int:
+@kernel
+def _charge_debts(debt: I64, flow: I64, step: int) -> int:
     """Let every debt grow by a step, rounded up; return the sum of interest."""
     interest = 0
-    for row in range(v.par[0].n_users):
-        debt = int(v.debt[row, USDC])
-        if debt > 0:
-            grown = mul_div(debt, step, RATE_ONE, CEIL)
-            v.debt[row, USDC] = debt + grown
-            _note(v, row, -grown, CAUSE_INTEREST)
+    for row in range(debt.shape[0]):
+        owed = int(debt[row, USDC])
+        if owed > 0:
+            grown = mul_div(owed, step, RATE_ONE, CEIL)
+            debt[row, USDC] = owed + grown
+            flow[row, _CLAIMS, CAUSE_INTEREST] -= grown
             interest += grown
-    v.reserve[USDC].total_debt = int(v.reserve[USDC].total_debt) + interest
     return interest
 
 
-@inline_kernel
-def _credit_suppliers(v: VenueState, interest: int) -> None:
-    """Give protocol and suppliers their shares, rounded down, and the rest to rounding."""
-    reserve = v.reserve[USDC]
-    retained = mul_div(interest, int(v.par[0].retained_frac_e6), _E6, FLOOR)
-    rest = interest - retained
-    supplied = int(reserve.total_supply)
+@kernel
+def _credit_suppliers(supply: I64, flow: I64, amount: int, supplied: int) -> int:
+    """Share an amount over suppliers, each part rounded down; return the sum of the parts."""
     credited = 0
-    for row in range(v.par[0].n_users):
-        own = int(v.supply[row, USDC])
+    for row in range(supply.shape[0]):
+        own = int(supply[row, USDC])
         if own > 0:
-            grown = mul_div(rest, own, supplied, FLOOR)
-            v.supply[row, USDC] = own + grown
-            _note(v, row, grown, CAUSE_INTEREST)
+            grown = mul_div(amount, own, supplied, FLOOR)
+            supply[row, USDC] = own + grown
+            flow[row, _CLAIMS, CAUSE_INTEREST] += grown
             credited += grown
-    reserve.total_supply = supplied + credited
-    reserve.retained = int(reserve.retained) + retained
-    reserve.claim = int(reserve.claim) + rest - credited
-    _note(v, int(v.par[0].row_pool0), retained, CAUSE_INTEREST)
-    _note(v, int(v.par[0].row_rounding), rest - credited, CAUSE_INTEREST)
-
-
-@inline_kernel
-def _note(v: VenueState, row: int, amount: int, cause: int) -> None:
-    """Keep the sum of claims that changed without any cash: over all rows they add up to zero."""
-    v.flow[row, _CLAIMS, cause] = int(v.flow[row, _CLAIMS, cause]) + amount
+    return credited
 
 
 @kernel
@@ -402,35 +393,35 @@ def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
     if token != USDC or loss <= 0:
         return 0
     reserve = v.reserve[USDC]
+    retained = min(loss, int(reserve.retained))
+    borne = min(loss - retained, int(reserve.total_supply))
+    left = loss - retained - borne
+    _charge_suppliers(v.supply, v.flow, borne, int(reserve.total_supply))
     v.debt[row, USDC] = int(v.debt[row, USDC]) - loss
     reserve.total_debt = int(reserve.total_debt) - loss
-    _note(v, row, loss, CAUSE_DEFICIT)
-    retained = min(loss, int(reserve.retained))
+    reserve.total_supply = int(reserve.total_supply) - borne
     reserve.retained = int(reserve.retained) - retained
     reserve.retained_used = int(reserve.retained_used) + retained
-    _note(v, int(v.par[0].row_pool0), -retained, CAUSE_DEFICIT)
-    borne = _charge_suppliers(v, loss - retained)
     reserve.supplier_loss = int(reserve.supplier_loss) + borne
-    left = loss - retained - borne
     reserve.claim = int(reserve.claim) - left
-    _note(v, int(v.par[0].row_rounding), -left, CAUSE_DEFICIT)
+    v.flow[row, _CLAIMS, CAUSE_DEFICIT] += loss
+    v.flow[v.par[0].row_pool0, _CLAIMS, CAUSE_DEFICIT] -= retained
+    v.flow[v.par[0].row_rounding, _CLAIMS, CAUSE_DEFICIT] -= left
     return borne
 
 
-@inline_kernel
-def _charge_suppliers(v: VenueState, loss: int) -> int:
+@kernel
+def _charge_suppliers(supply: I64, flow: I64, loss: int, supplied: int) -> None:
     """Split a loss over suppliers pro rata, exactly: each takes its part of what is left."""
-    left = min(loss, int(v.reserve[USDC].total_supply))
-    borne, supplied = left, int(v.reserve[USDC].total_supply)
-    for row in range(v.par[0].n_users):
-        own = int(v.supply[row, USDC])
+    left = loss
+    for row in range(supply.shape[0]):
+        own = int(supply[row, USDC])
         if own > 0 and left > 0:
             part = mul_div(left, own, supplied, FLOOR)
             supplied -= own
             left -= part
-            _add_supply(v, row, -part)
-            _note(v, row, -part, CAUSE_DEFICIT)
-    return borne
+            supply[row, USDC] = own - part
+            flow[row, _CLAIMS, CAUSE_DEFICIT] -= part
 
 
 @kernel

@@ -314,8 +314,9 @@ def _move(v: VenueState, source: int, target: int, *, column: int, amount: int) 
 def _open_reserves(v: VenueState) -> None:
     reserve = v.reserve[0]
     reserve.total_supply, reserve.total_debt = v.supply[:, 0].sum(), v.debt[:, 0].sum()
-    reserve.utilisation, reserve.borrow_rate = utilisation(v, 0), borrow_rate(v, 0)
-    reserve.supply_rate = supply_rate(v, 0)
+    reserve.utilisation = utilisation(reserve)
+    reserve.borrow_rate = borrow_rate(v.token_spec[0], reserve)
+    reserve.supply_rate = supply_rate(v.token_spec[0], reserve, int(v.par[0].retained_frac_e6))
     v.reserve["counted_share"] = 1.0
     refresh_collateral(v)
 
