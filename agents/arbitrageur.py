@@ -148,7 +148,7 @@ class ArbitrageurParams:
 @inline_kernel
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Hedge, then take and rest on both legs."""
-    m = me.memory
+    m: Any = me.memory
     look_at_book(me, mkt, p, 0.0)
     hedge(me, p, out, 1.0)
     if me.account.n_pending > 0:

@@ -110,7 +110,7 @@ class DipBuyerParams:
 @inline_kernel
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """At each look: follow the price slowly, see what was hit, fill up, offer inventory."""
-    m = me.memory
+    m: Any = me.memory
     now = mkt.clock[0].t_ms
     book = mkt.inst[p.inst]
     asset = mkt.asset[p.asset]
@@ -145,7 +145,7 @@ def _start(m: Any, p: Any, now: int, price: float) -> None:
 @inline_kernel
 def see_what_was_hit(me: Me, p: Any) -> None:
     """Lower each level to what still rests of it, then let it grow again."""
-    m = me.memory
+    m: Any = me.memory
     for slot in range(N_SLOTS):
         m.resting_lots[slot] = 0
     for k in range(me.order.shape[0]):

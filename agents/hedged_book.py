@@ -70,7 +70,7 @@ def look_at_book(me: Me, mkt: Market, p: Any, window_rate: float) -> None:
     The result is at outside prices, the endowment left out. `window_rate` is the share of the
     recent result that one look forgets.
     """
-    m = me.memory
+    m: Any = me.memory
     asset = mkt.asset[p.asset]
     m.lot_size = mkt.inst[asset.perp_inst if asset.perp_inst >= 0 else asset.spot_inst].lot_size
     m.held_lots[OUTSIDE_PERP] = me.position[asset.perp_inst] if asset.perp_inst >= 0 else 0
@@ -113,7 +113,7 @@ def _leg_gain_usd(m: Any, p: Any, asset: Any, kind: int, delta_lots: int) -> Any
 @inline_kernel
 def hedge(me: Me, p: Any, out: Outbox, share: float) -> None:
     """Trade a share of the distance to the neutral delta outside, on each leg."""
-    m = me.memory
+    m: Any = me.memory
     for kind in range(2):
         excess = m.delta_lots[kind] - neutral_lots(p, kind)
         lots = -int(float(excess) * share)
@@ -125,7 +125,7 @@ def hedge(me: Me, p: Any, out: Outbox, share: float) -> None:
 @inline_kernel
 def keep_stocks(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Move tokens and USDC between the venue and outside when they run short or pile up."""
-    m = me.memory
+    m: Any = me.memory
     asset = mkt.asset[p.asset]
     if asset.spot_inst >= 0 and p.spot_lots > 0:
         held = float(m.held_lots[OUTSIDE_SPOT])

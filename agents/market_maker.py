@@ -230,7 +230,7 @@ class MarketMakerParams:
 @inline_kernel
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Account, hedge, decide how much to show, and keep the ladders of both legs."""
-    m = me.memory
+    m: Any = me.memory
     clock = mkt.clock[0]
     dt = float(clock.dt_ms)
     look_at_book(me, mkt, p, p.window_per_ms * dt)
@@ -342,7 +342,7 @@ def _ask_room(m: Any, p: Any, account: Any, kind: int, fullness: float, fair: fl
 @inline_kernel
 def _has_no_margin(account: Any) -> bool:
     # Before the first mark update all margin figures are 0.
-    return account.available_usd <= 0.0 and account.equity_usd != 0.0
+    return bool(account.available_usd <= 0.0 and account.equity_usd != 0.0)
 
 
 @inline_kernel

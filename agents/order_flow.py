@@ -111,7 +111,7 @@ class OrderFlowParams:
 @inline_kernel
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """See whether a child arrives; send it, or begin a new run with it."""
-    m = me.memory
+    m: Any = me.memory
     dt = float(mkt.clock[0].dt_ms)
     intensity = p.base_per_ms + m.excitation_per_ms
     m.excitation_per_ms *= exp(-p.decay_per_ms * dt)
@@ -143,7 +143,7 @@ def _pareto(u: float, tail: float, largest: float) -> Any:
 
 @inline_kernel
 def _begin_run(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
-    m = me.memory
+    m: Any = me.memory
     lean = inventory_usd(me, mkt, p) / p.closing_usd if p.closing_usd > 0.0 else 0.0
     lean = lean if lean < 1.0 else 1.0
     lean = lean if lean > -1.0 else -1.0

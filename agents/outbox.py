@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stressbook.market.codes import (
     OP_CANCEL_ALL,
@@ -22,12 +22,24 @@ class Outbox(NamedTuple):
     """This step's messages in the order of emission, and orders to the outside market."""
 
     message: Records  # (capacity,) MESSAGE
-    count: I64  # (2,) messages written, messages that found no room
+    # (2,) messages written, messages that found no room; hides `tuple.count`
+    count: I64  # type: ignore[assignment]
     outside: I64  # (n_users, n_assets, 2) signed lots to trade outside at the next step
 
 
 @inline_kernel
-def _put(out, user, op, inst, side, price_tick, qty_lots, tif, flags, client_id):  # type: ignore[no-untyped-def]
+def _put(
+    out: Outbox,
+    user: int,
+    op: int,
+    inst: int,
+    side: int,
+    price_tick: int,
+    qty_lots: int,
+    tif: int,
+    flags: int,
+    client_id: int,
+) -> None:
     n = out.count[0]
     if n >= out.message.shape[0]:
         out.count[1] += 1
@@ -47,60 +59,70 @@ def _put(out, user, op, inst, side, price_tick, qty_lots, tif, flags, client_id)
 
 
 @inline_kernel
-def place(out, me, inst, side, price_tick, qty_lots, tif, flags, client_id):  # type: ignore[no-untyped-def]
+def place(
+    out: Outbox,
+    me: Any,
+    inst: int,
+    side: int,
+    price_tick: int,
+    qty_lots: int,
+    tif: int,
+    flags: int,
+    client_id: int,
+) -> None:
     """Emit a new order. `client_id` 0 is anonymous; others are unique among the user's live orders."""
     _put(out, me.account.user, OP_NEW, inst, side, price_tick, qty_lots, tif, flags, client_id)
 
 
 @inline_kernel
-def cancel(out, me, client_id):  # type: ignore[no-untyped-def]
+def cancel(out: Outbox, me: Any, client_id: int) -> None:
     """Emit the cancel of one own order by its client id."""
     _put(out, me.account.user, OP_CANCEL_CLIENT_ID, 0, 0, 0, 0, 0, 0, client_id)
 
 
 @inline_kernel
-def cancel_all(out, me, inst):  # type: ignore[no-untyped-def]
+def cancel_all(out: Outbox, me: Any, inst: int) -> None:
     """Emit the cancel of every own order in one book, or in all of them with inst = -1."""
     _put(out, me.account.user, OP_CANCEL_ALL, inst, 0, 0, 0, 0, 0, 0)
 
 
 @inline_kernel
-def deposit(out, me, token, units):  # type: ignore[no-untyped-def]
+def deposit(out: Outbox, me: Any, token: int, units: int) -> None:
     """Bring token units (0 = micro-USDC) in from outside."""
     _put(out, me.account.user, OP_DEPOSIT, token, 0, 0, units, 0, 0, 0)
 
 
 @inline_kernel
-def withdraw(out, me, token, units):  # type: ignore[no-untyped-def]
+def withdraw(out: Outbox, me: Any, token: int, units: int) -> None:
     """Take token units (0 = micro-USDC) out to outside."""
     _put(out, me.account.user, OP_WITHDRAW, token, 0, 0, units, 0, 0, 0)
 
 
 @inline_kernel
-def move_in(out, me, token, units):  # type: ignore[no-untyped-def]
+def move_in(out: Outbox, me: Any, token: int, units: int) -> None:
     """Bring token units in from the account's own outside book, which shrinks by as much."""
     _put(out, me.account.user, OP_DEPOSIT, token, 0, 0, units, 0, OWN_MOVE, 0)
 
 
 @inline_kernel
-def move_out(out, me, token, units):  # type: ignore[no-untyped-def]
+def move_out(out: Outbox, me: Any, token: int, units: int) -> None:
     """Take token units out into the account's own outside book."""
     _put(out, me.account.user, OP_WITHDRAW, token, 0, 0, units, 0, OWN_MOVE, 0)
 
 
 @inline_kernel
-def supply(out, me, token, units):  # type: ignore[no-untyped-def]
+def supply(out: Outbox, me: Any, token: int, units: int) -> None:
     """Lend token units to the reserve."""
     _put(out, me.account.user, OP_SUPPLY, token, 0, 0, units, 0, 0, 0)
 
 
 @inline_kernel
-def redeem(out, me, token, units):  # type: ignore[no-untyped-def]
+def redeem(out: Outbox, me: Any, token: int, units: int) -> None:
     """Take lent token units back from the reserve."""
     _put(out, me.account.user, OP_REDEEM, token, 0, 0, units, 0, 0, 0)
 
 
 @inline_kernel
-def trade_outside(out, me, asset, kind, lots):  # type: ignore[no-untyped-def]
+def trade_outside(out: Outbox, me: Any, asset: int, kind: int, lots: int) -> None:
     """Ask for a trade on the outside market: signed lots of the asset's perp size, at the next step."""
     out.outside[me.account.user, asset, kind] += lots

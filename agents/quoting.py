@@ -119,7 +119,7 @@ def refresh(
     left. The innermost `n_eager` levels follow at once; farther out a quote that lags behind on
     the safe side stays. Quotes are post-only, but the innermost `n_taking` levels may take.
     """
-    m = me.memory
+    m: Any = me.memory
     kept = 0
     for k in range(me.order.shape[0]):
         order = me.order[k]

@@ -6,7 +6,7 @@ The same arrays are filled by either engine, so that a rule cannot tell them apa
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Me(NamedTuple):
 
 
 @spliced_kernel
-def look(accounts, user, memory):  # type: ignore[no-untyped-def]
+def look(accounts: Accounts, user: int, memory: Any) -> Me:
     """Return the `Me` of one user; `memory` is the record that its desk keeps."""
     return Me(
         accounts.account[user],
