@@ -224,13 +224,16 @@ def target_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> fl
     usdc = mkt.token[0]
     token = mkt.token[asset.token]
     room = usdc.platform_headroom if usdc.platform_headroom < usdc.pool else usdc.pool
+    ltv = token.ltv if me.account.account_mode == MODE_PORTFOLIO else 0.0
     return book_usd(
-        p,
         wealth,
+        p.kappa,
         carry,
+        p.financed_margin_frac if ltv > 0.0 else p.cross_margin_frac,
+        p.limit_frac,
         holding if asset.defence <= 0.0 else 0.0,
         usdc.borrow_rate,
-        token.ltv if me.account.account_mode == MODE_PORTFOLIO else 0.0,
+        ltv,
         float(token.user_supply_cap) / token.unit * asset.oracle_usd,
         CAP_SHARE * float(usdc.user_borrow_cap) / usdc.unit,
         float(me.account.debt_micro + (room if room > 0 else 0)) / usdc.unit,
@@ -239,9 +242,11 @@ def target_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> fl
 
 @inline_kernel
 def book_usd(
-    p: Any,
     wealth: float,
+    kappa: float,
     carry: float,
+    margin: float,
+    limit_frac: float,
     floor: float,
     borrow_rate: float,
     ltv: float,
@@ -253,18 +258,16 @@ def book_usd(
 
     `ltv` is 0 where tokens are no collateral; a book up to `floor` is not cut for want of capital.
     """
-    wanted = wealth * p.kappa * carry
+    wanted = wealth * kappa * carry
     if wealth <= 0.0 or wanted <= 0.0:
         return 0.0
-    own = wealth / (1.0 + (p.financed_margin_frac if ltv > 0.0 else p.cross_margin_frac))
+    own = wealth / (1.0 + margin)
     own = own if own > floor else floor
     if wanted <= own or ltv <= 0.0:
         return wanted if wanted < own else own
-    financed = wealth * p.kappa * (carry - borrow_rate)
-    most = financing_limit_usd(
-        wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, p.financed_margin_frac
-    )
-    limit = own + p.limit_frac * (most - own)
+    financed = wealth * kappa * (carry - borrow_rate)
+    most = financing_limit_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, margin)
+    limit = own + limit_frac * (most - own)
     financed = financed if financed < limit else limit
     return financed if financed > own else own
 

@@ -18,7 +18,7 @@ from stressbook.market.state import F64
 from stressbook.market.units import MICRO
 
 CAP_SHARE: Final = basis_trader.CAP_SHARE
-BISECTIONS: Final = 40
+BISECTIONS: Final = 30
 
 
 class Carrier(NamedTuple):
@@ -79,8 +79,10 @@ def solve(carriers: Sequence[Carrier], market: CarryMarket) -> CarryBook:
         rate = _borrow_rate(market.spec, utilisation)
         return sum(_wanted(one, market, rate, 1.0).debt_micro for one in carriers) / MICRO
 
-    low, high = 0.0, market.most_utilisation
-    if market.supply_usd > 0.0 and wanted_usd(high) < high * market.supply_usd:
+    low, high = usdc.kink_utilisation, market.most_utilisation
+    if wanted_usd(low) <= low * market.supply_usd:
+        high = low  # up to the kink the rate is the same
+    elif wanted_usd(high) < high * market.supply_usd:
         for _ in range(BISECTIONS):
             middle = 0.5 * (low + high)
             if wanted_usd(middle) <= middle * market.supply_usd:
@@ -122,12 +124,22 @@ def _basis(
     carry = market.funding.get(one.name, 0.0)
     carry -= float(p.round_trip_frac) / float(p.horizon_years) + float(p.hurdle_frac)
     cap_usd = _cap_usd(market.spec)
+    margin = float(p.financed_margin_frac if ltv > 0.0 else p.cross_margin_frac)
     book = float(
         basis_trader.book_usd(
-            p, equity, carry, 0.0, rate, ltv, one.supply_cap_usd, cap_usd, cap_usd
+            equity,
+            float(p.kappa),
+            carry,
+            margin,
+            float(p.limit_frac),
+            0.0,
+            rate,
+            ltv,
+            one.supply_cap_usd,
+            cap_usd,
+            cap_usd,
         )
     )
-    margin = float(p.financed_margin_frac)
     if ltv > 0.0 and book * (1.0 + margin) > equity:
         debt = share * (book * (1.0 + margin) - equity)
         book = (equity + debt) / (1.0 + margin)
