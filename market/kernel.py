@@ -14,7 +14,7 @@ from numba import config, types
 from numba.core.cpu import CPUTargetOptions
 from numba.extending import intrinsic, overload
 
-from stressbook.market.kernel_cache import folder_of_kernel, keep_in_folder, register_plugin_folder
+from stressbook.market.kernel_cache import keep_on_disk, register_plugin_folder
 
 __all__ = [
     "inline_kernel",
@@ -154,9 +154,7 @@ def _compiled(function: F, **extra: Any) -> F:
         return function
     dispatcher = numba.njit(**_OPTIONS, **extra)(function)
     _serve_plain_arguments(dispatcher)
-    folder = folder_of_kernel(function)
-    if folder is not None:
-        keep_in_folder(dispatcher, folder)
+    keep_on_disk(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
 
 

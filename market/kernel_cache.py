@@ -27,7 +27,7 @@ import numba
 import numpy as np
 from numba import config
 
-__all__ = ["cache_folder", "folder_of_kernel", "keep_in_folder", "register_plugin_folder"]
+__all__ = ["cache_folder", "keep_on_disk", "register_plugin_folder"]
 
 # Settings of Numba that never change the code of a kernel.
 _HARMLESS_FLAG: Final = re.compile(r"CACHE|THREAD|COLOR|^CUDA|^DUMP|^HTML$|^DISABLE_JIT$")
@@ -91,96 +91,92 @@ def cache_folder() -> Path | None:
     >>> folder is None or folder.is_dir()
     True
     """
-    return None if config.DISABLE_JIT else _keyed_folder(())
+    return None if config.DISABLE_JIT else _keyed_folder(b"")
 
 
-def folder_of_kernel(function: Callable[..., Any]) -> Path | None:
-    """Return where a compiled function may be kept, None if its sources are not all in the key.
-
-    Parameters
-    ----------
-    function : callable
-        Plain Python function.
-
-    Returns
-    -------
-    Path or None
-        A writable folder.
-
-    Examples
-    --------
-    >>> folder_of_kernel(lambda: 0) is None
-    True
-    """
-    if function.__module__ in _SCRIPTS or _closes_over_functions(function):
-        return None
-    file = _real_path(function.__code__.co_filename)
-    plugins = tuple(_plugins)
-    if any(_holds_as_read(folder, file) for folder in _package_folders()):
-        return _keyed_folder(plugins)
-    if any(_holds_as_read(folder, file) for folder in plugins) and not _has_foreign_modules():
-        return _keyed_folder(plugins)
-    return None
-
-
-def keep_in_folder(dispatcher: Any, folder: Path) -> None:
-    """Let Numba keep the code of a function in a folder, and find it there in later processes.
+def keep_on_disk(dispatcher: Any) -> bool:
+    """Let Numba keep what it compiles of a function, and find it in later processes.
 
     Parameters
     ----------
     dispatcher : numba dispatcher
         A function that has not been compiled yet.
-    folder : Path
-        From `folder_of_kernel`.
+
+    Returns
+    -------
+    bool
+        Whether it does: not if sources that the function can reach may not be in the key.
 
     Examples
     --------
-    >>> twice = numba.njit(lambda lots: 2 * lots)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     keep_in_folder(twice, Path(folder))
-    ...     twice(21)
-    42
+    >>> keep_on_disk(numba.njit(lambda lots: 2 * lots))
+    False
     """
+    plugins = tuple(_plugins)
+    if not _has_keyed_sources(dispatcher.py_func):
+        return False
+    folder = _keyed_folder(b"".join(plugin.digest for plugin in plugins))
+    if folder is None:
+        return False
     outer, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         dispatcher.enable_caching()
     except RuntimeError:  # Numba found no place at all
-        return
+        return False
     finally:
         # Other people's kernels keep their own place.
         config.CACHE_DIR = outer
-    kept = dispatcher._cache
-    if not str(kept.cache_path).startswith(str(folder)):
-        kept.disable()
-        return
-    # A full disk is no reason to stop a run.
-    kept.save_overload = _unless_disk_fails(kept.save_overload)
-    # Numba counts its files. Two processes that compile one kernel for different arguments at
-    # once would choose one name, and a third could load the code of the other.
-    stem = kept._cache_file._index_name.removesuffix(".nbi")
-    kept._cache_file._data_name = lambda _: f"{stem}.{uuid4().hex[:16]}.nbc"
+    if not str(dispatcher.stats.cache_path).startswith(str(folder)):
+        dispatcher._cache.disable()
+        return False
+    _harden(dispatcher._cache, (*_package_folders(), *plugins))
+    return True
 
 
-def _unless_disk_fails(save: Callable[..., None]) -> Callable[..., None]:
-    def saved(*arguments: Any) -> None:
-        with suppress(OSError):
-            save(*arguments)
+def _harden(kept: Any, sources: tuple[SourceFolder, ...]) -> None:
+    """Guard against edits while a process runs, full disks and processes that save at once."""
+    load, save = kept.load_overload, kept.save_overload
+    files = kept._cache_file
+    stem = files._index_name.removesuffix(".nbi")
 
-    return saved
+    def load_unless_changed(signature: Any, target: Any) -> Any:
+        return load(signature, target) if _are_as_read(sources) else None
+
+    def save_unless_changed(signature: Any, compiled: Any) -> None:
+        if _are_as_read(sources):
+            with suppress(OSError):
+                save(signature, compiled)
+
+    kept.load_overload, kept.save_overload = load_unless_changed, save_unless_changed
+    # Numba counts its files: two processes that compile a kernel for different arguments at once
+    # would choose one name, and a third could load the code of the other.
+    files._data_name = lambda _: f"{stem}.{uuid4().hex[:16]}.nbc"
 
 
 _plugins: list[SourceFolder] = []
 
 
-def _closes_over_functions(function: Callable[..., Any]) -> bool:
-    """Tell whether code from anywhere can reach a kernel through a factory's arguments."""
-    return any(callable(cell.cell_contents) for cell in function.__closure__ or ())
+def _has_keyed_sources(function: Callable[..., Any]) -> bool:
+    # What a factory closes over may come from anywhere.
+    closes_over_code = any(callable(cell.cell_contents) for cell in function.__closure__ or ())
+    if function.__module__ in _SCRIPTS or closes_over_code:
+        return False
+    file = _real_path(function.__code__.co_filename)
+    if any(file in folder.stamps for folder in _package_folders()):
+        return True
+    return any(file in folder.stamps for folder in _plugins) and not _has_foreign_modules()
 
 
-def _holds_as_read(folder: SourceFolder, file: str) -> bool:
-    with suppress(OSError):
-        return folder.stamps.get(file) == _stamp(os.stat(file))  # noqa: PTH116 - hot at import
-    return False
+def _are_as_read(sources: tuple[SourceFolder, ...]) -> bool:
+    """Tell whether no source has changed since the key was made of it."""
+    try:
+        return all(
+            _stamp(os.stat(file)) == stamp  # noqa: PTH116 - a hundred files per kernel
+            for folder in sources
+            for file, stamp in folder.stamps.items()
+        )
+    except OSError:
+        return False
 
 
 def _is_imported_from(folder: str) -> bool:
@@ -193,7 +189,7 @@ def _has_foreign_modules() -> bool:
     Where an imported constant comes from cannot be seen in a kernel, so any module outside the
     interpreter, its installed packages, this package and registered plugins counts.
     """
-    known = (*_installed_paths(), *(folder.path for folder in _plugins))
+    known = (*_installed_paths(), *(folder.path + os.sep for folder in _plugins))
     return not all(file.startswith(known) for file in _imported_files())
 
 
@@ -276,12 +272,12 @@ def _environment() -> str:
 
 
 @cache
-def _keyed_folder(plugins: tuple[SourceFolder, ...]) -> Path | None:
-    key = hashlib.blake2b(_environment().encode(), digest_size=16)
-    for folder in (*_package_folders(), *plugins):
-        key.update(folder.digest)
+def _keyed_folder(plugin_digests: bytes) -> Path | None:
+    package_digests = b"".join(folder.digest for folder in _package_folders())
+    content = _environment().encode() + package_digests + plugin_digests
+    key = hashlib.blake2b(content, digest_size=16).hexdigest()
     for root in _roots():
-        folder_path = root / key.hexdigest()
+        folder_path = root / key
         if _made_writable(folder_path):
             _prune(root, keep=folder_path)
             return folder_path

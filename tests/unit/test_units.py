@@ -164,9 +164,11 @@ def test_rounding_keeps_the_largest_floats_below_the_limit(function):
 
 
 def digest_of_results(n_points: int) -> str:
-    """Return a digest of results at random points, most of them in the slow path."""
+    """Return a digest of results at the limits and at random points, most in the slow path."""
     points = random.Random(20)
     digest = sha256()
+    for a, b, c in product(EDGES, repeat=3):
+        digest.update(repr([int(mul_div(a, b, c, mode)) for mode in MODES]).encode())
     for _ in range(n_points):
         a, b, c = (
             points.getrandbits(points.randint(1, 63)) - points.getrandbits(62) for _ in "abc"
