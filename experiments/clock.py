@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, NamedTuple
 
 from stressbook.errors import Problem
@@ -28,7 +29,7 @@ class Clock(NamedTuple):
     @property
     def is_read(self) -> bool:
         """True if all three are usable."""
-        return all(isinstance(value, float) for value in self) and self.dt > 0.0
+        return all(isinstance(value, float) and isfinite(value) for value in self) and self.dt > 0
 
     def problems(self) -> list[Problem]:
         """Return which of these times are no whole numbers of steps, or the step none of ms."""
@@ -54,7 +55,7 @@ class Clock(NamedTuple):
 
 
 def _grid_problem(place: str, value: Any, unit_s: float, unit: str) -> Problem | None:
-    if not isinstance(value, float):
+    if not isinstance(value, float) or not isfinite(value):
         return None
     count = value / unit_s
     if abs(count - round(count)) <= 1e-9 * max(1.0, abs(count)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -10,7 +11,7 @@ from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.durations import PATTERN
 from stressbook.experiments.scenario_table import Header
 from stressbook.experiments.stress import REGISTRY, Stress
-from stressbook.experiments.values import bounds, is_mapping_type, value_types
+from stressbook.experiments.values import NO_UNIT, bounds, is_mapping_type, value_types
 from stressbook.experiments.venue_table import venue_places
 from stressbook.market.presets import preset_names
 from stressbook.market.spec import VenueSpec, load_preset
@@ -20,6 +21,7 @@ __all__ = ["json_schema"]
 
 _Schema = dict[str, Any]
 _TYPE: Final = {float: "number", int: "integer", bool: "boolean", str: "string"}
+_WORDS: Final = ("name", "asset", "text", "date")  # units of what is no quantity: no source
 _PAIR: Final = {"type": "number", "minimum": -1.0, "maximum": 1.0}
 
 
@@ -33,10 +35,10 @@ def json_schema() -> dict[str, Any]:
 
     Examples
     --------
-    >>> schema = json_schema()
-    >>> schema["properties"]["dt"]["description"]
+    >>> tables = json_schema()["properties"]
+    >>> tables["dt"]["description"]
     'length of a step [s]; source: assumed'
-    >>> schema["properties"]["agents"]["properties"]["lender"]["properties"]["supply_usd"]["minimum"]
+    >>> tables["agents"]["properties"]["lender"]["properties"]["supply_usd"]["minimum"]
     0.0
     """
     properties = _properties(Header)
@@ -167,15 +169,23 @@ def _scalar(hint: type, entry: Field[Any]) -> _Schema:
 
 def _about(entry: Field[Any], default: Any, source: str) -> _Schema:
     """Return meaning, unit and source as a description, and the default where it is plain."""
-    meta = entry.metadata
-    unit = meta.get("unit", "")
-    words = meta.get("help", "") + (f" [{unit}]" if unit not in ("", "1") else "")
-    about: _Schema = {}
-    if words:
-        about["description"] = f"{words}; source: {source}" if source else words
-    if default is not MISSING and default is not None and not is_dataclass(default):
-        about["default"] = list(default) if isinstance(default, tuple) else default
+    unit = entry.metadata.get("unit", "")
+    words = entry.metadata.get("help", "")
+    if unit not in NO_UNIT:
+        words += f" [{unit}]"
+    if isinstance(default, Mapping):
+        words += f"; default: {', '.join(f'{key} {item}' for key, item in default.items())}"
+    if source and unit not in _WORDS:
+        words += f"; source: {source}"
+    about: _Schema = {"description": words} if words else {}
+    has_plain_default = default is not MISSING and default is not None
+    if has_plain_default and not isinstance(default, Mapping) and not is_dataclass(default):
+        about["default"] = _listed(default)
     return about
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _summary(cls: type) -> str:

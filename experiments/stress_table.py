@@ -109,7 +109,7 @@ def _read_stress(row: Mapping[str, Any], *, place: str, problems: list[Problem])
     if kind is None:
         problems.append(Problem("is missing", f"{place}.kind", allowed=", ".join(REGISTRY)))
         return None
-    if kind not in REGISTRY:
+    if not isinstance(kind, str) or kind not in REGISTRY:
         problems.append(unknown_name(f"{place}.kind", kind, known=REGISTRY))
         return None
     before = len(problems)

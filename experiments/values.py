@@ -17,6 +17,7 @@ from stressbook.errors import InvalidInput, Problem, nearest_name
 from stressbook.experiments import durations
 
 __all__ = [
+    "NO_UNIT",
     "allowed_range",
     "bounds",
     "is_mapping_type",
@@ -30,7 +31,7 @@ __all__ = [
 
 _INT64_MAX: Final = 2**63 - 1
 _KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-_NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
+NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
 
 
 def value_types(cls: type) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def allowed_range(entry: Field[Any]) -> str:
     """Return the range of a field in words, with its unit; empty for any text."""
     low, high = bounds(entry)
     unit = entry.metadata.get("unit", "")
-    suffix = "" if unit in _NO_UNIT else f" {unit}"
+    suffix = "" if unit in NO_UNIT else f" {unit}"
     if low is None and high is None:
         return f"any number,{suffix}" if suffix else ""
     if high is None:

@@ -1,0 +1,306 @@
+"""Scenarios: what files may say, how they inherit, and that the resolved form says it all."""
+
+import pickle
+import tomllib
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stressbook.experiments.agent_classes import agent_class_names, params_class
+from stressbook.experiments.binding import bind, unbind
+from stressbook.experiments.durations import seconds
+from stressbook.experiments.scenario import Scenario, load_scenario, scenario_from_table
+from stressbook.experiments.scenario_file import apply_overrides, catalogue_names, merge, parse
+from stressbook.experiments.stress import CorrelationBreak, DepthThinning, PriceGap
+from stressbook.experiments.stress_table import parse_stress
+from stressbook.experiments.toml_text import toml_text
+from stressbook.market.spec import load_preset
+
+CLASSES = [
+    "market_maker",
+    "arbitrageur",
+    "order_flow",
+    "dip_buyer",
+    "basis_trader",
+    "hedger",
+    "holder",
+    "directional",
+    "lender",
+]
+TWO = 'assets = ["BTC", "HYPE"]\n'
+
+
+def load(text):
+    return scenario_from_table(parse(text, source="case.toml"), source="case.toml")
+
+
+# (file, attribute path of the scenario, value)
+VALID = [
+    ("", "assets", ("BTC", "HYPE")),
+    ("dt = 2", "dt_s", 2.0),
+    ("duration = '1h30min'", "duration_s", 5400.0),
+    ("warmup = 0", "warmup_s", 0.0),
+    ("preset = 'hyperliquid'", "preset", "hyperliquid-2026-08"),
+    ("", "rules_date", "2026-08-22"),
+    ("rules_date = 2026-06-01", "rules_date", "2026-06-01"),
+    ("rules_date = '2026-06-01'", "rules_date", "2026-06-01"),
+    ("assets = ['HYPE']", "assets", ("HYPE",)),
+    ("assets = ['HYPE', 'BTC']", "world.correlation", ((1.0, 0.54), (0.54, 1.0))),
+    ("", "opening_price_usd", {"BTC": 78_803.0, "HYPE": 84.035}),
+    ("[opening_price_usd]\nHYPE = 40", "opening_price_usd", {"BTC": 78_803.0, "HYPE": 40.0}),
+    ("[world]\nresidual_exponent = 1", "world.residual_exponent", 1.0),
+    ("[world.HYPE.perp]\nbasis_mean_bp = -3", "world.assets.1.perp.basis_mean_bp", -3.0),
+    ("[world.correlation.BTC]\nHYPE = -0.2", "world.correlation", ((1.0, -0.2), (-0.2, 1.0))),
+    ("[venue.tokens.HYPE]\nltv = 0", "venue", {"tokens.HYPE.ltv": 0.0}),
+    ("[venue.latency]\nmedian_ms = 2000\np99_ms = 3000", "venue",
+     {"latency.median_ms": 2000.0, "latency.p99_ms": 3000.0}),
+    ("[agents.lender]\ninterval_s = '2min'", "agents.lender.interval_s", 120.0),
+    ("[agents.holder.HYPE]\naccounts = 3", "agents.holder.accounts", {"BTC": 30, "HYPE": 3}),
+    ("[sources]\nfall = 'assumed'", "sources", {"fall": "assumed"}),
+    ("[[stresses]]\nkind = 'price_gap'\nat = '20min'", "stresses.0.at_s", 1200.0),
+]  # fmt: skip
+
+
+def value_at(found, path):
+    for key in path.split("."):
+        if isinstance(found, tuple):
+            found = found[int(key)]
+        else:
+            found = found[key] if isinstance(found, dict) else getattr(found, key)
+    return found
+
+
+@pytest.mark.parametrize(("text", "path", "value"), VALID)
+def test_valid_file(text, path, value):
+    scenario = load(text if "assets" in text else TWO + text)
+    assert value_at(scenario, path) == value
+
+
+@pytest.mark.parametrize("text", [case[0] for case in VALID])
+def test_resolved_form_reads_back_equal(text):
+    scenario = load(text if "assets" in text else TWO + text)
+    again = load(scenario.to_toml())
+    assert again == scenario
+    assert again.to_toml() == scenario.to_toml()
+    assert again.digest() == scenario.digest()
+
+
+@pytest.mark.parametrize("name", catalogue_names())
+def test_catalogue_reads_and_reads_back(name):
+    scenario = load_scenario(name)
+    assert scenario.name == name
+    assert scenario.summary
+    assert list(scenario.agents) == CLASSES
+    assert load(scenario.to_toml()) == scenario
+
+
+def test_catalogue_has_the_first_scenarios():
+    expected = {
+        "skeleton", "calm-two-assets", "hyperliquid", "correlation-break", "hype-fall",
+        "btc-fall-thin",
+    }  # fmt: skip
+    assert expected <= set(catalogue_names())
+
+
+def test_digests_of_the_catalogue_differ():
+    digests = {load_scenario(name).digest() for name in catalogue_names()}
+    assert len(digests) == len(catalogue_names())
+
+
+def test_resolved_form_leaves_nothing_to_defaults():
+    table = load_scenario("hyperliquid").to_table()
+    assert {entry.name for entry in fields(Scenario)} == set(table)
+    for name in CLASSES:
+        assert unbind(params_class(name)()).keys() <= table["agents"][name].keys()
+
+
+def test_all_classes_of_agents_can_be_named():
+    assert agent_class_names() == CLASSES
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_parameters_of_a_class_read_back(name):
+    cls = params_class(name)
+    assets = ("BTC", "ETH", "SOL", "HYPE")
+    problems = []
+    again = bind(cls, unbind(cls()), place=name, assets=assets, problems=problems)
+    assert problems == []
+    assert again == cls()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_parameter_of_a_class_has_unit_and_help(name):
+    for entry in fields(params_class(name)):
+        assert entry.metadata["unit"], entry.name
+        assert entry.metadata["help"], entry.name
+
+
+def test_inheritance_merges_tables_and_replaces_arrays(tmp_path):
+    (tmp_path / "base.toml").write_text(
+        TWO + "dt = 2\n[world.HYPE]\ndaily_volatility = 0.08\n[[stresses]]\n"
+        "kind = 'price_gap'\nat = '20min'\n[agents.lender]\nrun_per_hour = 0.1\n"
+    )
+    (tmp_path / "child.toml").write_text(
+        "inherits = 'base.toml'\nsummary = 'no stress'\nstresses = []\n"
+        "[world.HYPE.spot]\nhalf_spread_bp = 9\n[agents.lender]\nsupply_usd = 1e6"
+    )
+    child = load_scenario(tmp_path / "child.toml")
+    assert (child.name, child.dt_s, child.stresses) == ("child", 2.0, ())
+    hype = child.world.assets[1]
+    assert (hype.daily_volatility, hype.spot.half_spread_bp) == (0.08, 9.0)
+    lender = child.agents["lender"]
+    assert (lender.run_per_hour, lender.supply_usd) == (0.1, 1e6)
+
+
+def test_name_and_summary_are_not_inherited(tmp_path):
+    (tmp_path / "child.toml").write_text("inherits = 'skeleton'")
+    child = load_scenario(tmp_path / "child.toml")
+    assert (child.name, child.summary) == ("child", "")
+
+
+def test_what_is_inherited_of_dropped_assets_is_left_out(tmp_path):
+    (tmp_path / "base.toml").write_text(
+        TWO + "[world.HYPE]\ndaily_volatility = 0.08\n[world.correlation.BTC]\nHYPE = 0.1\n"
+        "[agents.holder.HYPE]\naccounts = 3\n[venue.tokens.HYPE]\nltv = 0.6\n"
+        "[opening_price_usd]\nHYPE = 40.0"
+    )
+    (tmp_path / "child.toml").write_text("inherits = 'base.toml'\nassets = ['BTC']")
+    child = load_scenario(tmp_path / "child.toml")
+    assert list(child.agents["holder"].accounts) == ["BTC"]
+    assert child.venue == {}
+
+
+def test_a_chain_of_three(tmp_path):
+    (tmp_path / "b.toml").write_text("inherits = 'skeleton'\ndt = 2")
+    (tmp_path / "c.toml").write_text("inherits = 'b.toml'\nwarmup = 10")
+    found = load_scenario(tmp_path / "c.toml")
+    assert (found.dt_s, found.warmup_s, found.margin_regime) == (2.0, 10.0, "cross")
+
+
+def test_merge_does_not_touch_its_arguments():
+    base, child = {"a": {"x": [1]}}, {"a": {"y": [2]}}
+    merged = merge(base, child)
+    merged["a"]["y"].append(3)
+    assert (base, child) == ({"a": {"x": [1]}}, {"a": {"y": [2]}})
+
+
+def test_overrides_reach_tables_lists_and_texts():
+    scenario = load_scenario(
+        "skeleton",
+        overrides=[
+            "world.HYPE.daily_volatility=0.08",
+            "stresses[0].severity = 0.5",
+            "margin_regime=portfolio",
+            'assets=["BTC", "HYPE"]',
+            "agents.lender.supply_usd=1e6",
+        ],
+    )
+    assert scenario.world.assets[1].daily_volatility == 0.08
+    assert scenario.stresses[0].severity == 0.5
+    assert scenario.margin_regime == "portfolio"
+    assert scenario.agents["lender"].supply_usd == 1e6
+
+
+def test_overrides_leave_their_table_alone():
+    table = {"world": {"HYPE": {}}}
+    apply_overrides(table, ["world.HYPE.daily_volatility=0.1"])
+    assert table == {"world": {"HYPE": {}}}
+
+
+def test_with_replaces_values_tables_and_objects():
+    base = load_scenario("skeleton")
+    lender = replace(base.agents["lender"], supply_usd=5e6)
+    changed = base.with_(
+        margin_regime="portfolio",
+        duration="1h",
+        venue={"tokens.HYPE.ltv": 0.65},
+        world={"HYPE": {"daily_volatility": 0.1}},
+        agents={"lender": lender},
+        stresses=(DepthThinning(at="20min"),),
+    )
+    assert (changed.margin_regime, changed.duration_s) == ("portfolio", 3600.0)
+    assert changed.venue == {"tokens.HYPE.ltv": 0.65}
+    assert changed.world.assets[1].daily_volatility == 0.1
+    assert changed.agents["lender"] == lender
+    assert changed.stresses == (DepthThinning(at="20min"),)
+    assert base == load_scenario("skeleton")
+
+
+def test_with_other_assets_drops_what_belongs_to_the_rest():
+    scenario = load_scenario("skeleton").with_(assets=["BTC"], stresses=[])
+    assert list(scenario.opening_price_usd) == ["BTC"]
+    assert len(scenario.venue_spec().instruments) == 2
+
+
+def test_stressed_adds_after_the_others():
+    base = load_scenario("skeleton")
+    both = base.stressed(CorrelationBreak(at="20min", severity=0.8))
+    assert [type(stress) for stress in both.stresses] == [PriceGap, CorrelationBreak]
+    assert both.stresses[1].severity == 0.8
+
+
+def test_digest_sees_one_number():
+    base = load_scenario("skeleton")
+    changed = base.with_(agents={"lender": {"run_per_hour": 1e-9}})
+    assert base.digest() != changed.digest()
+    assert base.digest() == load_scenario("skeleton").digest()
+
+
+def test_scenario_travels_to_workers():
+    scenario = load_scenario("btc-fall-thin")
+    assert pickle.loads(pickle.dumps(scenario)) == scenario
+
+
+def test_venue_of_a_scenario():
+    spec = (
+        load_scenario("skeleton")
+        .with_(venue={"tokens.HYPE.ltv": 0.65}, opening_price_usd={"HYPE": 20.0})
+        .venue_spec()
+    )
+    assert [asset.name for asset in spec.assets] == ["BTC", "HYPE"]
+    assert [token.name for token in spec.tokens] == ["USDC", "BTC", "HYPE"]
+    assert (spec.tokens[2].ltv, spec.assets[1].opening_price_usd) == (0.65, 20.0)
+    ticked = load_preset("hyperliquid").with_opening_prices({"HYPE": 20.0})
+    hype = {entry.name: entry.tick_e8 for entry in ticked.instruments}
+    assert all(entry.tick_e8 == hype[entry.name] for entry in spec.instruments)
+
+
+def test_venue_keeps_the_order_of_the_assets():
+    spec = load("assets = ['HYPE', 'BTC']").venue_spec()
+    assert [asset.name for asset in spec.assets] == ["HYPE", "BTC"]
+
+
+def test_short_stress_reads_lists_and_durations():
+    stress = parse_stress('price_gap:at=45min,assets=["BTC", "HYPE"],fall_frac=-0.1')
+    assert stress == PriceGap(at=2700, assets=["BTC", "HYPE"], fall_frac=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("250ms", 0.25), ("90s", 90.0), ("1.5h", 5400.0), ("2d", 172_800.0), ("1d12h", 129_600.0)],
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.dates(),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), VALUES, max_size=4))
+def test_toml_text_reads_back(table):
+    assert tomllib.loads(toml_text(table)) == table
