@@ -104,10 +104,11 @@ def observe_market(v, mkt, t_ms):  # type: ignore[no-untyped-def]
         seen.defence = dial.defence
     for k in range(v.par[0].n_tokens):
         token = mkt.token[k]
-        token.utilisation = utilisation(v, k)
-        token.borrow_rate = borrow_rate(v, k)
-        token.supply_rate = supply_rate(v, k)
-        token.platform_headroom = platform_headroom(v, k)
+        spec, reserve = v.token_spec[k], v.reserve[k]
+        token.utilisation = utilisation(reserve)
+        token.borrow_rate = borrow_rate(spec, reserve)
+        token.supply_rate = supply_rate(spec, reserve, v.par[0].retained_frac_e6)
+        token.platform_headroom = platform_headroom(spec, reserve)
         token.pool = v.cash[v.par[0].row_pool0] if k == 0 else v.token[v.par[0].row_pool0 + k, k]
 
 
