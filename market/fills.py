@@ -27,7 +27,7 @@ from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
 from stressbook.market.resting import cancel_order, remove_order, take_lots_off
-from stressbook.market.state import C_FILLS, VenueState
+from stressbook.market.state import C_FILLS, Record, VenueState
 
 __all__ = ["cause_of_trade", "is_marketable", "reducible_lots", "take"]
 
@@ -244,7 +244,7 @@ def _log_fill(
     side: int,
     flags: int,
     client_id: int,
-) -> np.record:
+) -> Record:
     """Open an entry of the fill log with what the incoming order knows."""
     n = natural(v.ctr[C_FILLS])
     v.ctr[C_FILLS] = n + 1

@@ -1,0 +1,241 @@
+"""Messages that are no orders: transfers with `outside`, enrolment, leverage.
+
+Each is done whole or refused with a code and no effect. The token of a transfer stands in the
+`inst` of its message, the amount, the mode or the leverage in `qty_lots`.
+Source: Hyperliquid docs, deposits and withdrawals, account modes, leverage, 2026.
+"""
+
+from stressbook.market.bits import natural
+from stressbook.market.borrowing import borrowable_room
+from stressbook.market.codes import (
+    ACCEPTED,
+    CAUSE_DEPOSIT,
+    CAUSE_OWN_MOVE,
+    CAUSE_WITHDRAWAL,
+    MODE_PORTFOLIO,
+    MODE_STANDARD,
+    OWN_MOVE,
+    PERP,
+    R_BAD_INSTRUMENT,
+    R_BAD_LEVERAGE,
+    R_BAD_QUANTITY,
+    R_BAD_TOKEN,
+    R_IN_RESOLUTION,
+    R_INSUFFICIENT_BALANCE,
+    R_INSUFFICIENT_MARGIN,
+    R_NOT_ELIGIBLE,
+    REGIME_CROSS,
+    REGIME_PORTFOLIO,
+    SELL,
+)
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.ledger import move_cash, move_token
+from stressbook.market.margin import account_sums, available_usd, withdrawable_usd
+from stressbook.market.requirements import cross_equity_usd
+from stressbook.market.state import VenueState
+from stressbook.market.units import BALANCE_MAX, round_down
+
+__all__ = ["deposit", "enrol", "set_leverage", "withdraw"]
+
+
+@kernel
+def deposit(v: VenueState, user: int, token: int, units: int, flags: int) -> int:
+    """Bring cash or tokens in from `outside`.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash` or `token`, and `flow`.
+    user : int
+        A user.
+    token : int
+        0 for USDC.
+    units : int
+        Micro-USDC or token units.
+    flags : int
+        `OWN_MOVE` if the account's own outside book shrinks by as much.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal.
+    """
+    refusal = _refusal_of_amount(v, token, units)
+    if refusal != ACCEPTED:
+        return refusal
+    outside = natural(v.par[0].row_outside)
+    _move(v, outside, user, token, units, CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_DEPOSIT)
+    return ACCEPTED
+
+
+@kernel
+def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> int:
+    """Take cash or tokens out to `outside`, as far as no margin, loan or order needs them.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash` or `token`, and `flow`.
+    user : int
+        A user.
+    token : int
+        0 for USDC.
+    units : int
+        Micro-USDC or token units.
+    flags : int
+        `OWN_MOVE` if the account's own outside book grows by as much.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal.
+    """
+    refusal = _refusal_of_amount(v, token, units)
+    if refusal != ACCEPTED:
+        return refusal
+    if v.par[0].admission_on != 0:
+        refusal = _refusal_of_withdrawal(v, user, token, units)
+        if refusal != ACCEPTED:
+            return refusal
+    outside = natural(v.par[0].row_outside)
+    _move(v, user, outside, token, units, CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_WITHDRAWAL)
+    return ACCEPTED
+
+
+@kernel
+def enrol(v: VenueState, user: int, mode: int) -> int:
+    """Change the account mode; portfolio margin takes volume or value, and not too much of it.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `user` and `row`.
+    user : int
+        A user.
+    mode : int
+        One of the `MODE_` codes.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal. Leaving portfolio margin takes an account without debt whose
+        positions and orders pass cross margin.
+    """
+    account, row = v.user[user], v.row[user]
+    if mode < MODE_STANDARD or mode > MODE_PORTFOLIO:
+        return R_BAD_QUANTITY
+    if account.breached != 0:
+        return R_IN_RESOLUTION
+    if mode == MODE_PORTFOLIO:
+        if row.regime != REGIME_PORTFOLIO and not _is_eligible(v, user):
+            return R_NOT_ELIGIBLE
+        row.regime = REGIME_PORTFOLIO
+        account.enrolled = 1
+    elif row.regime == REGIME_PORTFOLIO:
+        if _owes(v, user):
+            return R_NOT_ELIGIBLE
+        row.regime = REGIME_CROSS
+        if _available(v, user) < 0.0:
+            row.regime = REGIME_PORTFOLIO
+            return R_INSUFFICIENT_MARGIN
+        account.enrolled = 0
+    account.account_mode = mode
+    return ACCEPTED
+
+
+@kernel
+def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
+    """Set the leverage of a user in a perp: initial margin is notional / leverage.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `leverage`.
+    user : int
+        A user.
+    inst : int
+        Any int64.
+    leverage : int
+        1 to the most that the asset allows.
+
+    Returns
+    -------
+    int
+        `ACCEPTED` or a refusal: a lower leverage must leave positions and orders their margin.
+    """
+    if inst < 0 or inst >= v.inst.shape[0] or v.inst[inst].kind != PERP:
+        return R_BAD_INSTRUMENT
+    if leverage < 1 or leverage > v.asset[natural(v.inst[inst].asset)].max_leverage:
+        return R_BAD_LEVERAGE
+    former = int(v.leverage[user, inst])
+    v.leverage[user, inst] = leverage
+    if leverage < former and v.par[0].admission_on != 0 and _available(v, user) < 0.0:
+        v.leverage[user, inst] = former
+        return R_INSUFFICIENT_MARGIN
+    return ACCEPTED
+
+
+@inline_kernel
+def _refusal_of_amount(v: VenueState, token: int, units: int) -> int:
+    if token < 0 or token >= v.token_spec.shape[0]:
+        return R_BAD_TOKEN
+    if units <= 0 or units >= BALANCE_MAX:
+        return R_BAD_QUANTITY
+    return ACCEPTED
+
+
+@inline_kernel
+def _move(v: VenueState, source: int, target: int, token: int, units: int, cause: int) -> None:
+    if token == 0:
+        move_cash(v, source, target, units, cause)
+    else:
+        move_token(v, source, target, token, units, cause)
+
+
+@inline_kernel
+def _refusal_of_withdrawal(v: VenueState, user: int, token: int, units: int) -> int:
+    if token == 0:
+        free = round_down(withdrawable_usd(v.par[0], account_sums(v, user)) * 1e6)
+        return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
+    for inst in range(v.inst.shape[0]):
+        if v.inst[inst].kind != PERP and v.inst[inst].token == token:
+            on_offer = int(v.open_lots[user, inst, SELL]) * int(v.inst[inst].lot_units)
+            if units > int(v.token[user, token]) - on_offer:
+                return R_INSUFFICIENT_BALANCE
+    if units > v.token[user, token]:
+        return R_INSUFFICIENT_BALANCE
+    if v.row[user].regime != REGIME_PORTFOLIO or v.token_spec[token].ltv == 0.0:
+        return ACCEPTED
+    # As if it were gone: collateral may not go below what it secures.
+    v.token[user, token] -= units
+    missing = _available(v, user) < 0.0
+    v.token[user, token] += units
+    return R_INSUFFICIENT_MARGIN if missing else ACCEPTED
+
+
+@inline_kernel
+def _available(v: VenueState, user: int) -> float:
+    s = account_sums(v, user)
+    room_micro = borrowable_room(
+        v.token_spec[0], v.reserve[0], int(v.debt[user, 0]), s.collateral_capacity_usd
+    )
+    return available_usd(v.par[0], s, room_micro)
+
+
+@inline_kernel
+def _is_eligible(v: VenueState, user: int) -> bool:
+    par = v.par[0]
+    s = account_sums(v, user)
+    value_micro = (cross_equity_usd(s) + s.token_value_usd) * 1e6
+    if value_micro >= float(par.account_value_max_micro):
+        return False
+    enough_volume = v.user[user].volume_14d_micro >= par.eligible_volume_micro
+    return enough_volume or value_micro >= float(par.eligible_value_micro)
+
+
+@inline_kernel
+def _owes(v: VenueState, user: int) -> bool:
+    owed = 0
+    for token in range(v.debt.shape[1]):
+        owed |= int(v.debt[user, token])
+    return owed != 0
