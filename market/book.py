@@ -37,7 +37,7 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.depth import depth_usd_within, impact_price, sample_book
+from stressbook.market.depth import depth_usd_within, impact_price, sample_book, sample_books
 from stressbook.market.fills import is_marketable, reducible_lots, take
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.ledger import position_lots
@@ -61,6 +61,7 @@ __all__ = [
     "lots_allowed",
     "place",
     "reducible_lots",
+    "sample_books",
     "submit",
 ]
 

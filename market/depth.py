@@ -9,7 +9,15 @@ from stressbook.market.kernel import inline_kernel
 from stressbook.market.occupancy import next_tick
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, VenueState
 
-__all__ = ["DEPTH_BAND_FRAC", "depth_usd_within", "impact_price", "sample_book", "sample_end"]
+__all__ = [
+    "DEPTH_BAND_FRAC",
+    "depth_usd_within",
+    "impact_price",
+    "open_books",
+    "sample_book",
+    "sample_books",
+    "sample_end",
+]
 
 DEPTH_BAND_FRAC: Final = 0.001  # 10 bp of the mid, each side: the band of the depth samples
 _NO_PRICE: Final = np.nan
@@ -138,6 +146,37 @@ def sample_end(v: VenueState, inst: int) -> None:
         book.spread_frac = book.end_spread_frac
         book.bid_depth_usd = book.end_bid_depth_usd
         book.ask_depth_usd = book.end_ask_depth_usd
+
+
+@inline_kernel
+def open_books(v: VenueState) -> None:
+    """Begin the step of every book: no sample yet, no trades.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `book`.
+    """
+    for inst in range(v.book.shape[0]):
+        book = v.book[inst]
+        book.sampled = 0
+        book.traded_lots = 0
+        book.buy_lots = 0
+        book.sell_lots = 0
+        book.n_trades = 0
+
+
+@inline_kernel
+def sample_books(v: VenueState) -> None:
+    """End the step of every book: note what it looks like now.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `book`.
+    """
+    for inst in range(v.book.shape[0]):
+        sample_end(v, inst)
 
 
 @inline_kernel

@@ -42,7 +42,7 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     TWAP,
 )
-from stressbook.market.depth import sample_end
+from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.ledger import raise_fault
@@ -51,7 +51,7 @@ from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState
 
-__all__ = ["match_batch", "match_messages", "open_books", "sample_books"]
+__all__ = ["match_batch", "match_messages"]
 
 _AHEAD: Final = 6  # messages between the prefetch of what one needs and its execution
 _ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE
@@ -112,37 +112,6 @@ def match_batch(v: VenueState, messages: Records, n: int, t_ms: int) -> int:
         v.reply_count[code] += 1
         v.ctr[C_REPLIES] = place_of_reply + 1
     return n
-
-
-@inline_kernel
-def open_books(v: VenueState) -> None:
-    """Begin the step of every book: no sample yet, no trades.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `book`.
-    """
-    for inst in range(v.book.shape[0]):
-        book = v.book[inst]
-        book.sampled = 0
-        book.traded_lots = 0
-        book.buy_lots = 0
-        book.sell_lots = 0
-        book.n_trades = 0
-
-
-@inline_kernel
-def sample_books(v: VenueState) -> None:
-    """End the step of every book: note what it looks like now.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `book`.
-    """
-    for inst in range(v.book.shape[0]):
-        sample_end(v, inst)
 
 
 @inline_kernel
