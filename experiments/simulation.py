@@ -41,7 +41,7 @@ from stressbook.market.spec import load_preset
 from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
 from stressbook.market.world import advance
-from stressbook.market.world_setup import world_of_venue
+from stressbook.market.world_setup import set_correlation_target, world_of_venue
 
 ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {
     "kernel": Venue,
@@ -152,6 +152,8 @@ class Simulation(mesa.Model):  # type: ignore[misc]
     def set_stresses(self, stresses: Sequence[Stress]) -> None:
         """Replace the schedule of stresses from the next step on."""
         self.schedule = StressSchedule(stresses, assets=self.scenario.assets, dt_ms=self.dt_ms)
+        calm = self.scenario.world.correlation_matrix()
+        set_correlation_target(self.world, self.schedule.correlation_target(calm))
 
     def inject(self, emit: Callable[[Simulation, Outbox], None]) -> None:
         """Let a function add messages after the agents of the next step."""

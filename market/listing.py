@@ -34,7 +34,7 @@ class AssetSpec:
     """An underlying: its opening price, its oracle and the margin tiers of its perp."""
 
     name: str
-    oracle_mode: str
+    oracle_mode: str = rule("name", "outside, venue_spot or weighted: what the oracle follows")
     oracle_venue_weight: float = rule(
         "1", "the venue's own spot in a weighted oracle", low=0.0, high=1.0
     )

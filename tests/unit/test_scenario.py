@@ -54,6 +54,8 @@ VALID = [
     ("[world.HYPE.perp]\nbasis_mean_bp = -3", "world.assets.1.perp.basis_mean_bp", -3.0),
     ("[world.correlation.BTC]\nHYPE = -0.2", "world.correlation", ((1.0, -0.2), (-0.2, 1.0))),
     ("[venue.tokens.HYPE]\nltv = 0", "venue", {"tokens.HYPE.ltv": 0.0}),
+    ("[venue.assets.HYPE]\noracle_mode = 'outside'", "venue",
+     {"assets.HYPE.oracle_mode": "outside"}),
     ("[venue.latency]\nmedian_ms = 2000\np99_ms = 3000", "venue",
      {"latency.median_ms": 2000.0, "latency.p99_ms": 3000.0}),
     ("[agents.lender]\ninterval_s = '2min'", "agents.lender.interval_s", 120.0),
