@@ -1,0 +1,430 @@
+"""Margin again, as the rules read: an account of perps, tokens and bids, and one order more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from stressbook.market.codes import (
+    ACCEPTED,
+    BUY,
+    R_CAP_REACHED,
+    R_IN_RESOLUTION,
+    R_INSUFFICIENT_BALANCE,
+    R_INSUFFICIENT_MARGIN,
+    R_UTILISATION_FULL,
+    SELL,
+)
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.units import round_down, round_up
+
+__all__ = ["MarginAccount", "MarginRules", "PerpHolding", "SpotOrder", "TokenHolding", "admit_perp"]
+
+
+class MarginRules(NamedTuple):
+    """What the venue's margin rules say beyond tiers and loan-to-value."""
+
+    notional_floor_frac: float = 0.1
+    order_margin_buffer_frac: float = 0.01
+    min_borrow_offset_usd: float = 0.0  # 0 is off
+    user_cap_in_credit: bool = True
+    user_borrow_cap_micro: int = 50_000_000_000_000
+
+
+@dataclass
+class PerpHolding:
+    """A perp of an account: position, leverage, resting orders.
+
+    Examples
+    --------
+    >>> tiers = [(0.0, 0.0125, 0.0), (150e6, 0.025, 1_875_000.0)]
+    >>> PerpHolding(lots=-2, lot_size=1.0, mark_usd=1e8, leverage=40, tiers=tiers).maintenance_usd()
+    3125000.0
+    """
+
+    lots: int
+    lot_size: float
+    mark_usd: float
+    leverage: int
+    tiers: list[tuple[float, float, float]]  # lower notional, maintenance rate, deduction
+    open_micro: int = 0  # resting orders at their limits, reduce-only ones left out
+    open_lots: dict[int, int] = field(default_factory=dict)  # by side, all resting orders
+
+    def value_usd(self) -> float:
+        """Return the signed value at the mark."""
+        return float(self.lots) * self.lot_size * self.mark_usd
+
+    def maintenance_usd(self) -> float:
+        """Return the maintenance requirement, rate of the tier less its deduction."""
+        notional = abs(self.value_usd())
+        rate, deduction = next(
+            (rate, deduction)
+            for lower, rate, deduction in reversed(self.tiers)
+            if notional > lower or lower == self.tiers[0][0]
+        )
+        return notional * rate - deduction
+
+    def initial_usd(self) -> float:
+        """Return the initial requirement at the chosen leverage, twice maintenance at least."""
+        notional = abs(self.value_usd())
+        return max(notional / float(self.leverage), 2.0 * self.maintenance_usd())
+
+    def order_margin_usd(self) -> float:
+        """Return the margin of the resting orders."""
+        return float(self.open_micro) / 1e6 / float(self.leverage)
+
+
+@dataclass
+class TokenHolding:
+    """A token of an account.
+
+    Examples
+    --------
+    >>> TokenHolding(units=10, unit=1, oracle_usd=50.0, borrow_oracle_usd=50.0, ltv=0.5,
+    ...              user_supply_cap=10).capacity_usd(True)
+    250.0
+    """
+
+    units: int
+    unit: int
+    oracle_usd: float
+    borrow_oracle_usd: float
+    ltv: float
+    user_supply_cap: int
+    counted_share: float = 1.0  # in new borrowing, below 1 beyond the platform's supply cap
+
+    def value_usd(self) -> float:
+        """Return the value at the oracle."""
+        return float(self.units) / float(self.unit) * self.oracle_usd
+
+    def lendable_usd(self, caps_count: bool) -> float:
+        """Return the value at the borrow oracle of what is within the user's cap."""
+        units = min(self.units, self.user_supply_cap) if caps_count else self.units
+        return float(units) / float(self.unit) * self.borrow_oracle_usd
+
+    def capacity_usd(self, caps_count: bool) -> float:
+        """Return what may be borrowed against it."""
+        return self.lendable_usd(caps_count) * self.ltv * self.counted_share
+
+    def credit_usd(self, caps_count: bool) -> float:
+        """Return what it counts at maintenance."""
+        return self.lendable_usd(caps_count) * ((1.0 + self.ltv) * 0.5)
+
+
+@dataclass
+class MarginAccount:
+    """One pocket: cash, perps, tokens, bids.
+
+    Parameters
+    ----------
+    cash_micro, debt_micro, supplied_micro : int
+        Raw cash, USDC owed and lent, micro-USDC.
+    perps : list of PerpHolding
+        In the order of the instruments, flat ones included.
+    tokens : list of TokenHolding
+        In the order of the tokens, from token 1.
+    spot_bids_micro : list of int
+        Notional of resting bids, one entry a spot book.
+    has_portfolio_regime, breached : bool
+        Of the account.
+    rules : MarginRules
+        Of the venue.
+
+    Examples
+    --------
+    >>> hype = TokenHolding(100, 1, 84.0, 84.0, 0.65, 1_000_000)
+    >>> account = MarginAccount(cash_micro=-1_000_000_000, tokens=[hype], has_portfolio_regime=True)
+    >>> round(account.portfolio_ratio(), 4)
+    0.1443
+    """
+
+    cash_micro: int = 0
+    debt_micro: int = 0
+    supplied_micro: int = 0
+    perps: list[PerpHolding] = field(default_factory=list)
+    tokens: list[TokenHolding] = field(default_factory=list)
+    spot_bids_micro: list[int] = field(default_factory=list)
+    has_portfolio_regime: bool = False
+    breached: bool = False
+    rules: MarginRules = field(default_factory=MarginRules)
+
+    # --- sums, in the order of instruments and tokens ------------------------------------------
+
+    def unlent_usd(self) -> float:
+        """Return cash less debt, and the perps' value."""
+        return float(self.cash_micro - self.debt_micro) / 1e6 + self.position_value_usd()
+
+    def position_value_usd(self) -> float:
+        """Return the signed value of all perps."""
+        return _total(perp.value_usd() for perp in self.perps)
+
+    def gross_notional_usd(self) -> float:
+        """Return the notional of all perps."""
+        return _total(abs(perp.value_usd()) for perp in self.perps)
+
+    def initial_usd(self) -> float:
+        """Return the initial requirement of all perps."""
+        return _total(perp.initial_usd() for perp in self.perps if perp.lots)
+
+    def maintenance_usd(self) -> float:
+        """Return the maintenance requirement of all perps."""
+        return _total(perp.maintenance_usd() for perp in self.perps if perp.lots)
+
+    def order_margin_usd(self) -> float:
+        """Return the margin of resting perp orders, without buffer."""
+        return _total(perp.order_margin_usd() for perp in self.perps)
+
+    def spot_bid_usd(self) -> float:
+        """Return the notional of resting bids for tokens."""
+        return _total(float(micro) / 1e6 for micro in self.spot_bids_micro)
+
+    def token_value_usd(self) -> float:
+        """Return the value of all tokens at the oracle."""
+        return _total(token.value_usd() for token in self.tokens)
+
+    def collateral(self) -> list[TokenHolding]:
+        """Return the tokens that count: in the portfolio regime, those with a loan-to-value."""
+        if not self.has_portfolio_regime:
+            return []
+        return [token for token in self.tokens if token.ltv > 0.0]
+
+    def collateral_value_usd(self) -> float:
+        """Return the value of the collateral at the oracle."""
+        return _total(token.value_usd() for token in self.collateral())
+
+    def capacity_usd(self) -> float:
+        """Return the sum of collateral value x loan-to-value."""
+        caps_count = self.rules.user_cap_in_credit
+        return _total(token.capacity_usd(caps_count) for token in self.collateral())
+
+    def credit_usd(self) -> float:
+        """Return what collateral counts at maintenance, the user's borrow cap in."""
+        caps_count = self.rules.user_cap_in_credit
+        credit = _total(token.credit_usd(caps_count) for token in self.collateral())
+        if caps_count:
+            return min(credit, float(self.rules.user_borrow_cap_micro) / 1e6)
+        return credit
+
+    # --- what it is worth and what it must hold -------------------------------------------------
+
+    def is_judged_as_portfolio(self) -> bool:
+        """Tell whether portfolio rules apply; without credit they do not."""
+        return self.credit_usd() > 0.0
+
+    def cross_equity_usd(self) -> float:
+        """Return the equity under cross margin."""
+        return self.unlent_usd()
+
+    def net_usd(self) -> float:
+        """Return the USDC total, lent cash in."""
+        own = float(self.cash_micro - self.debt_micro) / 1e6
+        return own + float(self.supplied_micro) / 1e6 + self.position_value_usd()
+
+    def equity_usd(self) -> float:
+        """Return the worth where the account is judged."""
+        if self.is_judged_as_portfolio():
+            return self.net_usd() + self.collateral_value_usd()
+        return self.cross_equity_usd()
+
+    def portfolio_ratio(self) -> float:
+        """Return (MM + B*) / (E + B* + credit), B* = max(0, MM - E)."""
+        needed_debt = max(0.0, self.maintenance_usd() - self.net_usd())
+        requirement = self.maintenance_usd() + needed_debt
+        if requirement > 0.0:
+            requirement += self.rules.min_borrow_offset_usd
+        return _ratio(requirement, self.net_usd() + needed_debt + self.credit_usd())
+
+    def margin_ratio(self) -> float:
+        """Return the ratio that the account is watched by."""
+        if self.is_judged_as_portfolio():
+            return self.portfolio_ratio()
+        equity = self.cross_equity_usd()
+        return math.inf if equity < 0.0 else _ratio(self.maintenance_usd(), equity)
+
+    def is_in_breach(self, trigger_ratio: float = 0.95) -> bool:
+        """Tell whether the account must be resolved."""
+        if self.is_judged_as_portfolio():
+            return self.portfolio_ratio() > trigger_ratio
+        return self.cross_equity_usd() < self.maintenance_usd()
+
+    def commitment_usd(self) -> float:
+        """Return what positions and orders bind under portfolio margin."""
+        floor = self.rules.notional_floor_frac * self.gross_notional_usd()
+        positions = max(self.initial_usd(), floor)
+        return positions + self._orders_usd() + self.spot_bid_usd()
+
+    def cross_requirement_usd(self) -> float:
+        """Return what positions and orders bind under cross margin: no floor."""
+        return self.initial_usd() + self._orders_usd() + self.spot_bid_usd()
+
+    def bound_usd(self) -> float:
+        """Return what must stay when cash leaves."""
+        if self.is_judged_as_portfolio():
+            return self.commitment_usd()
+        floor = self.rules.notional_floor_frac * self.gross_notional_usd()
+        positions = max(self.initial_usd(), floor)
+        return positions + self.order_margin_usd() + self.spot_bid_usd()
+
+    def withdrawable_usd(self) -> float:
+        """Return the USDC that can leave."""
+        bound = self.bound_usd()
+        if self.is_judged_as_portfolio():
+            bound = max(0.0, bound - float(self.supplied_micro) / 1e6)
+        return max(0.0, self.unlent_usd() - bound)
+
+    def spare_usd(self) -> float:
+        """Return the USDC that can be lent."""
+        return max(0.0, self.unlent_usd() - self.bound_usd())
+
+    def debt_target_micro(self) -> int:
+        """Return the debt that the commitment needs."""
+        return round_up(max(0.0, self.commitment_usd() - self.net_usd()) * 1e6)
+
+    def room_micro(self, reserve: ReferenceReserve) -> int:
+        """Return what may still be borrowed, loan-to-value in."""
+        own = round_down(self.capacity_usd() * 1e6) - self.debt_micro
+        return max(0, min(own, reserve.headroom(self.debt_micro)))
+
+    def available_usd(self, reserve: ReferenceReserve) -> float:
+        """Return what is free for new initial margin."""
+        if not self.is_judged_as_portfolio():
+            return self.cross_equity_usd() - self.cross_requirement_usd()
+        owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
+        room = float(self.room_micro(reserve)) / 1e6
+        return self.net_usd() + (owed + room) - self.commitment_usd()
+
+    def _orders_usd(self) -> float:
+        return (1.0 + self.rules.order_margin_buffer_frac) * self.order_margin_usd()
+
+    # --- one order more -------------------------------------------------------------------------
+
+    def need_after_usd(
+        self, limit_usd: float, *, perp: PerpHolding | None, lots: int, side: int, taker_frac: float
+    ) -> float:
+        """Return what is bound with one order more, resting or filled, whichever is more."""
+        floor_frac = self.rules.notional_floor_frac if self.is_judged_as_portfolio() else 0.0
+        others = self._orders_usd() + self.spot_bid_usd()
+        positions = max(self.initial_usd(), floor_frac * self.gross_notional_usd())
+        if perp is None:
+            fees = (self.spot_bid_usd() + limit_usd) * taker_frac
+            return others + positions + limit_usd + fees
+        mark_usd = float(lots) * perp.lot_size * perp.mark_usd
+        leverage = float(perp.leverage)
+        slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
+        buffer = 1.0 + self.rules.order_margin_buffer_frac
+        resting = positions + buffer * (limit_usd / leverage)
+        initial = self.initial_usd() + mark_usd / leverage
+        filled = max(initial, floor_frac * (self.gross_notional_usd() + mark_usd))
+        return others + max(resting, filled + slip + limit_usd * taker_frac)
+
+    def admit_need(
+        self, need_usd: float, reserve: ReferenceReserve, *, refusal: int
+    ) -> tuple[int, int]:
+        """Return the reply to an order that needs so much, and the debt to draw for it."""
+        if self.breached:
+            return R_IN_RESOLUTION, 0
+        if not self.is_judged_as_portfolio():
+            return (ACCEPTED if need_usd <= self.cross_equity_usd() else refusal), 0
+        missing = round_up(max(0.0, need_usd - self.net_usd()) * 1e6) - self.debt_micro
+        if missing <= 0:
+            return ACCEPTED, 0
+        bounds = [
+            (round_down(self.capacity_usd() * 1e6) - self.debt_micro, R_INSUFFICIENT_MARGIN),
+            (reserve.user_borrow_cap - self.debt_micro, R_CAP_REACHED),
+            (reserve.platform_headroom(), R_CAP_REACHED),
+            (reserve.lendable(), R_UTILISATION_FULL),
+        ]
+        code = next((code for bound, code in bounds if missing > bound), ACCEPTED)
+        return code, missing if code == ACCEPTED else 0
+
+
+class SpotOrder(NamedTuple):
+    """An order for a token, and what the account has on offer already."""
+
+    side: int
+    lots: int
+    limit_micro: int
+    lot_size: float
+    lot_units: int
+    offered_lots: int = 0  # resting sales of the same token
+
+    def admit(
+        self,
+        account: MarginAccount,
+        token: TokenHolding,
+        reserve: ReferenceReserve,
+        *,
+        taker_frac: float,
+    ) -> tuple[int, int]:
+        """Return the reply and the debt to draw: sales need the tokens, bids their notional."""
+        limit_usd = float(self.limit_micro) / 1e6
+        if self.side == SELL:
+            if (self.offered_lots + self.lots) * self.lot_units > token.units:
+                return R_INSUFFICIENT_BALANCE, 0
+            secured = 0.0
+            if account.has_portfolio_regime:
+                secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
+            if secured <= limit_usd:
+                return ACCEPTED, 0
+            need = account.bound_usd() + (secured - limit_usd)
+        else:
+            need = account.need_after_usd(
+                limit_usd, perp=None, lots=self.lots, side=self.side, taker_frac=taker_frac
+            )
+        return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_BALANCE)
+
+
+def admit_perp(
+    account: MarginAccount,
+    perp: PerpHolding,
+    reserve: ReferenceReserve,
+    *,
+    side: int,
+    lots: int,
+    limit_micro: int,
+    taker_frac: float,
+) -> tuple[int, int]:
+    """Return the reply to a perp order that is not reduce-only, and the debt to draw for it.
+
+    Parameters
+    ----------
+    account : MarginAccount
+        Before the order.
+    perp : PerpHolding
+        One of its perps.
+    reserve : ReferenceReserve
+        Of USDC.
+    side, lots : int
+        Of the order.
+    limit_micro : int
+        Notional at its limit, micro-USDC.
+    taker_frac : float
+        Taker fee, of notional.
+
+    Returns
+    -------
+    (int, int)
+        Code, and micro-USDC. What can only reduce the position is always accepted.
+    """
+    held = perp.lots if side == SELL else -perp.lots
+    if perp.open_lots.get(side, 0) + lots <= held:
+        return ACCEPTED, 0
+    limit_usd = float(limit_micro) / 1e6
+    need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side, taker_frac=taker_frac)
+    return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)
+
+
+def _total(parts: Iterable[float]) -> float:
+    """Add from 0 in the given order; newer versions of `sum` compensate and round differently."""
+    total = 0.0
+    for part in parts:
+        total += part
+    return total
+
+
+def _ratio(requirement_usd: float, value_usd: float) -> float:
+    if requirement_usd <= 0.0:
+        return 0.0
+    return requirement_usd / value_usd if value_usd > 0.0 else math.inf
