@@ -136,6 +136,8 @@ def payment_micro(lots: int, oracle_e8: int, mark_den: int, rate_e15: int) -> in
     118750000
     """
     value_micro = mul_div(lots, oracle_e8, mark_den, NEAREST)
+    if value_micro == NOT_REPRESENTABLE:
+        return NOT_REPRESENTABLE
     return mul_div(value_micro, rate_e15, RATE_ONE, NEAREST)
 
 
