@@ -21,12 +21,12 @@ from stressbook.market.codes import (
     TWAP,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.reserve import repay, write_off
 from stressbook.market.state import C_FAULT, C_OUTBOX, N_TICKS
 
 
-@inline_kernel
+@sub_kernel
 def emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms):  # type: ignore[no-untyped-def]
     """Put an order without latency into the outbox, at most the forced slippage away from a price."""
     n = v.ctr[C_OUTBOX]
@@ -56,7 +56,7 @@ def loss_limit_holds(v):  # type: ignore[no-untyped-def]
     return v.par[0].backstop_on == 1 and v.risk[v.par[0].backstop_user].equity_usd > 0.0
 
 
-@inline_kernel
+@sub_kernel
 def sell_taken_over(v, t_ms):  # type: ignore[no-untyped-def]
     """Emit this update's part of the disposal: perps reduced, tokens sold for USDC."""
     user = v.par[0].backstop_user
@@ -85,7 +85,7 @@ def _holds_tokens(v, user):  # type: ignore[no-untyped-def]
     return False
 
 
-@inline_kernel
+@sub_kernel
 def repay_assumed_debt(v, t_ms):  # type: ignore[no-untyped-def]
     """Repay from sales; once all is sold from capital; the rest goes down the reserve's waterfall."""
     user = v.par[0].backstop_user

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stressbook.market.codes import CAUSE_DELEVERAGING, EV_DELEVERAGED
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_perp_at
 
 
@@ -47,7 +47,7 @@ def _best_counterparty(v, inst, is_long, mark_usd):  # type: ignore[no-untyped-d
     return best_user
 
 
-@inline_kernel
+@sub_kernel
 def deleverage(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Close every perp of an account below zero against the highest ranks, in integer lots."""
     for inst in range(v.par[0].n_insts):

@@ -31,7 +31,7 @@ from stressbook.market.codes import (
 from stressbook.market.deleveraging import deleverage
 from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.reserve import repay, write_off
 from stressbook.market.takeover import (
@@ -63,7 +63,7 @@ def risk_step(v, t_ms):  # type: ignore[no-untyped-def]
     sell_taken_over(v, t_ms)
 
 
-@inline_kernel
+@sub_kernel
 def _collect_breaches(v, t_ms):  # type: ignore[no-untyped-def]
     """List breached users in the order of a draw by account; mark beginnings and ends."""
     n = 0
@@ -105,7 +105,7 @@ def _end_breach(v, user, t_ms):  # type: ignore[no-untyped-def]
     log_event(v, t_ms, EV_BREACH_ENDED, user, -1, 0, 0, 0, 0, -1)
 
 
-@inline_kernel
+@sub_kernel
 def _resolve(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Apply the first measure that fits; deleveraging waits until all others are done."""
     r = v.risk[user]
@@ -134,7 +134,7 @@ def _is_below_backstop_margin(v, user):  # type: ignore[no-untyped-def]
     return r.net_usd + r.credit_usd < v.par[0].backstop_mm_frac * r.maintenance_usd
 
 
-@inline_kernel
+@sub_kernel
 def _order_to_book(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Send each perp to the book: a fifth of a large one first, then all of it for the cooldown."""
     me = v.user[user]
@@ -155,7 +155,7 @@ def _order_to_book(v, user, t_ms):  # type: ignore[no-untyped-def]
         log_event(v, t_ms, EV_FORCED_ORDER, user, inst, lots, mark_e8, 0, side, -1)
 
 
-@inline_kernel
+@sub_kernel
 def _deleverage_deepest_first(v, n_breached, t_ms):  # type: ignore[no-untyped-def]
     """Close accounts below zero that still hold perps, the deepest first."""
     while True:
@@ -173,7 +173,7 @@ def _deleverage_deepest_first(v, n_breached, t_ms):  # type: ignore[no-untyped-d
         deleverage(v, v.work_index[deepest, 0], t_ms)
 
 
-@inline_kernel
+@sub_kernel
 def _settle_flat(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Book the deficit of an account with nothing left to close, at once, and end its breach."""
     if user == v.par[0].backstop_user or holds_perps(v, user):

@@ -9,7 +9,7 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_perp_at, move_cash, move_token
 from stressbook.market.units import FLOOR, NEAREST, mul_div, round_up
 
@@ -32,7 +32,7 @@ def full_threshold_usd(v, row):  # type: ignore[no-untyped-def]
     return total
 
 
-@inline_kernel
+@sub_kernel
 def take_perps(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Move every perp at the mark, and the margin behind them, to the backstop."""
     backstop = v.par[0].row_backstop
@@ -55,7 +55,7 @@ def _move_debt(v, user, amount_micro):  # type: ignore[no-untyped-def]
     v.debt[v.par[0].row_backstop, 0] += amount_micro
 
 
-@inline_kernel
+@sub_kernel
 def take_everything(v, user, t_ms, perps_too):  # type: ignore[no-untyped-def]
     """Move collateral, cash and debt to the backstop; perps too while its loss limit holds."""
     backstop = v.par[0].row_backstop
@@ -71,7 +71,7 @@ def take_everything(v, user, t_ms, perps_too):  # type: ignore[no-untyped-def]
     log_event(v, t_ms, EV_TAKEOVER_ALL, user, -1, 0, 0, debt, CAUSE_TAKEOVER, backstop)
 
 
-@inline_kernel
+@sub_kernel
 def take_slice(v, user, t_ms):  # type: ignore[no-untyped-def]
     """Take one slice of the debt against collateral at a discount that grows with the slice.
 
@@ -96,7 +96,7 @@ def take_slice(v, user, t_ms):  # type: ignore[no-untyped-def]
             _take_part(v, user, token, part, t_ms)
 
 
-@inline_kernel
+@sub_kernel
 def _take_part(v, user, token, part_micro, t_ms):  # type: ignore[no-untyped-def]
     backstop = v.par[0].row_backstop
     spec = v.token_spec[token]
@@ -112,6 +112,4 @@ def _take_part(v, user, token, part_micro, t_ms):  # type: ignore[no-untyped-def
     move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
     _move_debt(v, user, part_micro)
     price_e8 = v.price[spec.asset].borrow_oracle_e8
-    log_event(
-        v, t_ms, EV_SLICE, user, token, units, price_e8, part_micro, CAUSE_TAKEOVER, backstop
-    )
+    log_event(v, t_ms, EV_SLICE, user, token, units, price_e8, part_micro, CAUSE_TAKEOVER, backstop)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from stressbook.market.borrowing import borrowable_room
 from stressbook.market.codes import REGIME_PORTFOLIO
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, available_usd, is_judged_as_portfolio
 from stressbook.market.requirements import equity_usd, margin_ratio, net_usd
 from stressbook.market.reserve import draw_needed_debt, refresh_collateral
 
 
-@kernel
+@sub_kernel
 def value_account(v, user):  # type: ignore[no-untyped-def]
     """Write the RISK record of one user from the sums of its main row."""
     _value(v, user)
