@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from stressbook.errors import InvalidInput, Problem, UnknownName
 from stressbook.experiments.binding import unbind, unknown_asset
 from stressbook.experiments.clock import Clock
 from stressbook.experiments.scenario_file import override_value
-from stressbook.experiments.stress import REGISTRY, Stress
+from stressbook.experiments.stress import REGISTRY, Stress, StressSchedule
 from stressbook.experiments.values import read_value, unknown_name, unread_key, value_types
 
 __all__ = ["parse_stress", "read_stresses", "stress_table"]
@@ -93,7 +95,8 @@ def read_stresses(
         hint = "write [[stresses]], with double brackets"
         problems.append(Problem("is no list of tables", "stresses", rows, hint=hint))
         return ()
-    found = []
+    before = len(problems)
+    found: list[Stress] = []
     for index, row in enumerate(rows):
         place = f"stresses[{index}]"
         stress = _read_stress(row, place=place, problems=problems)
@@ -101,6 +104,8 @@ def read_stresses(
             found.append(stress)
             problems += _asset_problems(stress, place, assets)
             problems += _clock_problems(stress, place, clock)
+    if len(problems) == before:
+        problems += _joint_problems(found, assets, clock)
     return (*found,)
 
 
@@ -155,3 +160,36 @@ def _clock_problems(stress: Stress, place: str, clock: Clock) -> list[Problem]:
         clock.onset_problem(f"{place}.at", stress.at_s),
     ]
     return [problem for problem in found if problem is not None]
+
+
+def _joint_problems(stresses: list[Stress], assets: tuple[str, ...], clock: Clock) -> list[Problem]:
+    """Report stresses that do not go together: a dial beyond its range, a second target."""
+    problems: list[Problem] = []
+    calm = np.full((len(assets), len(assets)), 1.0 / 7.0)
+    with_target = [
+        index
+        for index, stress in enumerate(stresses)
+        if (stress.correlation_target(calm, assets=assets) != calm).any()
+    ]
+    for index in with_target[1:]:
+        problems.append(
+            Problem(
+                "is a second target of the correlations",
+                f"stresses[{index}]",
+                allowed="one stress a run that moves the correlation matrix",
+                hint=f"stresses[{with_target[0]}] has one: leave it out of one of them",
+            )
+        )
+    if problems or not clock.is_read:
+        return problems
+    dt_ms = round(clock.dt * 1000.0)
+    schedule = StressSchedule(stresses, assets=assets, dt_ms=dt_ms)
+    for index, stress in enumerate(stresses):
+        try:
+            schedule.dials_at(round(stress.at_s * 1000.0) + dt_ms)
+        except InvalidInput as error:
+            first = error.problems[0]
+            what = f"with those that act beside it turns {first.name} to {first.value}"
+            hint = "lower a severity, or let them act one after the other"
+            problems.append(Problem(what, f"stresses[{index}]", allowed=first.allowed, hint=hint))
+    return problems[:1]

@@ -283,6 +283,27 @@ def test_correlations_that_cannot_be_are_one_problem():
     assert "one at a time" in caught.value.hint
 
 
+BREAK = '[[stresses]]\nkind = "correlation_break"\nat = "20min"\ncorrelation_after = 0.1\n'
+
+
+def test_two_targets_of_the_correlations():
+    with pytest.raises(InvalidScenario) as caught:
+        load(TWO + BREAK + BREAK)
+    assert caught.value.name == "stresses[1]"
+    assert "second target" in str(caught.value)
+    assert "stresses[0] has one" in caught.value.hint
+
+
+def test_stresses_that_together_leave_the_range_of_a_dial():
+    thin = '[[stresses]]\nkind = "depth_thinning"\nat = "20min"\ncut_frac = 0.99\n'
+    load(TWO + 2 * thin)
+    with pytest.raises(InvalidScenario) as caught:
+        load(TWO + 4 * thin)
+    assert [problem.name for problem in caught.value.problems] == ["stresses[0]"]
+    assert "dial outside_depth" in str(caught.value)
+    assert "lower a severity" in caught.value.hint
+
+
 def test_whole_message():
     with pytest.raises(InvalidScenario) as caught:
         load(TWO + "[world.HYPE]\ndaily_volatility = 5.0", source="caps.toml")
