@@ -23,12 +23,10 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.agents.execution import (
-    child_lots,
-    perp_usd,
-    price_usd,
-    take,
+    SHORTABLE,
     token_usd,
     wealth_usd,
+    work,
 )
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
@@ -44,6 +42,7 @@ from stressbook.market.state import I64, Records, record_dtype
 HOURS_PER_YEAR: Final = 8760.0
 DAYS_PER_YEAR: Final = 365.0
 CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
+CUT_SHARE: Final = 0.5  # of the book that an account in distress keeps
 SETTLED_SHARE: Final = 0.2  # of the band: where a trade that has begun ends
 
 PARAMETERS = record_dtype(
@@ -158,7 +157,7 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     m.funding_ema += p.ema_weight * (asset.funding_hourly * HOURS_PER_YEAR - m.funding_ema)
     if me.account.breached != 0 or asset.oracle_usd <= 0.0:
         return
-    wealth = wealth_usd(me, mkt)
+    wealth = wealth_usd(me.account, me.position, me.token, mkt)
     _hedge(me, mkt, p, out, wealth)
     _work_spot(me, mkt, p, out, wealth)
 
@@ -166,23 +165,15 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
 @inline_kernel
 def _hedge(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
     """Bring the perp to minus the tokens that are really there."""
-    perp = mkt.asset[p.asset].perp_inst
-    lot_usd = mkt.inst[perp].lot_size * price_usd(mkt, perp)
-    error_usd = -token_usd(me, mkt, p.asset) - perp_usd(me, mkt, p.asset)
-    band = p.hedge_band_frac * (wealth if wealth > 0.0 else 0.0)
-    if -band <= error_usd <= band or lot_usd <= 0.0:
-        return
-    clip = p.hedge_clip_frac * (wealth if wealth > p.equity_usd else p.equity_usd)
-    lots = child_lots(_perp_error_lots(me, mkt, p), clip, lot_usd)
-    take(out, me, mkt, perp, lots, p.slippage_frac, 0)
-
-
-@inline_kernel
-def _perp_error_lots(me: Me, mkt: Market, p: Any) -> Any:
     asset = mkt.asset[p.asset]
-    tokens = float(me.token[asset.token]) / mkt.token[asset.token].unit
-    wanted = -int(tokens / mkt.inst[asset.perp_inst].lot_size + 0.5)
-    return wanted - me.position[asset.perp_inst]
+    perp = asset.perp_inst
+    coins = float(me.token[asset.token]) / mkt.token[asset.token].unit
+    coins += float(me.position[perp]) * mkt.inst[perp].lot_size
+    error_usd = -coins * asset.oracle_usd
+    band = p.hedge_band_frac * (wealth if wealth > 0.0 else 0.0)
+    if error_usd > band or error_usd < -band:
+        clip = p.hedge_clip_frac * (wealth if wealth > p.equity_usd else p.equity_usd)
+        work(out, me.account, mkt, perp, error_usd, clip, SHORTABLE, p.slippage_frac)
 
 
 @inline_kernel
@@ -190,11 +181,12 @@ def _work_spot(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
     """Send the next child of the spot leg, within the no-trade band and the pace."""
     m = me.memory
     asset = mkt.asset[p.asset]
-    holding = token_usd(me, mkt, p.asset)
+    holding = token_usd(me.token, mkt, p.asset)
     target = target_usd(me, mkt, p, wealth, holding)
     pace = p.pace_usd
     if me.account.ratio > p.unwind_ratio and asset.defence > 0.0:
-        target = target if target < 0.5 * holding else 0.5 * holding
+        cut = CUT_SHARE * holding
+        target = target if target < cut else cut
         pace *= p.urgency
     error = target - holding
     size = error if error > 0.0 else -error
@@ -203,16 +195,9 @@ def _work_spot(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
         m.working = 1
     elif size < SETTLED_SHARE * band:
         m.working = 0
-    if m.working == 0:
-        return
-    spot = asset.spot_inst
-    lot_usd = mkt.inst[spot].lot_size * price_usd(mkt, spot)
-    if lot_usd <= 0.0:
-        return
-    lots = child_lots(int(error / lot_usd), pace, lot_usd)
-    held = me.token[asset.token] // mkt.inst[spot].lot_units
-    lots = lots if lots > -held else -held
-    take(out, me, mkt, spot, lots, p.slippage_frac, 0)
+    if m.working != 0:
+        held = me.token[asset.token] // mkt.inst[asset.spot_inst].lot_units
+        work(out, me.account, mkt, asset.spot_inst, error, pace, held, p.slippage_frac)
 
 
 @inline_kernel

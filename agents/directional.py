@@ -162,7 +162,7 @@ def _send(me: Me, mkt: Market, p: Any, out: Outbox, error_lots: int, flags: int)
     lots = error_lots if error_lots < most else most
     lots = lots if lots > -most else -most
     perp = mkt.asset[p.asset].perp_inst
-    take(out, me, mkt, perp, lots, p.slippage_frac, flags)
+    take(out, me.account, mkt, perp, lots, p.slippage_frac, flags)
 
 
 @inline_kernel

@@ -21,14 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stressbook.agents.execution import (
-    child_lots,
-    perp_usd,
-    price_usd,
-    take,
-    token_usd,
-    wealth_usd,
-)
+from stressbook.agents.execution import SHORTABLE, perp_usd, token_usd, wealth_usd, work
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
@@ -183,25 +176,19 @@ def _work_tokens(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Sell tokens where margin runs short, buy where USDC lies idle."""
     asset = mkt.asset[p.asset]
     spot = asset.spot_inst
-    if spot < 0:
-        return
-    lot_usd = mkt.inst[spot].lot_size * price_usd(mkt, spot)
     error = token_error_usd(me, mkt, p)
-    if error < 0.0 and asset.defence <= 0.0:
-        error = 0.0
-    if lot_usd <= 0.0 or error == 0.0:
+    if spot < 0 or (error < 0.0 and asset.defence <= 0.0):
         return
-    lots = child_lots(int(error / lot_usd), p.clip_usd, lot_usd)
     held = me.token[asset.token] // mkt.inst[spot].lot_units
-    take(out, me, mkt, spot, lots if lots > -held else -held, p.slippage_frac, 0)
+    work(out, me.account, mkt, spot, error, p.clip_usd, held, p.slippage_frac)
 
 
 @inline_kernel
 def token_error_usd(me: Me, mkt: Market, p: Any) -> Any:
     """Return the tokens to buy (or sell, below zero), in USD; 0 within the band."""
     m = me.memory
-    value = token_usd(me, mkt, p.asset)
-    wealth = wealth_usd(me, mkt)
+    value = token_usd(me.token, mkt, p.asset)
+    wealth = wealth_usd(me.account, me.position, me.token, mkt)
     token = mkt.token[mkt.asset[p.asset].token]
     usdc = wealth - value
     if me.account.account_mode != MODE_PORTFOLIO or token.ltv <= 0.0:
@@ -223,19 +210,16 @@ def token_error_usd(me: Me, mkt: Market, p: Any) -> Any:
 @inline_kernel
 def _work_basket(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Bring each perp to its share of the hedge, signed."""
-    hedge = hedge_ratio(me, p) * token_usd(me, mkt, p.asset)
+    hedge = hedge_ratio(me, p) * token_usd(me.token, mkt, p.asset)
     for a in range(mkt.asset.shape[0]):
         perp = mkt.asset[a].perp_inst
         if perp < 0:
             continue
         target = -hedge * leg_weight(mkt, p, a)
-        error = target - perp_usd(me, mkt, a)
+        error = target - perp_usd(me.position, mkt, a)
         band = -p.band_frac * target
-        lot_usd = mkt.inst[perp].lot_size * price_usd(mkt, perp)
-        if lot_usd <= 0.0 or -band <= error <= band:
-            continue
-        lots = child_lots(int(error / lot_usd), p.clip_usd, lot_usd)
-        take(out, me, mkt, perp, lots, p.slippage_frac, 0)
+        if error > band or error < -band:
+            work(out, me.account, mkt, perp, error, p.clip_usd, SHORTABLE, p.slippage_frac)
 
 
 @kernel

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stressbook.agents.execution import child_lots, price_usd, take, token_usd
+from stressbook.agents.execution import token_usd, work
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, normal_trait, trait
@@ -108,12 +108,8 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     error = load_error_usd(me, mkt, p)
     if error < 0.0 and asset.defence <= 0.0:
         return
-    lot_usd = mkt.inst[asset.spot_inst].lot_size * price_usd(mkt, asset.spot_inst)
-    if error == 0.0 or lot_usd <= 0.0:
-        return
-    lots = child_lots(int(error / lot_usd), p.pace_usd, lot_usd)
     held = me.token[asset.token] // mkt.inst[asset.spot_inst].lot_units
-    take(out, me, mkt, asset.spot_inst, lots if lots > -held else -held, p.slippage_frac, 0)
+    work(out, me.account, mkt, asset.spot_inst, error, p.pace_usd, held, p.slippage_frac)
 
 
 @inline_kernel
@@ -122,7 +118,7 @@ def load_error_usd(me: Me, mkt: Market, p: Any) -> Any:
     m = me.memory
     usdc = mkt.token[0]
     token = mkt.token[mkt.asset[p.asset].token]
-    value = token_usd(me, mkt, p.asset)
+    value = token_usd(me.token, mkt, p.asset)
     supply_cap_usd = float(token.user_supply_cap) / token.unit * mkt.asset[p.asset].oracle_usd
     capacity = token.ltv * (value if value < supply_cap_usd else supply_cap_usd)
     if capacity <= 0.0:

@@ -215,9 +215,9 @@ def directional_toy(n=1, **changes):
 
 
 def take(toy, inst, lots, slippage=0.01):
-    me = toy.me()
     toy.out.count[:] = 0
-    sent = execution.take(toy.out, me, toy.market, inst, lots, slippage, 0)
+    account = toy.accounts.account[0]
+    sent = execution.take(toy.out, account, toy.market, inst, lots, slippage, 0)
     return sent, toy.out.message[: toy.out.count[0]]
 
 
@@ -255,19 +255,33 @@ def test_limits_stay_on_the_ladder():
     assert order.price_tick == 1
 
 
-@pytest.mark.parametrize(("error", "child"), [(7, 5), (-7, -5), (3, 3), (-3, -3), (0, 0)], ids=str)
-def test_children_go_towards_zero_error(error, child):
-    assert execution.child_lots(error, 50.0, 10.0) == child
-    assert execution.child_lots(error, 50.0, 0.0) == 0
+@pytest.mark.parametrize(
+    ("error_usd", "lots"), [(900.0, 625), (-900.0, -625), (100.0, 125), (-100.9, -126), (0.0, 0)]
+)
+def test_children_go_towards_zero_error(error_usd, lots):
+    toy = basis_toy()
+    account = toy.accounts.account[0]
+    for held, sent in ((10**9, lots), (50, max(lots, -50))):
+        args = toy.out, account, toy.market, BTC_PERP, error_usd, 500.0, held, 0.01
+        assert execution.work(*args) == sent
+
+
+def test_without_a_price_nothing_is_sent():
+    toy = basis_toy()
+    toy.market.inst[BTC_PERP].mid_usd = toy.market.asset[BTC].oracle_usd = 0.0
+    args = toy.out, toy.accounts.account[0], toy.market, BTC_PERP
+    assert execution.work(*args, 1e3, 1e3, 10**9, 0.01) == 0
+    assert execution.take(*args, 500, 0.01, 0) == 0
 
 
 def test_wealth_counts_every_asset_once():
     toy = basis_toy()
     toy.give(0, usdc=-1e6, btc=30.0, hype=-0.0, btc_perp=-20.0, hype_perp=100.0)
     me = toy.me()
-    assert execution.wealth_usd(me, toy.market) == pytest.approx(30.0 * 8e4 - 1e6)
+    held = me.account, me.position, me.token, toy.market
+    assert execution.wealth_usd(*held) == pytest.approx(30.0 * 8e4 - 1e6)
     toy.price(BTC, 90_000.0)
-    assert execution.wealth_usd(me, toy.market) == pytest.approx(30.0 * 8e4 - 1e6 + 10 * 1e4)
+    assert execution.wealth_usd(*held) == pytest.approx(30.0 * 8e4 - 1e6 + 10 * 1e4)
 
 
 # --- basis traders -------------------------------------------------------------------------------
@@ -569,10 +583,10 @@ def test_holder_under_cross_does_nothing():
 
 
 def test_trader_enters_holds_leaves_and_waits():
-    toy = directional_toy(12)
+    toy = directional_toy(12, hold_h=2.0, flat_h=1.0)
     phases = [set() for _ in range(12)]
     largest = np.zeros(12)
-    for _ in range(10 * 24 * 360):
+    for _ in range(20 * 360):
         messages = toy.step(10)
         for m in messages[messages["op"] == OP_NEW]:
             leaving = toy.memory[m.user].phase == directional.LEAVING
