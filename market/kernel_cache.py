@@ -118,6 +118,9 @@ def keep_on_disk(dispatcher: Any) -> bool:
     folder = _keyed_folder(b"".join(plugin.digest for plugin in plugins))
     if folder is None:
         return False
+    # Numba's index knows the function, not how it was to be compiled.
+    options = repr(sorted(dispatcher.targetoptions.items()))
+    folder /= hashlib.blake2b(options.encode(), digest_size=4).hexdigest()
     outer, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         dispatcher.enable_caching()

@@ -209,6 +209,20 @@ def test_processes_that_save_one_kernel_at_once_do_not_mix_their_code(checkout):
     assert checkout.run(TWO_PROCESSES_AT_ONCE) == "1001.0 1200"
 
 
+def test_one_function_compiled_in_two_ways_is_kept_twice(checkout):
+    checkout.write("agents/two.py", "def twice(lots): return 2 * lots\n")
+    script = """
+from stressbook.agents.two import twice
+from stressbook.market.kernel import inline_kernel, kernel
+inner, outer = inline_kernel(twice), kernel(twice)
+@kernel
+def caller(lots): return inner(lots)
+print(caller(2), outer(21), inner(3), inner.stats.cache_path != outer.stats.cache_path)
+"""
+    for _ in range(2):
+        assert checkout.run(script) == "4 42 6 True"
+
+
 # --- plugins -------------------------------------------------------------------------------------
 
 PLUGIN = """

@@ -118,6 +118,14 @@ def test_uniforms_broadcast():
     assert uniforms(*KEY, purpose=9, account_key=[], t_ms=0).shape == (0,)
 
 
+def test_draws_of_one_and_of_many_are_one_compiled_copy():
+    for accounts in ([], [2], [2, 3], np.arange(6)[::2], np.array([2], np.int32), 2):
+        for t_ms in (0, [0], np.int64(7)):
+            uniforms(*KEY, purpose=9, account_key=accounts, t_ms=t_ms)
+    fill = getattr(sys.modules[uniform.__module__], "_fill")  # noqa: B009 - private on purpose
+    assert len(getattr(fill, "signatures", [None])) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("account_key", 2**32), ("t_ms", TIME_MAX_MS + 1), ("index", INDEX_MAX + 1), ("t_ms", -1)],
