@@ -215,7 +215,7 @@ def _send_child(me: Me, mkt: Market, p: Any, out: Outbox, usd: float) -> None:
         most = float(_held_lots(me, mkt, p)) * lot_usd
     usd = usd if usd < most else most
     if usd > 0.0:
-        take(out, me, mkt, p.inst, int(usd / lot_usd) * me.memory.side, p.slippage_frac, 0)
+        take(out, me.account, mkt, p.inst, int(usd / lot_usd) * me.memory.side, p.slippage_frac, 0)
 
 
 @kernel
