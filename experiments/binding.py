@@ -117,7 +117,7 @@ class _Binder:
         elif key in self.by_asset:
             self.problems.append(self._wrong_form(key, raw))
         elif not self.by_asset or not isinstance(raw, Mapping):
-            known = [*self.plain, *(self.assets if self.by_asset else ())]
+            known = [*self.plain, *self.by_asset, *(self.assets if self.by_asset else ())]
             self.problems.append(unread_key(self.place, key, known=known))
         elif key not in self.assets:
             self.problems.append(unknown_asset(f"{self.place}.{key}", key, self.assets))

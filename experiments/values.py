@@ -174,9 +174,10 @@ def allowed_range(entry: Field[Any]) -> str:
     """Return the range of a field in words, with its unit; empty for any text."""
     low, high = bounds(entry)
     unit = entry.metadata.get("unit", "")
-    suffix = "" if unit in NO_UNIT else f" {unit}"
+    suffix = f", in {unit}" if unit[:1].isdigit() else f" {unit}"
+    suffix = "" if unit in NO_UNIT else suffix
     if low is None and high is None:
-        return f"any number,{suffix}" if suffix else ""
+        return f"any number{suffix}" if suffix else ""
     if high is None:
         return f"{low} or more{suffix}"
     return f"{low} to {high}{suffix}" if low is not None else f"{high} or less{suffix}"

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
 from stressbook.errors import InvalidInput, Problem, UnknownName
 from stressbook.experiments.binding import bind, unbind, unknown_asset
 from stressbook.experiments.values import percent_hint
@@ -86,39 +84,27 @@ def _read_asset(
 def _read_correlation(
     table: Any, base: WorldParams, assets: tuple[str, ...], problems: list[Problem]
 ) -> tuple[tuple[float, ...], ...]:
-    if not isinstance(table, Mapping) or any(
-        not isinstance(row, Mapping) for row in table.values()
-    ):
-        problems.append(
-            Problem(
-                "is no table of pairs",
-                "world.correlation",
-                table,
-                "one number a pair",
-                f"write {assets[0]}.{assets[-1]} = 0.5 in [world.correlation]",
-            )
-        )
+    rows = table.values() if isinstance(table, Mapping) else [table]
+    if not all(isinstance(row, Mapping) for row in rows):
+        hint = f"write {assets[0]}.{assets[-1]} = 0.5 in [world.correlation]"
+        what = "is no table of pairs"
+        problems.append(Problem(what, "world.correlation", table, "one number a pair", hint))
         return base.correlation
     matrix = base.correlation_matrix()
-    before = len(problems)
-    for first, row in table.items():
-        for second, value in row.items():
-            problem = _pair_problem(first, second, value, assets)
-            if problem is not None:
-                problems.append(problem)
-                continue
-            i, j = assets.index(first), assets.index(second)
-            matrix[i, j] = matrix[j, i] = float(value)
+    pairs = [(one, two, value) for one, row in table.items() for two, value in row.items()]
+    strange = [p for pair in pairs if (p := _pair_problem(*pair, assets)) is not None]
+    if strange:
+        problems += strange
+        return base.correlation
+    for one, two, value in pairs:
+        i, j = assets.index(one), assets.index(two)
+        matrix[i, j] = matrix[j, i] = float(value)
     try:
-        if len(problems) == before:
-            factor_of(np.array(matrix))
+        factor_of(matrix)
     except InvalidInput as error:
+        what, allowed = error.problems[0].problem, error.allowed
         hint = "correlations of three assets bound each other: change one at a time"
-        problems.append(
-            Problem(
-                error.problems[0].problem, "world.correlation", matrix.tolist(), error.allowed, hint
-            )
-        )
+        problems.append(Problem(what, "world.correlation", matrix.tolist(), allowed, hint))
     return tuple(tuple(float(value) for value in row) for row in matrix)
 
 

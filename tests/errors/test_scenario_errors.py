@@ -142,6 +142,13 @@ INVALID = [
         "[opening_price_usd]",
     ),
     (
+        "[agents.holder]\nequity = 5.0",
+        "agents.holder.equity",
+        "read by nothing",
+        "load_mean",
+        "mean 'equity_usd'?",
+    ),
+    (
         "[agents.market_makers]",
         "agents.market_makers",
         "read by nothing",
@@ -309,7 +316,7 @@ def test_whole_message():
         load(TWO + "[world.HYPE]\ndaily_volatility = 5.0", source="caps.toml")
     assert str(caught.value) == (
         "caps.toml, world.HYPE.daily_volatility = 5.0 is out of range.\n"
-        "  allowed: 0.0 to 1.0 1/sqrt(day)\n"
+        "  allowed: 0.0 to 1.0, in 1/sqrt(day)\n"
         "  hint   : did you mean 0.05? Fractions are not percent."
     )
 

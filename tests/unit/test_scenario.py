@@ -1,19 +1,28 @@
 """Scenarios: what files may say, how they inherit, and that the resolved form says it all."""
 
 import pickle
+import re
 import tomllib
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressbook.errors import InvalidScenario
 from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.binding import bind, unbind
 from stressbook.experiments.durations import seconds
 from stressbook.experiments.scenario import Scenario, load_scenario, scenario_from_table
 from stressbook.experiments.scenario_file import apply_overrides, catalogue_names, merge, parse
-from stressbook.experiments.stress import CorrelationBreak, DepthThinning, PriceGap
+from stressbook.experiments.stress import (
+    REGISTRY,
+    CorrelationBreak,
+    DepthThinning,
+    PriceGap,
+    base,
+)
 from stressbook.experiments.stress_table import parse_stress
 from stressbook.experiments.toml_text import toml_text
 from stressbook.market.spec import load_preset
@@ -250,6 +259,12 @@ def test_digest_sees_one_number():
     assert base.digest() == load_scenario("skeleton").digest()
 
 
+def test_digest_does_not_see_how_a_number_came_in():
+    said = load(TWO + "dt = '1s'\n[agents.holder.HYPE]\naccounts = 30\n[agents.lender]")
+    left_out = load(TWO + "[agents.lender]\n[agents.holder]")
+    assert said.digest() == left_out.digest()
+
+
 def test_scenario_travels_to_workers():
     scenario = load_scenario("btc-fall-thin")
     assert pickle.loads(pickle.dumps(scenario)) == scenario
@@ -285,6 +300,34 @@ def test_short_stress_reads_lists_and_durations():
 )
 def test_durations(text, expected):
     assert seconds(text) == expected
+
+
+def blocks_of_the_page(language):
+    page = Path(__file__).parents[2].joinpath("docs", "scenarios.md").read_text(encoding="utf-8")
+    found = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
+    return [text for name, text in found if name == language]
+
+
+def test_examples_of_the_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(base, "REGISTRY", dict(REGISTRY))
+    Path("my-break.toml").write_text(blocks_of_the_page("toml")[0], encoding="utf-8")
+    names = {}
+    for block in blocks_of_the_page("python"):
+        exec(block, names)
+    scenario = names["scenario"]
+    assert scenario.venue_spec().tokens[3].ltv == 0.65
+    assert scenario.stresses == (PriceGap(at=3600, assets=["HYPE"], fall_frac=0.2, severity=0.5),)
+    assert base.REGISTRY["oracle_freeze"] is names["OracleFreeze"]
+
+
+def test_error_of_the_page_is_what_is_printed(tmp_path):
+    text = blocks_of_the_page("toml")[0]
+    text = text.replace("daily_volatility = 0.08", "daily_volatility = 5.0")
+    (tmp_path / "my-break.toml").write_text(text.replace("fall_frac", "fall"))
+    with pytest.raises(InvalidScenario) as caught:
+        load_scenario(tmp_path / "my-break.toml")
+    assert f"{caught.value}\n" in blocks_of_the_page("")
 
 
 VALUES = st.recursive(
