@@ -11,15 +11,13 @@ and a 30 s average of the second joins where exactly two of them exist. The borr
 values collateral for credit, is the median of venue spot, perp mark and oracle.
 
 Source: Hyperliquid docs, robust price indices, 2026-01; portfolio margin, 2026-08-19. What makes a
-price of a book acceptable is ours: docs/decisions/0012-prices-of-thin-books.md.
+price of a book acceptable is ours: docs/decisions/0020-prices-of-thin-books.md.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Final
-
-import numpy as np
 
 from stressbook.market.codes import (
     BUY,
@@ -37,6 +35,7 @@ from stressbook.market.state import (
     EMPTY_BID,
     N_ORACLE_HISTORY,
     N_TICKS,
+    Record,
     VenueState,
 )
 from stressbook.market.units import MS_PER_S, round_nearest
@@ -233,39 +232,37 @@ def update_prices(v: VenueState, t_ms: int) -> None:
 
 
 @inline_kernel
-def _max_spread(inst: np.record, par: np.record) -> float:
-    return inst.two_sided_max_spread_frac if par.sample_max_spread_on else _ANY_SPREAD
+def _max_spread(inst: Record, par: Record) -> float:
+    return float(inst.two_sided_max_spread_frac) if par.sample_max_spread_on else _ANY_SPREAD
 
 
 @inline_kernel
-def _quote_usd(bid: int, ask: int, book: np.record, inst: np.record) -> float:
-    return float(quote_tick(bid, ask, int(book.last_tick))) * inst.tick_usd
+def _quote_usd(bid: int, ask: int, book: Record, inst: Record) -> float:
+    return float(quote_tick(bid, ask, int(book.last_tick))) * float(inst.tick_usd)
 
 
 @inline_kernel
-def _note_spot(
-    price: np.record, bid: int, ask: int, book: np.record, inst: np.record, par: np.record
-) -> None:
+def _note_spot(price: Record, bid: int, ask: int, book: Record, inst: Record, par: Record) -> None:
     """Keep the venue's own spot price, the one before where the book is thin."""
     if is_two_sided(bid, ask, _max_spread(inst, par)):
         price.venue_spot_usd = _quote_usd(bid, ask, book, inst)
 
 
 @inline_kernel
-def _composed_usd(price: np.record, rules: np.record, dial: np.record, outside: np.record) -> float:
+def _composed_usd(price: Record, rules: Record, dial: Record, outside: Record) -> float:
     if price.venue_spot_usd == 0.0:
-        return outside.spot_usd
+        return float(outside.spot_usd)
     weight = venue_weight(rules.oracle_mode, rules.oracle_venue_weight, dial.oracle_weight)
-    return weight * price.venue_spot_usd + (1.0 - weight) * outside.spot_usd
+    return weight * float(price.venue_spot_usd) + (1.0 - weight) * float(outside.spot_usd)
 
 
 @inline_kernel
 def _note_perp(
-    price: np.record,
+    price: Record,
     bid: int,
     ask: int,
-    inst: np.record,
-    par: np.record,
+    inst: Record,
+    par: Record,
     period_s: float,
     decay: float,
 ) -> None:
@@ -279,7 +276,7 @@ def _note_perp(
 
 
 @inline_kernel
-def _note_quote(price: np.record, quote_usd: float, period_s: float, decay: float) -> None:
+def _note_quote(price: Record, quote_usd: float, period_s: float, decay: float) -> None:
     price.last_ema_num *= decay
     price.last_ema_den *= decay
     if quote_usd > 0.0:
@@ -288,7 +285,7 @@ def _note_quote(price: np.record, quote_usd: float, period_s: float, decay: floa
 
 
 @inline_kernel
-def _mark_usd(price: np.record, quote_usd: float, outside: np.record) -> float:
+def _mark_usd(price: Record, quote_usd: float, outside: Record) -> float:
     average_usd, last_usd = 0.0, 0.0
     if price.ema_den > EMA_FORGOTTEN_S:
         average_usd = price.oracle_usd + price.ema_num / price.ema_den
@@ -299,13 +296,14 @@ def _mark_usd(price: np.record, quote_usd: float, outside: np.record) -> float:
 
 
 @inline_kernel
-def _borrow_oracle_usd(price: np.record) -> float:
+def _borrow_oracle_usd(price: Record) -> float:
     if price.venue_spot_usd == 0.0:
-        return price.oracle_usd
+        return float(price.oracle_usd)
     return median3(price.venue_spot_usd, price.mark_usd, price.oracle_usd)
 
 
 @inline_kernel
-def _are_on_ladder(a_usd: float, b_usd: float, c_usd: float, inst: np.record) -> bool:
+def _are_on_ladder(a_usd: float, b_usd: float, c_usd: float, inst: Record) -> bool:
     low_usd, high_usd = min(a_usd, b_usd, c_usd), max(a_usd, b_usd, c_usd)
-    return low_usd >= inst.tick_usd and high_usd <= float(N_TICKS - 1) * inst.tick_usd
+    tick_usd = float(inst.tick_usd)
+    return low_usd >= tick_usd and high_usd <= float(N_TICKS - 1) * tick_usd

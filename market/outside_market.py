@@ -9,7 +9,7 @@ grows with the square root beyond,
 
 so that a large sale neither moves the outside without bound nor for ever. Flow in one leg also
 loads the other. Orders that accounts send outside in one step are one batch: all fill at the
-average displacement of their sum (docs/decisions/0013-outside-orders.md).
+average displacement of their sum (docs/decisions/0021-outside-orders.md).
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import numpy as np
-
 from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.state import record_dtype
+from stressbook.market.state import Record, record_dtype
 
 __all__ = ["LEG", "OUTSIDE_PERP", "OUTSIDE_SPOT", "add_flow", "displacement", "mean_displacement"]
 
@@ -109,7 +107,7 @@ def _area(load: float, concave_from: float) -> float:
 
 
 @inline_kernel
-def add_flow(leg: np.record, load: float) -> None:
+def add_flow(leg: Record, load: float) -> None:
     """Let a load enter a leg, part of it decaying fast, the rest slowly.
 
     Parameters

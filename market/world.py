@@ -19,8 +19,6 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.draws import (
     PURPOSE_OUTSIDE_BASIS,
@@ -38,7 +36,7 @@ from stressbook.market.outside_market import (
     displacement,
     mean_displacement,
 )
-from stressbook.market.state import F64, I64, Records, record_dtype
+from stressbook.market.state import F64, I64, Record, Records, record_dtype
 from stressbook.market.units import (
     BALANCE_MAX,
     NEAREST,
@@ -141,14 +139,14 @@ def advance(w: WorldState, t_ms: int) -> int:
 
 
 @inline_kernel
-def _advance_log_volatility(component: Records, par: np.record, t_ms: int) -> float:
+def _advance_log_volatility(component: Records, par: Record, t_ms: int) -> float:
     log_vol = 0.0
     for k in range(component.shape[0]):
         part = component[k]
         if part.noise > 0.0:
             u = uniform(par.seed_key0, par.seed_key1, PURPOSE_WORLD_LOG_VOLATILITY, 0, t_ms, k)
             part.value = part.decay * part.value + part.noise * normal_quantile(u)
-        log_vol += part.value
+        log_vol += float(part.value)
     return log_vol
 
 
@@ -156,8 +154,8 @@ def _advance_log_volatility(component: Records, par: np.record, t_ms: int) -> fl
 def _log_return(
     asset: Records,
     factor: F64,
-    dial: np.record,
-    par: np.record,
+    dial: Record,
+    par: Record,
     i: int,
     market: float,
     residual: float,
@@ -192,16 +190,16 @@ def _mixed_norm(factor: F64, i: int, mix: float) -> float:
 
 
 @inline_kernel
-def _path_value(path: F64, par: np.record, i: int) -> float:
+def _path_value(path: F64, par: Record, i: int) -> float:
     step = int(par.step)
     if step > par.path_steps:
         par.fault = int(par.fault) | FAULT_PATH_END
         step = int(par.path_steps)
-    return path[step - 1, i]
+    return float(path[step - 1, i])
 
 
 @inline_kernel
-def _advance_basis(leg: np.record, par: np.record, t_ms: int, i: int, kind: int) -> None:
+def _advance_basis(leg: Record, par: Record, t_ms: int, i: int, kind: int) -> None:
     key0, key1 = par.seed_key0, par.seed_key1
     if leg.basis_fast_noise > 0.0:
         u = uniform(key0, key1, PURPOSE_OUTSIDE_BASIS, i, t_ms, 2 * kind)
@@ -215,7 +213,7 @@ def _advance_basis(leg: np.record, par: np.record, t_ms: int, i: int, kind: int)
 
 
 @inline_kernel
-def _decay_loads(leg: np.record, recovery: float) -> None:
+def _decay_loads(leg: Record, recovery: float) -> None:
     if recovery == 1.0:
         leg.load_fast *= leg.fast_decay
         leg.load_slow *= leg.slow_decay
@@ -225,18 +223,18 @@ def _decay_loads(leg: np.record, recovery: float) -> None:
 
 
 @inline_kernel
-def _fundamental_usd(asset: np.record) -> float:
-    return asset.opening_usd * exp(asset.log_value + asset.log_shift)
+def _fundamental_usd(asset: Record) -> float:
+    return float(asset.opening_usd) * exp(asset.log_value + asset.log_shift)
 
 
 @inline_kernel
-def _leg_price(leg: np.record, fundamental_usd: float) -> float:
+def _leg_price(leg: Record, fundamental_usd: float) -> float:
     moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
     return fundamental_usd * exp(leg.basis) * (1.0 + moved)
 
 
 @inline_kernel
-def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: np.record) -> None:
+def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: Record) -> None:
     """List the requests that are not 0, and sum them by leg."""
     n_legs = 2 * leg.shape[0]
     for index in range(n_legs):
@@ -258,7 +256,7 @@ def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: np.re
 
 
 @inline_kernel
-def _price_batch(asset: np.record, spot: np.record, perp: np.record, dial: np.record) -> None:
+def _price_batch(asset: Record, spot: Record, perp: Record, dial: Record) -> None:
     """Set the prices of an asset's orders, and let their flow displace both legs."""
     # Flow counts at the fundamental: at displaced prices a round trip would gain.
     musd_per_lot = asset.lot_size * _fundamental_usd(asset) / (1e6 * dial.outside_depth)
@@ -270,7 +268,7 @@ def _price_batch(asset: np.record, spot: np.record, perp: np.record, dial: np.re
 
 
 @inline_kernel
-def _price_leg(leg: np.record, load: float, asset: np.record, dial: np.record) -> None:
+def _price_leg(leg: Record, load: float, asset: Record, dial: Record) -> None:
     moved = mean_displacement(leg.load_fast + leg.load_slow, load, leg.concave_from)
     mid_e8 = _fundamental_usd(asset) * exp(leg.basis) * (1.0 + moved) * 1e8
     half_spread = leg.half_spread * dial.outside_spread
@@ -287,7 +285,7 @@ def _book_requests(
     asset: Records,
     cash: I64,
     inventory: I64,
-    par: np.record,
+    par: Record,
 ) -> None:
     """Move cash and lots of each order between its account and everybody else."""
     n_legs = 2 * leg.shape[0]
@@ -309,9 +307,7 @@ def _book_requests(
 
 
 @inline_kernel
-def _publish(
-    out: np.record, asset: np.record, spot: np.record, perp: np.record, dial: np.record
-) -> None:
+def _publish(out: Record, asset: Record, spot: Record, perp: Record, dial: Record) -> None:
     fundamental_usd = _fundamental_usd(asset)
     out.fundamental_usd = fundamental_usd
     out.spot_usd = _leg_price(spot, fundamental_usd)
@@ -321,7 +317,7 @@ def _publish(
 
 
 @inline_kernel
-def _update_volatility(out: np.record, asset: np.record, window_decay: float) -> None:
+def _update_volatility(out: Record, asset: Record, window_decay: float) -> None:
     """Average squared returns of the outside spot, as everybody can see them."""
     log_price = ln(out.spot_usd)
     change = log_price - asset.window_log

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, OverflowFault
+from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.correlation import factor_of, nearest_valid
 from stressbook.market.dials import neutral_dials
 from stressbook.market.draws import (
@@ -21,7 +22,7 @@ from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.innovations import fourth_cumulant
 from stressbook.market.outside_market import LEG
 from stressbook.market.state import F64, OUTSIDE, Records, VenueState
-from stressbook.market.units import MS_PER_S
+from stressbook.market.units import BALANCE_MAX, MS_PER_S
 from stressbook.market.world import CHUNK, FUNDAMENTAL, LOG_VOL, WORLD, WorldState
 from stressbook.market.world_parameters import (
     INNOVATIONS,
@@ -30,7 +31,14 @@ from stressbook.market.world_parameters import (
     checked,
 )
 
-__all__ = ["copy_world", "make_world", "restore_world", "set_correlation_target", "world_of_venue"]
+__all__ = [
+    "copy_world",
+    "make_world",
+    "raise_world_faults",
+    "restore_world",
+    "set_correlation_target",
+    "world_of_venue",
+]
 
 _DAY_S: Final = 86_400.0
 _BP: Final = 1e-4
@@ -203,6 +211,41 @@ def restore_world(w: WorldState, saved: WorldState) -> None:
     for name, array in w._asdict().items():
         if name != "path":
             array[...] = getattr(saved, name)
+
+
+def raise_world_faults(w: WorldState, t_ms: int) -> None:
+    """Turn the fault word that `advance` returns into an error; 0 passes.
+
+    Parameters
+    ----------
+    w : WorldState
+        After a step.
+    t_ms : int
+        Its end, ms, for the message.
+
+    Raises
+    ------
+    InvalidInput
+        If the given path is shorter than the run.
+    OverflowFault
+        If an outside order or balance is beyond its bound; the order was not filled.
+    """
+    word = int(w.par[0].fault)
+    if word & FAULT_PATH_END:
+        raise InvalidInput(
+            "is shorter than the run",
+            name="path",
+            value=w.path.shape,
+            allowed=f"a row for each step, to t = {t_ms} ms and beyond",
+        )
+    if word & FAULT_OVERFLOW:
+        raise OverflowFault(
+            "is beyond its bound",
+            name="outside order or balance",
+            value=f"t = {t_ms} ms",
+            allowed=f"cash within {BALANCE_MAX} micro-USDC",
+            hint="a smaller order",
+        )
 
 
 def set_correlation_target(w: WorldState, target: F64) -> None:

@@ -72,6 +72,7 @@ def test_a_venue_books_it(bid, ask, premium, rate_8h, rate_1h, paid):
         mark_tick(v, 0, side, tick)
         v.level[0, tick].qty_lots = 10**9
         v.best[0, side] = tick
+    v.price[0].mark_e8 = 2 * ORACLE_E8  # paid on the oracle, not the mark
     before = v.cash.copy()
     for _ in range(720):
         sample_premium(v, 5_000)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stressbook.errors import InvalidInput, InvalidScenario, UnknownName
+from stressbook.errors import InvalidInput, InvalidScenario, OverflowFault, UnknownName
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.dials import DIALS, neutral_dials, reset_dials
 from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
@@ -24,6 +24,7 @@ from stressbook.market.world_parameters import (
 from stressbook.market.world_setup import (
     copy_world,
     make_world,
+    raise_world_faults,
     restore_world,
     set_correlation_target,
 )
@@ -167,6 +168,9 @@ def test_a_cost_beyond_the_bound_of_balances_sets_the_fault_word():
     w.request[0, 0, OUTSIDE_SPOT] = 2**55
     assert advance(w, 1_000) == FAULT_OVERFLOW
     assert not w.cash.any()
+    with pytest.raises(OverflowFault, match="t = 1000 ms") as caught:
+        raise_world_faults(w, 1_000)
+    assert caught.value.allowed
 
 
 # --- fundamentals ---------------------------------------------------------------------------------
@@ -181,7 +185,11 @@ def test_a_given_path_replaces_the_law_asset_by_asset():
         advance(free, 1_000 * (step + 1))
         assert math.log(w.outside[0].fundamental_usd / 80_000.0) == pytest.approx(path[step, 0])
         assert (w.outside["fundamental_usd"] == free.outside["fundamental_usd"])[1:].all()
+    raise_world_faults(w, 3_000)
     assert advance(w, 4_000) == FAULT_PATH_END
+    with pytest.raises(InvalidInput, match="shorter than the run") as caught:
+        raise_world_faults(w, 4_000)
+    assert caught.value.name == "path"
 
 
 def test_dials_shift_a_path_too():
