@@ -26,7 +26,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.lending_rates import (
     borrow_rate_at,
@@ -150,7 +150,7 @@ def debt_target_micro(par: Record, s: AccountSums) -> int:
     return round_up(max(0.0, commitment - net_usd(s)) * 1e6)
 
 
-@kernel
+@sub_kernel
 def draw_debt(v: VenueState, row: int, token: int, want: int) -> int:
     """Lend to a row what it wants, as far as loan-to-value, caps and pool allow.
 
@@ -178,7 +178,7 @@ def draw_debt(v: VenueState, row: int, token: int, want: int) -> int:
     return drawn
 
 
-@kernel
+@sub_kernel
 def draw_needed_debt(v: VenueState, row: int, t_ms: int) -> int:
     """Raise the debt of a portfolio row to what its commitment needs, as far as it goes.
 
@@ -235,7 +235,7 @@ def repay(v: VenueState, row: int, token: int, amount: int) -> int:
     return repaid
 
 
-@kernel
+@sub_kernel
 def supply(v: VenueState, row: int, token: int, amount: int) -> int:
     """Lend cash that no margin needs to the reserve.
 
@@ -271,7 +271,7 @@ def supply(v: VenueState, row: int, token: int, amount: int) -> int:
     return ACCEPTED
 
 
-@kernel
+@sub_kernel
 def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
     """Take lent cash back, as far as it is not lent on.
 
@@ -304,7 +304,7 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
     return ACCEPTED
 
 
-@kernel
+@sub_kernel
 def accrue(v: VenueState, t_ms: int) -> None:
     """Book an hour's interest at the utilisation just before, then let debts fall to their target.
 
@@ -343,7 +343,7 @@ def accrue(v: VenueState, t_ms: int) -> None:
     refresh_collateral(v)
 
 
-@kernel
+@sub_kernel
 def _charge_debts(debt: I64, flow: I64, step: int) -> int:
     """Let every debt grow by a step, rounded up; return the sum of interest."""
     interest = 0
@@ -357,7 +357,7 @@ def _charge_debts(debt: I64, flow: I64, step: int) -> int:
     return interest
 
 
-@kernel
+@sub_kernel
 def _credit_suppliers(supply: I64, flow: I64, amount: int, supplied: int) -> int:
     """Share an amount over suppliers, each part rounded down; return the sum of the parts."""
     credited = 0
@@ -371,7 +371,7 @@ def _credit_suppliers(supply: I64, flow: I64, amount: int, supplied: int) -> int
     return credited
 
 
-@kernel
+@sub_kernel
 def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
     """Cancel debt that nothing is left to pay: retained interest first, then suppliers pro rata.
 
@@ -410,7 +410,7 @@ def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
     return borne
 
 
-@kernel
+@sub_kernel
 def _charge_suppliers(supply: I64, flow: I64, loss: int, supplied: int) -> None:
     """Split a loss over suppliers pro rata, exactly: each takes its part of what is left."""
     left = loss
@@ -424,7 +424,7 @@ def _charge_suppliers(supply: I64, flow: I64, loss: int, supplied: int) -> None:
             flow[row, _CLAIMS, CAUSE_DEFICIT] -= part
 
 
-@kernel
+@sub_kernel
 def refresh_collateral(v: VenueState) -> None:
     """Add up the collateral of portfolio accounts and scale its use in new borrowing to the cap.
 
