@@ -105,6 +105,7 @@ def test_a_period_pays_its_share_of_eight_hours():
 # --- payments -------------------------------------------------------------------------------------
 
 
+@pytest.mark.boundscheck
 def test_longs_pay_shorts_and_the_remainder_is_rounding():
     v = state((333_333, -200_001, -133_332))
     before = v.cash.copy()

@@ -131,6 +131,7 @@ def test_a_wick_multiplies_the_oracle(v):
 # --- mark -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.boundscheck
 def test_the_mark_is_the_median_of_three(v):
     quote(v, perp(v), 84.99, 85.01, 85.0)
     v.outside[ASSET].perp_usd = 84.5
