@@ -15,7 +15,6 @@ from stressbook.market.state import F64
 __all__ = ["INNOVATIONS", "AssetWorld", "OutsideLeg", "WorldParams", "default_world"]
 
 INNOVATIONS: Final = {"normal": NORMAL, "student4": STUDENT4}
-_CALM: Final = "correlations of hourly returns, calm hours, 2025-02 to 2026-07"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ _ASSETS: Final = {
     "SOL": _asset("SOL", 0.042, 0.7, 1.5, 0.03),
     "HYPE": _asset("HYPE", 0.050, 1.5, 10.0, 0.06),
 }
-# Hourly returns in calm hours, February 2025 to July 2026.
+# Hourly returns of OKX perpetuals in calm hours (6,170), February 2025 to July 2026.
 _CORRELATION: Final = {
     ("BTC", "ETH"): 0.764,
     ("BTC", "SOL"): 0.732,
