@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from stressbook.agents import basis_trader
 from stressbook.agents.drafts import Draft, Listing, perp_lots, token_micro, token_units
+from stressbook.agents.holder import willing_frac
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import F64
 from stressbook.market.units import MICRO
@@ -181,8 +182,7 @@ def _hold(
     """Tokens bought with own money, and with what the target load borrows."""
     equity = float(p.equity_usd)
     load_ltv = float(p.load) * one.ltv if draft.portfolio else 0.0
-    if rate > float(p.rate_tolerance):
-        load_ltv = 0.0
+    load_ltv *= float(willing_frac(rate, float(p.rate_tolerance)))
     tokens = equity / (1.0 - load_ltv)
     if tokens > one.supply_cap_usd:
         tokens = max(equity, equity + load_ltv * one.supply_cap_usd)

@@ -2,7 +2,7 @@
 
 Borrowed USDC cannot leave the account, so it buys more of the token. A holder keeps its load, debt
 over loan-to-value, near an own target: it buys below the band, sells slowly above it, and pays back
-when the borrow rate passes what it tolerates. Under cross margin it owns the token and waits.
+as the borrow rate passes what it tolerates. Under cross margin it owns the token and waits.
 
 Source of the aggregates: live reserve states of Hyperliquid, 2026-09-08 (264 M USDC borrowed
 against HYPE and BTC); the distribution of loads is assumed.
@@ -77,9 +77,12 @@ class HolderParams:
         0.08, unit="1", help="deviation of the load at which trading begins", low=0.0
     )
     rate_tolerance_low: float = param(
-        0.15, unit="1/year", help="smallest borrow rate at which a holder pays back"
+        0.15,
+        unit="1/year",
+        help="smallest borrow rate beyond which a holder pays back",
+        low=0.001,
     )
-    rate_tolerance_high: float = param(0.60, unit="1/year", help="largest of it")
+    rate_tolerance_high: float = param(0.60, unit="1/year", help="largest of it", low=0.001)
     spot_volume_usd: Mapping[str, float] = param(
         SPOT_VOLUME_USD,
         unit="USD/day",
@@ -128,8 +131,7 @@ def load_error_usd(me: Me, mkt: Market, p: Any) -> Any:
     target = p.load
     by_cap = CAP_SHARE * float(usdc.user_borrow_cap) / usdc.unit / capacity
     target = target if target < by_cap else by_cap
-    if usdc.borrow_rate > p.rate_tolerance:
-        target = 0.0
+    target *= willing_frac(usdc.borrow_rate, p.rate_tolerance)
     if load > target + p.band_load:
         m.working = SELLING
     elif load < target - p.band_load:
@@ -142,6 +144,14 @@ def load_error_usd(me: Me, mkt: Market, p: Any) -> Any:
     room = usdc.platform_headroom if usdc.platform_headroom < usdc.pool else usdc.pool
     most = float(room if room > 0 else 0) / usdc.unit
     return error if error < most else most
+
+
+@inline_kernel
+def willing_frac(borrow_rate: float, tolerance: float) -> float:
+    """Return the share of its load that a holder keeps: all to its tolerance, none at twice it."""
+    share = 2.0 - borrow_rate / tolerance
+    share = share if share < 1.0 else 1.0
+    return share if share > 0.0 else 0.0
 
 
 @kernel

@@ -197,9 +197,8 @@ def _groups(
         if n == 0:
             continue
         if n > PLACE:
-            raise InvalidInput(
-                "is too large", name=f"{module.RULE.name}.accounts", value=n, allowed=f"to {PLACE}"
-            )
+            name = f"{module.RULE.name}.accounts"
+            raise InvalidInput("is too large", name=name, value=n, allowed=f"0 to {PLACE}")
         first = account_key(module.RULE.class_id, place["ordinal"] * PLACE)
         keys = first + np.arange(n, dtype=np.int64)
         wanted = inspect.signature(module.account_parameters).parameters
