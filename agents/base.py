@@ -6,8 +6,6 @@ not used: draws are keyed by account, purpose and time (`stressbook.market.draws
 
 from __future__ import annotations
 
-from typing import Any
-
 import mesa
 
 from stressbook.agents.outbox import Outbox
@@ -29,21 +27,20 @@ class Desk(mesa.Agent):  # type: ignore[misc]
         Users of the accounts.
     parameters : ndarray of `rule.parameters`, shape (n,)
         One record an account.
+    memory : ndarray of `rule.memory`, shape (n,)
+        What the accounts remember; changed in place.
     """
 
-    def __init__(self, model: mesa.Model, rule: Rule, users: I64, parameters: Records) -> None:
+    def __init__(
+        self, model: mesa.Model, rule: Rule, users: I64, parameters: Records, memory: Records
+    ) -> None:
         super().__init__(model)
         self.rule = rule
         self.users = users
         self.parameters = parameters
-        self.memory = _zeros(len(users), rule)
+        self.memory = memory
 
     def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
         """Let every account of the desk look and emit messages."""
         self.rule.run(accounts, market, self.users, self.parameters, self.memory, out)
 
-
-def _zeros(n: int, rule: Rule) -> Any:
-    import numpy as np
-
-    return np.zeros(n, rule.memory)

@@ -52,7 +52,7 @@ def _put(
     m.price_tick = price_tick
     m.qty_lots = qty_lots
     m.tif = tif
-    m.flags = flags
+    m.options = flags
     m.client_id = client_id
     m.handle = 0
     out.count[0] = n + 1

@@ -159,7 +159,7 @@ def _one_lot_order(sim: Simulation, out: Outbox) -> None:
     row = out.message[out.count[0]]
     row.op, row.user, row.inst, row.side, row.tif = OP_NEW, 0, inst, BUY, IOC
     row.price_tick, row.qty_lots = v.best[inst, 1], 1
-    row.flags = row.client_id = row.handle = 0
+    row.options = row.client_id = row.handle = 0
     out.count[0] += 1
 
 

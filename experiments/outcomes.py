@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     name: str
     unit: str
     help: str
-    measure: Callable[["_Run"], float]
+    measure: Callable[[_Run], float]
 
 
 class _Run:

@@ -5,6 +5,7 @@ reported with the others. Raw recordings stay outside the package: what ships is
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from stressbook.errors import InvalidInput, Problem
 __all__ = [
     "ASSETS",
     "KINDS",
+    "UNREADABLE",
     "InvalidRecording",
     "Kind",
     "find_recordings",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 ASSETS = ("BTC", "ETH", "SOL", "HYPE")
+
+# What a damaged, truncated or foreign file raises while it is read.
+UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pd.errors.ParserError)
 
 # Beyond these the rest is counted: a broken column would otherwise print a line for each row.
 MAX_PROBLEMS = 20
@@ -289,7 +294,7 @@ def read_basis_8h(path: Path, *, exchange: str, asset: str, pair: str) -> pd.Dat
     >>> frame.round(6).values.tolist()
     [[10.0, 0.0001]]
     """
-    table = pd.read_csv(path)
+    table = _csv(path, text=False)
     needed = ["time", "exchange", "crypto", "pair", "contract", "close", "funding rate"]
     problems = _missing_columns(path, needed, list(table.columns))
     if problems:
@@ -312,8 +317,19 @@ def read_basis_8h(path: Path, *, exchange: str, asset: str, pair: str) -> pd.Dat
     return frame.dropna().sort_index()
 
 
+def _csv(path: Path, *, text: bool) -> pd.DataFrame:
+    try:
+        with open_recording(path) as lines:
+            if text:
+                return pd.read_csv(lines, dtype=str, keep_default_na=False)
+            return pd.read_csv(lines)
+    except (*UNREADABLE, pd.errors.EmptyDataError) as bad:
+        problem = Problem("cannot be read", path.name, hint=str(bad))
+        raise InvalidRecording.from_problems([problem]) from bad
+
+
 def _read_table(path: Path, needed: list[str]) -> tuple[pd.DataFrame, pd.Series, list[Problem]]:
-    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    text = _csv(path, text=True)
     time_name, *names = text.columns
     problems = _missing_columns(path, needed, names)
     lines = pd.Series(np.arange(len(text)) + 2)
@@ -351,7 +367,8 @@ def _outside(
 ) -> Iterator[Problem]:
     for i in np.flatnonzero(is_bad.to_numpy()):
         name = f"{path.name}, line {lines.iloc[i]}, {column.name}"
-        yield Problem(problem, name, column.iloc[i], allowed)
+        value = column.iloc[i]
+        yield Problem(problem, name, value.item() if hasattr(value, "item") else value, allowed)
 
 
 def _crossed_ranges(path: Path, lines: pd.Series, table: pd.DataFrame) -> Iterator[Problem]:

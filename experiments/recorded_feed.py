@@ -5,7 +5,6 @@ nkaz001/hftbacktest writes them.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stressbook.errors import Problem
-from stressbook.experiments.recorded import InvalidRecording, open_recording
+from stressbook.experiments.recorded import UNREADABLE, InvalidRecording, open_recording
 
 __all__ = ["DEPTH_BP", "OrderFeed", "read_binance_feed", "read_hyperliquid_snapshots"]
 
@@ -23,6 +22,8 @@ F64 = NDArray[np.float64]
 
 DEPTH_BP = np.array([1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0, 35.0, 50.0])
 SAMPLE_NS = 1_000_000_000
+# A level at exactly a band's distance counts, whichever way its ratio to mid is rounded.
+ROUNDING_BP = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def _depth(side: dict[float, float], mid: float, sign: float) -> F64:
     distance_bp = sign * (price / mid - 1.0) * 1e4
     order = np.argsort(distance_bp)
     cumulative = np.r_[0.0, np.cumsum(notional[order])]
-    return np.asarray(cumulative[np.searchsorted(distance_bp[order], DEPTH_BP, side="right")])
+    within = np.searchsorted(distance_bp[order], DEPTH_BP + ROUNDING_BP, side="right")
+    return np.asarray(cumulative[within])
 
 
 @dataclass(slots=True)
@@ -115,31 +117,33 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
 
     def run(self) -> None:
-        for number, (t_ns, message) in self.messages():
-            try:
-                self.take(t_ns, message)
-                self.sample_if_due(t_ns)
-            except _BadMessage as bad:
-                name, value, allowed = bad.args
-                self.problem(number, f"{name}", value, "is out of range", allowed)
-            except (KeyError, TypeError, ValueError) as bad:
-                self.problem(number, "message", repr(bad), "lacks a field or holds no number")
+        try:
+            with open_recording(self.path) as lines:
+                for number, line in enumerate(lines, start=1):
+                    self.line(number, line)
+        except UNREADABLE as bad:
+            self.problems.append(Problem("cannot be read", self.path.name, hint=str(bad)))
 
-    def messages(self) -> Iterator[tuple[int, tuple[int, dict[str, Any]]]]:
-        with open_recording(self.path) as lines:
-            for number, line in enumerate(lines, start=1):
-                time_text, _, body = line.partition(" ")
-                try:
-                    t_ns, message = int(time_text), json.loads(body)
-                except ValueError:
-                    self.problem(number, "line", line[:40], "is no time and JSON message")
-                    continue
-                if t_ns < self.last_ns:
-                    self.problem(number, "time", t_ns, "goes back", f"{self.last_ns} ns or later")
-                    continue
-                self.first_ns = self.first_ns or t_ns
-                self.last_ns = t_ns
-                yield number, (t_ns, message)
+    def line(self, number: int, line: str) -> None:
+        time_text, _, body = line.partition(" ")
+        try:
+            t_ns, message = int(time_text), json.loads(body)
+        except ValueError:
+            self.problem(number, "line", line[:40], "is no time and JSON message")
+            return
+        if t_ns < self.last_ns:
+            self.problem(number, "time", t_ns, "goes back", f"{self.last_ns} ns or later")
+            return
+        self.first_ns = self.first_ns or t_ns
+        self.last_ns = t_ns
+        try:
+            self.take(t_ns, message)
+            self.sample_if_due(t_ns)
+        except _BadMessage as bad:
+            name, value, allowed = bad.args
+            self.problem(number, f"{name}", value, "is out of range", allowed)
+        except (KeyError, TypeError, ValueError) as bad:
+            self.problem(number, "message", repr(bad), "lacks a field or holds no number")
 
     def problem(
         self, number: int, name: str, value: object, problem: str, allowed: str = ""

@@ -73,7 +73,7 @@ def record_step(v, s):  # type: ignore[no-untyped-def]
         row.end_ask_depth_usd = book.end_ask_depth_usd
         row.forced_lots = 0
     for k in range(v.ctr[C_FILLS]):
-        if v.fill[k].flags & FORCED:
+        if v.fill[k].options & FORCED:
             s.book[n, v.fill[k].inst].forced_lots += v.fill[k].qty_lots
     _record_assets(v, s, n)
     _record_venue(v, s, n)

@@ -17,7 +17,7 @@ from stressbook.agents.observe import (
     observe_market,
 )
 from stressbook.agents.outbox import Outbox
-from stressbook.agents.population import build_population
+from stressbook.agents.population import PopulationParams, build_population
 from stressbook.errors import OverflowFault, UnknownName
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.recorder import make_series, record_step
@@ -33,20 +33,15 @@ from stressbook.experiments.snapshot import (
 )
 from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.digest import DigestChain, canonical_state
-from stressbook.market.draws import key_from_seed
+from stressbook.market.philox import key_from_seed
 from stressbook.market.engine import Engine
-from stressbook.market.reference.venue import ReferenceVenue
 from stressbook.market.setup import make_state
-from stressbook.market.spec import load_preset
 from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
 from stressbook.market.world import advance
 from stressbook.market.world_setup import set_correlation_target, world_of_venue
 
-ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {
-    "kernel": Venue,
-    "reference": ReferenceVenue,
-}
+ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {"kernel": Venue}
 
 
 class Simulation(mesa.Model):  # type: ignore[misc]
@@ -85,15 +80,28 @@ class Simulation(mesa.Model):  # type: ignore[misc]
 
     def _build(self, seed: int, engine: str) -> None:
         scenario = self.scenario
-        spec = scenario.venue_spec(load_preset(scenario.preset))
-        population = build_population(scenario, spec, seed=seed)
-        state = make_state(spec, population.openings, seed=seed, dt_ms=self.dt_ms)
+        population = build_population(
+            PopulationParams(**scenario.agents),
+            scenario.venue_spec(),
+            seed=seed,
+            regime=scenario.margin_regime,
+            world=scenario.world,
+        )
+        state = make_state(
+            scenario.venue_spec(), population.accounts, seed=seed, dt_ms=self.dt_ms
+        )
         self.world = world_of_venue(scenario.world, state)
+        set_correlation_target(
+            self.world,
+            StressSchedule(
+                scenario.stresses, assets=scenario.assets, dt_ms=self.dt_ms
+            ).correlation_target(np.array(scenario.world.correlation)),
+        )
         self.engine: Engine = ENGINES[engine](state)
         self.market = make_market(state)
         self.accounts = make_accounts(state, self.world)
         self.outbox = make_outbox(state, self.world)
-        self.desks = [Desk(self, d.rule, d.users, d.parameters) for d in population.desks]
+        self.desks = [Desk(self, *cohort) for cohort in population.cohorts]
         self.series = make_series(self.n_steps_planned, state)
         self.class_sums, self._exposure, self._last = make_class_sums(state)
         look_at_classes(state, self.world, self.class_sums)

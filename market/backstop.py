@@ -43,7 +43,7 @@ def emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms):  # type: ign
     m.price_tick = min(max(int(bound_usd / v.inst[inst].tick_usd), 1), N_TICKS - 1)
     m.qty_lots = lots
     m.tif = IOC
-    m.flags = flags
+    m.options = flags
     m.client_id = 0
     m.handle = 0
     m.emitted_ms = t_ms

@@ -331,7 +331,7 @@ def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
         link = natural(v.own_head[user, inst])
         while link != 0:
             order = v.order[natural(link - 1)]
-            if _adds_risk(v, user, inst, np.int64(order.side), np.int64(order.flags)):
+            if _adds_risk(v, user, inst, np.int64(order.side), np.int64(order.options)):
                 if newest == 0 or order.sequence > v.order[newest - 1].sequence:
                     newest = link
                 break

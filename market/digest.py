@@ -106,7 +106,7 @@ def canonical_queues(v: VenueState) -> I64:
                             int(o.user),
                             int(o.client_id),
                             int(o.qty_lots),
-                            int(o.flags),
+                            int(o.options),
                         )
                     )
                     link = int(o.next_slot)

@@ -175,7 +175,7 @@ def take(
 @inline_kernel
 def _available_lots(v: VenueState, link: int, inst: int, side: int) -> int:
     order = v.order[natural(link - 1)]
-    if np.int64(order.flags) & REDUCE_ONLY == 0:
+    if np.int64(order.options) & REDUCE_ONLY == 0:
         return int(order.qty_lots)
     return min(int(order.qty_lots), reducible_lots(v, np.int64(order.user), inst, side))
 
@@ -255,7 +255,7 @@ def _log_fill(
     fill.qty_lots = lots
     fill.taker = taker
     fill.taker_side = side
-    fill.flags = flags
+    fill.options = flags
     fill.taker_client_id = client_id
     return fill
 

@@ -116,7 +116,7 @@ def match_batch(v: VenueState, messages: Records, n: int, t_ms: int) -> int:
 
 @inline_kernel
 def _execute(v: VenueState, message: Record, t_ms: int) -> int:
-    op, user, flags = int(message.op), int(message.user), int(message.flags)
+    op, user, flags = int(message.op), int(message.user), int(message.options)
     if op < 0 or op >= N_OPS or flags & ~_ALL_FLAGS != 0:
         return R_BAD_OP
     if user < 0 or user >= v.user.shape[0]:
@@ -140,7 +140,7 @@ def _execute(v: VenueState, message: Record, t_ms: int) -> int:
 def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
     user, inst, side = int(message.user), int(message.inst), int(message.side)
     tick, lots, tif = int(message.price_tick), int(message.qty_lots), int(message.tif)
-    flags, client_id = int(message.flags), int(message.client_id)
+    flags, client_id = int(message.options), int(message.client_id)
     code = check_order(v, user, inst, side, tick, lots, tif, flags, client_id)
     if code == ACCEPTED:
         lots = lots_allowed(v, user, inst, side, lots, flags)

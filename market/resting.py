@@ -153,7 +153,7 @@ def rest_order(
     order.generation = generation
     order.client_hash = client_hash
     order.side = side
-    order.flags = flags
+    order.options = flags
     if client_id != 0:
         note_client_id(v, link, client_hash)
     _join_queue(v, link, inst, side, price_tick, lots)
@@ -188,7 +188,7 @@ def take_lots_off(v: VenueState, link: int, lots: int) -> None:
     order.qty_lots -= lots
     v.level[inst, tick].qty_lots -= lots
     v.open_lots[user, inst, side] -= lots
-    if np.int64(order.flags) & REDUCE_ONLY == 0:
+    if np.int64(order.options) & REDUCE_ONLY == 0:
         v.open_notional[user, inst, side] -= lots * int(tick) * int(v.inst[inst].k)
 
 

@@ -119,7 +119,7 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
     number = int(sender.next_message)
     sender.next_message = number + 1
     message.tie = number
-    if message.op == OP_NEW and message.flags & (FORCED | TWAP) != 0:
+    if message.op == OP_NEW and message.options & (FORCED | TWAP) != 0:
         message.effective_us = t_ms * _US_PER_MS
         return
     draw = 0.5
@@ -137,7 +137,7 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
 def _is_due(message: Record, t_ms: int) -> bool:
     if message.effective_us < t_ms * _US_PER_MS:
         return True
-    return message.op == OP_NEW and message.flags & (FORCED | TWAP) != 0
+    return message.op == OP_NEW and message.options & (FORCED | TWAP) != 0
 
 
 @inline_kernel

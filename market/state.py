@@ -127,7 +127,7 @@ ORDER = np.dtype(
             + [(name, "u4") for name in ("price_tick", "user", "inst", "generation")]
             + [(name, "u4") for name in ("next_slot", "prev_slot")]  # queue of a level
             + [(name, "u4") for name in ("next_own", "prev_own")]  # of a user in a book
-            + [("client_hash", "u4"), ("side", "u2"), ("flags", "u2")],
+            + [("client_hash", "u4"), ("side", "u2"), ("options", "u2")],
             align=True,
         ),
     )
@@ -138,11 +138,11 @@ LEVEL = np.dtype(
 )
 
 MESSAGE = record_dtype(
-    "op user inst side tif flags price_tick qty_lots client_id handle effective_us tie emitted_ms"
+    "op user inst side tif options price_tick qty_lots client_id handle effective_us tie emitted_ms"
 )
 REPLY = record_dtype("code user client_id handle filled_lots")
 FILL = record_dtype(
-    "t_ms inst price_tick qty_lots taker maker taker_side flags taker_client_id maker_client_id "
+    "t_ms inst price_tick qty_lots taker maker taker_side options taker_client_id maker_client_id "
     "taker_fee_micro maker_fee_micro"
 )
 EVENT = record_dtype("t_ms kind user inst lots price_e8 amount_micro cause counterparty")

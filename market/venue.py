@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from stressbook.errors import ConservationError, LadderExhausted, OverflowFault
-from stressbook.market.book import sample_books
 from stressbook.market.codes import (
     FAULT_CONSERVATION,
     FAULT_EVENT_LOG,
@@ -12,6 +11,7 @@ from stressbook.market.codes import (
     FAULT_OUTBOX,
     FAULT_OVERFLOW,
 )
+from stressbook.market.depth import sample_books
 from stressbook.market.funding import sample_premium, settle_funding
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.match import match_messages

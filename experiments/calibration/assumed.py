@@ -11,7 +11,7 @@ from stressbook.experiments.calibration.rows import ASSUMED, Row
 __all__ = ["assumed_rows"]
 
 _NAN = float("nan")
-_SCALED = "between BTC and HYPE by daily volatility over daily volume"
+_SCALED = "as in trials, where a third to three times is calm; ETH, SOL by volatility over volume"
 _TRIAL = "calm in trials at a third to three times the value"
 
 # name, table, unit, values for BTC, ETH, SOL, HYPE (None: measured), note

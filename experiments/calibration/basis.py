@@ -168,7 +168,7 @@ def _maximise(y: F64, bar_s: float, starts: list[F64]) -> tuple[F64, float]:
             start,
             args=(ordinates, cosine, bar_s),
             jac=True,
-            method="L-BFGS-B",
+            method="TNC",
             bounds=bounds,
         )
         for start in starts

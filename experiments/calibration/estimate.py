@@ -131,7 +131,7 @@ def block_bootstrap(
     *,
     block: int,
     rng: np.random.Generator,
-    n_draws: int = 300,
+    n_draws: int = 200,
 ) -> list[Estimate]:
     """Estimate several statistics of one series, with moving-block bootstrap intervals.
 
@@ -145,7 +145,7 @@ def block_bootstrap(
         Rows of a block, cut to half of the series: longer than the dependence that matters.
     rng : numpy.random.Generator
         Draws `n_draws` sets of block starts.
-    n_draws : int, default 300
+    n_draws : int, default 200
         Resamples.
 
     Returns
@@ -193,7 +193,7 @@ def block_bootstrap_one(
     *,
     block: int,
     rng: np.random.Generator,
-    n_draws: int = 300,
+    n_draws: int = 200,
 ) -> Estimate:
     """Estimate one statistic; see `block_bootstrap`.
 

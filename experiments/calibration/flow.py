@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from stressbook.experiments.calibration.estimate import (
     F64,
@@ -21,6 +20,8 @@ __all__ = ["FlowFit", "flow_fit", "impact_1s", "market_orders", "sign_exponent"]
 
 TAIL_SHARE = 0.02
 SIGN_LAGS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48])
+_EXPONENTS = np.arange(0.0, 3.0, 0.001)
+_POWERS = SIGN_LAGS ** -_EXPONENTS[:, None]
 # Orders of a block: ten seconds and more of the recordings.
 BLOCK_ORDERS = 200
 BLOCK_S = 10
@@ -120,13 +121,10 @@ def sign_exponent(side: F64, *, rng: np.random.Generator) -> Estimate:
 
 
 def _power_of(acf: F64) -> float:
-    # Fitted in levels: autocorrelations near zero may be negative and have no logarithm.
-    log_lag = np.log(SIGN_LAGS)
-
-    def misfit(theta: F64) -> F64:
-        return np.asarray(theta[0] * np.exp(-theta[1] * log_lag) - acf)
-
-    return float(least_squares(misfit, [max(acf[0], 0.01), 0.5]).x[1])
+    # Fitted in levels: autocorrelations near zero may be negative and have no logarithm. For each
+    # exponent the best factor is a projection, so that the search is over exponents alone.
+    explained = np.maximum(_POWERS @ acf, 0.0) ** 2 / np.sum(_POWERS**2, axis=1)
+    return float(_EXPONENTS[np.argmax(explained)])
 
 
 def impact_1s(feed: OrderFeed, *, rng: np.random.Generator) -> Estimate:

@@ -9,8 +9,8 @@ it that it was there.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 from stressbook.experiments.calibration.estimate import (
     F64,
@@ -190,7 +190,7 @@ def _thresholds(side: F64) -> tuple[float, float]:
     least = 0.5 / side.size
     above = max(float(np.mean(side > 0)), least)
     below = max(float(np.mean(side < 0)), least)
-    return float(stats.norm.isf(above)), float(stats.norm.ppf(below))
+    return float(-ndtri(above)), float(ndtri(below))
 
 
 def _probit(side: F64) -> F64:
@@ -226,4 +226,4 @@ def _both_beyond(threshold: float, rho: float) -> float:
     half = np.arcsin(rho) / 2.0
     angle = half * (_NODES + 1.0)
     density = np.exp(-(threshold**2) / (1.0 + np.sin(angle))) / (2.0 * np.pi)
-    return float(stats.norm.sf(threshold) ** 2 + half * np.dot(_WEIGHTS, density))
+    return float(ndtr(-threshold) ** 2 + half * np.dot(_WEIGHTS, density))

@@ -32,6 +32,7 @@ __all__ = [
 
 WINDOWS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 MIN_EVENTS = 200
+MAX_LOG_REACH = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,8 @@ def _described(theta: F64, times_s: F64, span_s: float) -> HawkesFit:
 
 
 def _log_normal(log_value: float, reach: float, n: int) -> Estimate:
+    # A flat direction of the likelihood has no curvature: the interval is wide, not infinite.
+    reach = min(reach, MAX_LOG_REACH)
     ends = np.exp([log_value, log_value - reach, log_value + reach])
     return Estimate(float(ends[0]), float(ends[1]), float(ends[2]), n)
 

@@ -71,7 +71,7 @@ class CalibrationResult:
     >>> from stressbook.experiments.calibration.assumed import assumed_rows
     >>> result = CalibrationResult(tuple(assumed_rows()), (), 1)
     >>> print(result.to_toml().splitlines()[6])
-    outside_impact_bp_per_musd = 0.3  # bp per 1e6 USD; assumed; between BTC and HYPE ...
+    outside_impact_bp_per_musd = 0.3  # bp per 1e6 USD; assumed; as in trials, ...
     """
 
     rows: tuple[Row, ...]
@@ -258,7 +258,7 @@ def markdown_table(records: list[dict[str, object]]) -> str:
     >>> from stressbook.experiments.calibration.assumed import assumed_rows
     >>> text = CalibrationResult(tuple(assumed_rows()[:1]), (), 1).summary()
     >>> print(text.splitlines()[2])
-    | BTC | outside_impact_bp_per_musd | 0.3 | | | bp per 1e6 USD | assumed | | between ... |
+    | BTC | outside_impact_bp_per_musd | 0.3 | | | bp per 1e6 USD | assumed | | as in ... |
     """
     lines = ["| asset | number | value | 90 % interval | n | unit | role | data | note |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")

@@ -118,7 +118,7 @@ def log_vol_variances(
     cell_5min: NDArray[np.int64],
     cell_1h: NDArray[np.int64],
     rng: np.random.Generator,
-    n_draws: int = 120,
+    n_draws: int = 100,
 ) -> LogVolFit:
     """Estimate the variances of log volatility at half-lives of 20 min, 4 h, 3 d and 30 d.
 
@@ -139,7 +139,7 @@ def log_vol_variances(
         Cell of the clock of each bar, see `remove_season`.
     rng : numpy.random.Generator
         Draws the simulated records.
-    n_draws : int, default 120
+    n_draws : int, default 100
         Simulated records for bias and interval.
 
     Returns

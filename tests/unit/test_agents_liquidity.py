@@ -170,7 +170,7 @@ class Pit:
             self.accounts.account[m.user].cash_micro += units
         else:
             self.accounts.token[m.user, m.inst] += units
-            if m["flags"] & OWN_MOVE:
+            if m["options"] & OWN_MOVE:
                 self.accounts.outside[m.user, 0, OUTSIDE_SPOT] -= units // LOT_UNITS
 
     def settle_outside(self):
@@ -540,7 +540,7 @@ def test_tokens_come_in_when_short_and_are_no_result_and_no_delta():
     messages = pit.step()
     pit.settle_outside()
     (move,) = messages[messages["op"] == OP_DEPOSIT]
-    assert (move["inst"], move["flags"]) == (1, OWN_MOVE)
+    assert (move["inst"], move["options"]) == (1, OWN_MOVE)
     assert move.qty_lots == pytest.approx((stock - stock // 4) * LOT_UNITS, abs=LOT_UNITS)
     result = pit.memory[0]["result_usd"]
     pit.step()
@@ -560,7 +560,7 @@ def test_usdc_comes_in_while_the_gains_lie_outside_but_not_for_a_ruined_trader()
     pit.outside(PRICE * 1.1)
     messages = pit.step()
     moves = messages[messages["op"] == OP_DEPOSIT]
-    assert (moves["flags"] == OWN_MOVE).all()
+    assert (moves["options"] == OWN_MOVE).all()
     assert moves["qty_lots"] / MICRO == pytest.approx(0.6 * equity, rel=0.01)
     pit.step()
     assert np.abs(pit.memory["result_usd"]).max() < 0.001 * equity.min()

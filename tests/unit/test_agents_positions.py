@@ -592,7 +592,7 @@ def test_trader_enters_holds_leaves_and_waits():
         messages = toy.step(10)
         for m in messages[messages["op"] == OP_NEW]:
             leaving = toy.memory[m.user].phase == directional.LEAVING
-            assert bool(m["flags"] & REDUCE_ONLY) == leaving
+            assert bool(m["options"] & REDUCE_ONLY) == leaving
         toy.fill(messages)
         largest = np.maximum(largest, np.abs(toy.accounts.position[:, BTC]))
         for user in range(12):
