@@ -1,0 +1,194 @@
+"""Margin and admission: kernels against plain Python, equal to the last bit."""
+
+import numpy as np
+import pytest
+
+from stressbook.market.borrowing import borrowable_room
+from stressbook.market.codes import (
+    ACCEPTED,
+    BUY,
+    FORCED,
+    PERP,
+    R_CAP_REACHED,
+    R_IN_RESOLUTION,
+    R_INSUFFICIENT_BALANCE,
+    R_INSUFFICIENT_MARGIN,
+    R_UTILISATION_FULL,
+    REDUCE_ONLY,
+    SELL,
+)
+from stressbook.market.kernel import kernel
+from stressbook.market.margin import (
+    account_sums,
+    admits,
+    available_usd,
+    bound_usd,
+    equity_usd,
+    is_judged_as_portfolio,
+    margin_ratio,
+    spare_usd,
+    withdrawable_usd,
+)
+from stressbook.market.reference.margin import SpotOrder, admit_perp
+from stressbook.market.requirements import (
+    commitment_usd,
+    cross_equity_usd,
+    is_in_breach,
+    net_usd,
+    order_requirement_usd,
+)
+from stressbook.market.reserve import debt_target_micro, draw_needed_debt, refresh_collateral
+from tests.random_states import (
+    random_state,
+    reference_account,
+    reference_perp,
+    reference_reserve,
+    reference_token,
+)
+
+RULE_SETS = [
+    {},
+    {"margin.user_cap_in_credit": False},
+    {"margin.min_borrow_offset_on": True},
+    {"tokens.HYPE.user_supply_cap": 50.0, "tokens.USDC.user_borrow_cap": 2_000.0},
+    {"tokens.USDC.platform_borrow_cap": 3_000.0},
+    {"tokens.BTC.platform_supply_cap": 0.5, "tokens.HYPE.ltv": 0.0},
+    {"tokens.USDC.user_borrow_cap": 0.0},
+]
+
+
+@kernel
+def _figures(v, row, out):
+    """Everything that margin says about a row, as a loop of the venue would ask."""
+    s = account_sums(v, row)
+    par = v.par[0]
+    portfolio = is_judged_as_portfolio(s)
+    debt = int(v.debt[row, 0])
+    room = borrowable_room(v.token_spec[0], v.reserve[0], debt, s.collateral_capacity_usd)
+    out[0], out[1], out[2] = s.position_value_usd, s.gross_notional_usd, s.initial_usd
+    out[3], out[4], out[5] = s.maintenance_usd, s.order_margin_usd, s.spot_bid_usd
+    out[6], out[7] = s.token_value_usd, s.collateral_value_usd
+    out[8], out[9] = s.collateral_capacity_usd, s.collateral_credit_usd
+    out[10], out[11], out[12] = net_usd(s), cross_equity_usd(s), equity_usd(s, portfolio)
+    out[13] = margin_ratio(s, portfolio)
+    out[14] = 1.0 if is_in_breach(s, portfolio, par.pm_trigger_ratio) else 0.0
+    out[15] = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
+    out[16] = order_requirement_usd(s, par.order_margin_buffer_frac)
+    out[17], out[18], out[19] = bound_usd(par, s), withdrawable_usd(par, s), spare_usd(par, s)
+    out[20] = available_usd(par, s, room)
+    out[21], out[22] = float(room), float(debt_target_micro(par, s))
+    out[23] = 1.0 if portfolio else 0.0
+
+
+def figures(v, row):
+    out = np.zeros(24)
+    _figures(v, row, out)
+    return out.tolist()
+
+
+def reference_figures(v, row):
+    a, reserve = reference_account(v, row), reference_reserve(v)
+    return [
+        a.position_value_usd(),
+        a.gross_notional_usd(),
+        a.initial_usd(),
+        a.maintenance_usd(),
+        a.order_margin_usd(),
+        a.spot_bid_usd(),
+        a.token_value_usd(),
+        a.collateral_value_usd(),
+        a.capacity_usd(),
+        a.credit_usd(),
+        a.net_usd(),
+        a.cross_equity_usd(),
+        a.equity_usd(),
+        a.margin_ratio(),
+        float(a.is_in_breach(float(v.par[0].pm_trigger_ratio))),
+        a.commitment_usd(),
+        a.cross_requirement_usd(),
+        a.bound_usd(),
+        a.withdrawable_usd(),
+        a.spare_usd(),
+        a.available_usd(reserve),
+        float(a.room_micro(reserve)),
+        float(a.debt_target_micro()),
+        float(a.is_judged_as_portfolio()),
+    ]
+
+
+@pytest.mark.parametrize("values", RULE_SETS, ids=lambda values: ",".join(values) or "preset")
+def test_figures_of_accounts(values):
+    judged, breached, drawn = set(), set(), 0
+    for seed in range(12):
+        v, _ = random_state(seed, values=values)
+        refresh_collateral(v)
+        for row in range(int(v.par[0].n_users)):
+            drawn += draw_needed_debt(v, row, 0)
+            ours = figures(v, row)
+            assert ours == reference_figures(v, row), (seed, row)
+            judged.add(ours[23])
+            breached.add(ours[14])
+    no_credit = values.get("tokens.USDC.user_borrow_cap") == 0.0
+    assert judged == ({0.0} if no_credit else {0.0, 1.0})
+    assert breached == {0.0, 1.0}
+    assert (drawn > 0) is not no_credit
+
+
+def random_order(v, rng, user):
+    inst = int(rng.integers(len(v.inst)))
+    spec = v.inst[inst]
+    mark = float(v.price[spec.asset].mark_usd)
+    tick = max(1, round(mark * np.exp(rng.normal(0, 0.05)) / float(spec.tick_usd)))
+    usd = max(abs(float(v.cash[user])) / 1e6, 1.0) * 10.0 ** rng.uniform(-3, 1)
+    lots = max(1, int(usd / (float(spec.lot_size) * mark)))
+    return inst, int(rng.integers(2)), tick, lots
+
+
+def reference_reply(v, user, inst, side, tick, lots):
+    account, reserve = reference_account(v, user), reference_reserve(v)
+    spec, tier = v.inst[inst], v.fee_tier[int(v.user[user].fee_tier)]
+    micro = lots * tick * int(spec.k)
+    if spec.kind == PERP:
+        perp_index = [i for i in range(len(v.inst)) if v.inst[i].kind == PERP].index(inst)
+        perp = account.perps[perp_index]
+        assert perp == reference_perp(v, user, inst)
+        rate = float(tier.perp_taker_e7) / 1e7
+        return admit_perp(
+            account, perp, reserve, side=side, lots=lots, limit_micro=micro, taker_frac=rate
+        )
+    offered = int(v.open_lots[user, inst, SELL])
+    order = SpotOrder(side, lots, micro, float(spec.lot_size), int(spec.lot_units), offered)
+    rate = float(tier.spot_taker_e7) / 1e7
+    token = reference_token(v, user, int(spec.token))
+    return order.admit(account, token, reserve, taker_frac=rate)
+
+
+@pytest.mark.parametrize("values", RULE_SETS[:5], ids=lambda values: ",".join(values) or "preset")
+def test_admission(values):
+    codes = set()
+    for seed in range(10):
+        v, rng = random_state(seed, values=values)
+        v.user["breached"] = rng.random(len(v.user)) < 0.1
+        for _ in range(120):
+            user = int(rng.integers(int(v.par[0].n_users)))
+            inst, side, tick, lots = random_order(v, rng, user)
+            code, drawn = reference_reply(v, user, inst, side, tick, lots)
+            before = int(v.debt[user, 0])
+            assert admits(v, user, inst, side, tick, lots, 0) == code, (seed, user, inst, side)
+            assert int(v.debt[user, 0]) - before == drawn
+            codes.add(code)
+    expected = {ACCEPTED, R_INSUFFICIENT_MARGIN, R_INSUFFICIENT_BALANCE, R_IN_RESOLUTION}
+    assert expected <= codes
+    if values.get("tokens.USDC.platform_borrow_cap"):
+        assert R_CAP_REACHED in codes
+    assert codes <= expected | {R_CAP_REACHED, R_UTILISATION_FULL}
+
+
+def test_forced_and_reduce_only_orders_need_no_margin():
+    v, rng = random_state(3)
+    v.cash[:], v.perp[:] = -(10**15), 0
+    for user in range(int(v.par[0].n_users)):
+        inst, side, tick, lots = random_order(v, rng, user)
+        assert admits(v, user, inst, side, tick, lots, FORCED) == ACCEPTED
+        assert admits(v, user, 0, side, tick, lots, REDUCE_ONLY) == ACCEPTED
+        assert admits(v, user, 0, BUY, tick, 10**6, 0) == R_INSUFFICIENT_MARGIN
