@@ -41,10 +41,10 @@ class CorrelationBreak(Stress):
 
     assets: tuple[str, ...] = param((), unit="asset", help="what breaks; empty: all but the first")
     beta_factor: float = param(
-        0.43,
+        0.25,
         unit="1",
         help="multiplies the loading on the market",
-        source="HYPE on 2026-02-05: beta of .46 to BTC against 1.08 in calm; Binance perps",
+        source="HYPE on 2026-02-05: beta of .46 to BTC, against 1.84 before; Binance perps",
         low=-10.0,
         high=10.0,
     )

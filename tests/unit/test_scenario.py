@@ -1,5 +1,6 @@
 """Scenarios: what files may say, how they inherit, and that the resolved form says it all."""
 
+import json
 import pickle
 import re
 import tomllib
@@ -113,6 +114,41 @@ def test_catalogue_has_the_first_scenarios():
         "btc-fall-thin",
     }  # fmt: skip
     assert expected <= set(catalogue_names())
+
+
+def calibrated():
+    file = Path(__file__).parents[2] / "results" / "reference" / "calibration.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    return {(row["asset"], row["name"]): row for row in rows}
+
+
+PERP = "basis_fast_sd_bp basis_fast_halflife_s basis_slow_sd_bp basis_slow_halflife_s"
+
+
+@pytest.mark.parametrize("name", ["BTC", "ETH", "SOL", "HYPE"])
+def test_world_of_the_reference_scenario_is_the_calibrated_one(name):
+    scenario = load_scenario("hyperliquid")
+    asset = next(asset for asset in scenario.world.assets if asset.name == name)
+    rows = calibrated()
+    used = {field: getattr(asset.perp, field) for field in PERP.split()}
+    used |= {"daily_vol_frac": asset.daily_volatility, "premium_mean_bp": asset.perp.basis_mean_bp}
+    for other, row in zip(scenario.assets, scenario.world.correlation, strict=True):
+        if (name, f"corr_{other}") in rows:
+            used[f"corr_{other}"] = row[scenario.assets.index(name)]
+    for field, value in used.items():
+        assert value == pytest.approx(rows[name, field]["value"], rel=0.03), field
+    for leg in (asset.spot, asset.perp):
+        assumed = rows[name, "outside_impact_bp_per_musd"]["value"]
+        assert leg.impact_bp_per_musd == assumed
+
+
+def test_law_of_the_reference_scenario_is_that_of_btc():
+    rows = calibrated()
+    fast, middle, slow, season = (
+        rows["BTC", f"log_vol_var_{scale}"]["value"] for scale in ("20min", "4h", "3d", "season")
+    )
+    law = load_scenario("hyperliquid").world
+    assert law.log_vol_variances == pytest.approx((fast, middle + season, slow), rel=0.03)
 
 
 def test_digests_of_the_catalogue_differ():
