@@ -148,7 +148,7 @@ ORACLE_OUTSIDE: Final = 0  # outside spot
 ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
 ORACLE_WEIGHTED: Final = 2  # both, the venue's with a weight
 
-# --- kinds of events -------------------------------------------------------------------------------
+# --- kinds of events ------------------------------------------------------------------------------
 EV_BREACH: Final = 1  # amount: equity in micro-USDC at the breach
 EV_FORCED_ORDER: Final = 2
 EV_TAKEOVER_PERPS: Final = 3
@@ -163,7 +163,7 @@ EV_INTEREST: Final = 11
 EV_STRESS: Final = 12
 EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
 EV_SELF_TRADE: Final = 14  # resting order expired
-EV_REDUCE_ONLY_EXPIRED: Final = 15  # resting reduce-only order found nothing left to reduce
+EV_REDUCE_ONLY_EXPIRED: Final = 17  # resting reduce-only order found nothing left to reduce
 EV_BACKSTOP_USED: Final = 15  # capital spent on assumed debt
 EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; cause 0 backstop, 1 retained, 2 suppliers
 EVENT_NAMES: Final[dict[int, str]] = {

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from stressbook.market.codes import FAULT_EVENT_LOG
 from stressbook.market.kernel import inline_kernel
-from stressbook.market.state import C_EVENTS, C_FAULT
+from stressbook.market.state import C_EVENTS, C_FAULT, VenueState
 
 
 @inline_kernel
-def log_event(v, t_ms, kind, user, inst, lots, price_e8, amount_micro, cause, counterparty):  # type: ignore[no-untyped-def]
+def log_event(
+    v: VenueState,
+    t_ms: int,
+    kind: int,
+    user: int,
+    inst: int,
+    lots: int,
+    price_e8: int,
+    amount_micro: int,
+    cause: int,
+    counterparty: int,
+) -> None:
     """Append one EVENT of this step; -1 stands for "none" in inst and counterparty."""
     n = v.ctr[C_EVENTS]
     if n >= v.event.shape[0]:

@@ -169,12 +169,12 @@ def _log_return(
         square = a * a
         change += a * asset[j].shock
         change -= 0.5 * square + par.fourth_cumulant * square * square / 24.0
-    return change
+    return float(change)
 
 
 @inline_kernel
 def _mixed(factor: F64, i: int, j: int, mix: float) -> float:
-    return (1.0 - mix) * factor[0, i, j] + mix * factor[1, i, j]
+    return (1.0 - mix) * float(factor[0, i, j]) + mix * float(factor[1, i, j])
 
 
 @inline_kernel
