@@ -289,6 +289,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_compiled_and_plain_python_give_equal_bits():
     digests = [
         subprocess.run(
