@@ -1,0 +1,216 @@
+import json
+import math
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stressbook.errors import UnknownName
+from stressbook.experiments.calibration import CalibrationResult, calibrate, markdown_table
+from stressbook.experiments.calibration.assumed import assumed_rows
+from stressbook.experiments.calibration.basis_rows import basis_rows
+from stressbook.experiments.calibration.estimate import Estimate
+from stressbook.experiments.calibration.price_rows import volatility_rows
+from stressbook.experiments.calibration.rows import (
+    ASSUMED,
+    FITTING_TARGET,
+    PARAMETER,
+    PERP,
+    VALIDATION_TARGET,
+    Row,
+)
+from stressbook.experiments.recorded import (
+    ASSETS,
+    KINDS,
+    InvalidRecording,
+    find_recordings,
+    read_closes,
+)
+from tests.unit.calibration_planted import write_recordings
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = json.loads((ROOT / "results" / "reference" / "calibration.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    write_recordings(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return calibrate(folder, seed=3)
+
+
+def corr_row(asset, other, value):
+    return Row(
+        asset, "world", f"corr_{other}", Estimate(value, value, value, 9), "1", PARAMETER, PERP
+    )
+
+
+@pytest.mark.slow
+def test_a_folder_becomes_tables_of_a_scenario(result):
+    tables = tomllib.loads(result.to_toml())
+    assert tables["world"]["assets"] == list(ASSETS)
+    for asset in ASSETS:
+        world, flow = tables["world"][asset], tables["flow"][asset]
+        assert {"daily_vol_frac", "log_vol_var_20min", "log_vol_var_4h", "log_vol_var_3d"} <= set(
+            world
+        )
+        assert {"basis_mean_bp", "basis_fast_sd_bp", "basis_slow_halflife_s"} <= set(world)
+        assert {"perp_daily_volume_usd", "depth_10bp_usd", "hawkes_branching"} <= set(flow)
+        assert all(isinstance(value, float) for value in {**world, **flow}.values())
+    assert tables["world"]["BTC"]["daily_vol_frac"] == pytest.approx(0.0223, rel=0.3)
+    corr = np.array(tables["world"]["corr"])
+    np.testing.assert_array_equal(corr, corr.T)
+    assert np.linalg.eigvalsh(corr)[0] > 0.0
+
+
+@pytest.mark.slow
+def test_what_judges_never_enters_a_scenario(result):
+    tables = tomllib.loads(result.to_toml())
+    inside = {name for table in ("world", "flow") for a in ASSETS for name in tables[table][a]}
+    targets = {row.name for row in result.rows if row.role in (FITTING_TARGET, VALIDATION_TARGET)}
+    assert targets
+    assert not targets & inside
+
+
+@pytest.mark.slow
+def test_a_number_has_one_role_and_one_row(result):
+    names = [(row.asset, row.name) for row in result.rows]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.slow
+def test_the_frame_is_tidy(result):
+    frame = result.frame
+    assert len(frame) == len(result.rows)
+    fitted = frame[frame["role"] != ASSUMED]
+    assert (fitted["n"] > 0).all()
+    assert fitted["source"].isin([kind.source for kind in KINDS.values()]).all()
+    assert (frame[frame["role"] == ASSUMED]["source"] == "assumed").all()
+    assert frame["unit"].str.len().min() > 0
+
+
+def btc_rows(folder, seed):
+    """Every kind of draw but those of the feeds: bootstrap, simulated records, simulated bases."""
+    paths = find_recordings(folder)
+    bars = {
+        "closes_5min": read_closes(paths["closes_5min"], bar_s=300),
+        "closes_1h": read_closes(paths["closes_1h"], bar_s=3_600),
+    }
+    rows = volatility_rows("BTC", **bars, seed=seed) + basis_rows("BTC", **bars, seed=seed)
+    return {row.name: row.estimate for row in rows}
+
+
+@pytest.mark.slow
+def test_same_files_and_seed_give_the_same_numbers_whatever_else_is_estimated(folder, result):
+    alone = btc_rows(folder, seed=3)
+    together = {row.name: row.estimate for row in result.rows if row.asset == "BTC"}
+    assert alone == {name: together[name] for name in alone}
+
+
+@pytest.mark.slow
+def test_the_seed_moves_intervals_and_corrections_of_bias_alone(folder, result):
+    other = btc_rows(folder, seed=4)
+    first = {row.name: row.estimate for row in result.rows if row.asset == "BTC"}
+    assert other["basis_fast_sd_bp"].value == first["basis_fast_sd_bp"].value
+    assert other["basis_fast_sd_bp"].low != first["basis_fast_sd_bp"].low
+    assert other["daily_vol_frac"].value == first["daily_vol_frac"].value
+    assert other["log_vol_var_4h"].value != first["log_vol_var_4h"].value
+
+
+@pytest.mark.slow
+def test_files_are_named_with_their_hash(folder, result):
+    assert [file.kind for file in result.files] == list(KINDS)
+    assert all(len(file.sha256) == 64 for file in result.files)
+    assert str(folder) not in result.to_json()
+
+
+def test_problems_of_several_files_come_at_once(tmp_path):
+    for kind in KINDS.values():
+        (tmp_path / kind.pattern.replace("*", "x").removesuffix(".gzx")).write_text("t,BTC\n")
+    with pytest.raises(InvalidRecording) as caught:
+        calibrate(tmp_path)
+    named = {problem.name.split(",")[0] for problem in caught.value.problems}
+    assert {"hl_perp_spot_5min_x.csvx", "hl_perp_spot_hourly_x.csvx"} <= named
+
+
+def test_missing_files_are_listed_before_anything_is_read(tmp_path):
+    with pytest.raises(InvalidRecording) as caught:
+        calibrate(tmp_path)
+    assert len(caught.value.problems) == len(KINDS)
+
+
+def test_an_impossible_set_of_pairs_becomes_a_valid_matrix():
+    rows = [
+        corr_row(second, first, -0.9)
+        for i, first in enumerate(ASSETS)
+        for second in ASSETS[i + 1 :]
+    ]
+    corr = CalibrationResult(tuple(rows), (), 1).correlation()
+    assert np.linalg.eigvalsh(corr)[0] > 0.0
+    np.testing.assert_allclose(np.diag(corr), 1.0)
+    assert (corr[np.triu_indices(4, 1)] < -0.3).all()
+
+
+def test_a_possible_set_of_pairs_is_left_alone():
+    rows = [
+        corr_row(second, first, 0.5) for i, first in enumerate(ASSETS) for second in ASSETS[i + 1 :]
+    ]
+    corr = CalibrationResult(tuple(rows), (), 1).correlation()
+    np.testing.assert_array_equal(corr, np.full((4, 4), 0.5) + 0.5 * np.eye(4))
+
+
+def test_values_without_data_leave_no_line():
+    nan = float("nan")
+    row = Row("SOL", "flow", "depth_exponent", Estimate(nan, nan, nan, 9), "1", PARAMETER, PERP)
+    text = CalibrationResult((row,), (), 1).to_toml()
+    assert "depth_exponent" not in text
+    assert "corr" not in tomllib.loads(text)["world"]
+
+
+def test_unknown_numbers_are_named_with_the_nearest():
+    result = CalibrationResult(tuple(assumed_rows()), (), 1)
+    assert result.value("HYPE", "outside_impact_bp_per_musd") == 10.0
+    with pytest.raises(UnknownName, match="did you mean 'outside_half_spread_bp'"):
+        result.value("HYPE", "outside_half_spread")
+
+
+def test_reference_numbers_are_in_their_intervals_and_say_where_they_come_from():
+    for row in REFERENCE["rows"]:
+        if row["role"] == ASSUMED:
+            assert (row["n"], row["low"], row["source"]) == (0, None, "assumed")
+            continue
+        assert row["n"] > 0, row
+        assert row["start"] <= row["end"], row
+        assert row["start"] >= "2023-01-01", row
+        if row["low"] is not None:
+            assert row["low"] <= row["value"] <= row["high"], row
+
+
+def test_reference_numbers_agree_with_published_statistics_of_the_same_data():
+    values = {(row["asset"], row["name"]): row["value"] for row in REFERENCE["rows"]}
+    # Hours at the floor since 2024, and deviation of the basis within days of 24 h.
+    for asset, floor_share, day_sd_bp in (
+        ("BTC", 0.580, 3.2),
+        ("ETH", 0.514, 3.0),
+        ("SOL", 0.496, 3.3),
+        ("HYPE", 0.551, 4.6),
+    ):
+        assert values[asset, "funding_floor_share_frac"] == pytest.approx(floor_share, abs=0.001)
+        assert values[asset, "basis_day_sd_bp"] == pytest.approx(day_sd_bp, abs=0.05)
+
+
+def test_the_document_shows_the_reference_numbers():
+    text = (ROOT / "docs" / "calibration.md").read_text()
+    assert markdown_table(REFERENCE["rows"]) in text
+
+
+def test_reference_holds_every_asset_and_no_folder():
+    assert {row["asset"] for row in REFERENCE["rows"]} == set(ASSETS)
+    assert all("/" not in file["name"] for file in REFERENCE["files"])
+    assert all(math.isfinite(row["value"]) for row in REFERENCE["rows"] if row["role"] == PARAMETER)
