@@ -21,6 +21,7 @@ from stressbook.experiments.stress import Stress
 from stressbook.market.codes import BUY, IOC, OP_NEW
 from stressbook.market.state import F64
 from stressbook.market.world import advance
+from stressbook.market.world_setup import raise_world_faults
 
 Arm = Literal["0", "P0", "P", "N", "F", "R", "Z"]
 ARMS: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R", "Z")
@@ -128,7 +129,8 @@ def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun
     for k in range(n_steps):
         t_ms = sim.t_ms + (k + 1) * sim.dt_ms
         sim.apply_dials(t_ms)
-        advance(w, t_ms)
+        if advance(w, t_ms):
+            raise_world_faults(w, t_ms)
         log_mark[k + 1] = np.log(v.outside["perp_usd"])
     v.price["mark_usd"] *= np.exp(log_mark[-1] - log_mark[0])
     v.price["oracle_usd"] *= np.exp(log_mark[-1] - log_mark[0])

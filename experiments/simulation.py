@@ -39,7 +39,11 @@ from stressbook.market.setup import make_state
 from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
 from stressbook.market.world import advance
-from stressbook.market.world_setup import set_correlation_target, world_of_venue
+from stressbook.market.world_setup import (
+    raise_world_faults,
+    set_correlation_target,
+    world_of_venue,
+)
 
 ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {"kernel": Venue}
 
@@ -139,7 +143,8 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         t = self.t_ms = self.t_ms + self.dt_ms
         v, w = self.engine.state, self.world
         self.apply_dials(t)  # 1
-        advance(w, t)  # 2
+        if advance(w, t):  # 2
+            raise_world_faults(w, t)
         self.engine.before_decide(t)  # 3-5
         self._decide(t)  # 6
         self.engine.match(t)  # 7-9

@@ -1,0 +1,148 @@
+"""Run a scenario with a seed, and keep what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stressbook.experiments.outcomes import measure, onset_step
+from stressbook.experiments.recorder import Series, used
+from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.simulation import Simulation
+from stressbook.market.state import Records
+
+Progress = Callable[[float], None]  # told the share that is done, 0 to 1
+_CHUNKS = 50
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run: plain data, no engine behind it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What was run.
+    seed : int
+        Key of its draws.
+    engine : str
+        "kernel" or "reference".
+    digest : str
+        SHA-256 over steps, rows and final state, 64 hex digits.
+    outcomes : dict of str to float
+        By name; units in `stressbook.experiments.outcomes.OUTCOMES`.
+    series : Series
+        Rows of every step.
+    classes : ndarray of CLASS_SUM
+        Holdings, profits and transfers of each class at the end.
+    events : ndarray of EVENT
+        Every breach, forced order, takeover, deleveraging, deficit, funding and interest booking.
+    refusals : dict of str to int
+        Refused messages by reason.
+    onset_step : int
+        First step under stress; end of the warm-up where there is none.
+    """
+
+    scenario: Scenario
+    seed: int
+    engine: str
+    digest: str
+    outcomes: dict[str, float]
+    series: Series
+    classes: Records
+    events: Records
+    refusals: dict[str, int]
+    onset_step: int
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    seed: int,
+    engine: str = "kernel",
+    progress: Progress | None = None,
+) -> RunRecord:
+    """Run a scenario from its opening to its end.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to run.
+    seed : int
+        Key of every draw.
+    engine : {"kernel", "reference"}
+        Which venue.
+    progress : callable, optional
+        Called with the share that is done, about fifty times.
+
+    Returns
+    -------
+    RunRecord
+
+    Examples
+    --------
+    >>> from stressbook.experiments.scenario import load_scenario
+    >>> record = run_scenario(load_scenario("skeleton").with_(duration=5.0, warmup=0.0), seed=7)
+    >>> record.series.asset.shape
+    (5, 2)
+    """
+    sim = Simulation(scenario, seed=seed, engine=engine)
+    try:
+        _advance(sim, progress)
+        return record_of(sim, seed=seed, engine=engine)
+    finally:
+        sim.close()
+
+
+def record_of(sim: Simulation, *, seed: int, engine: str) -> RunRecord:
+    """Return the record of a simulation as it stands."""
+    from stressbook.market.codes import REFUSAL_NAMES
+
+    v = sim.engine.state
+    counts = {name: int(v.reply_count[code]) for code, name in REFUSAL_NAMES.items()}
+    return RunRecord(
+        scenario=sim.scenario,
+        seed=seed,
+        engine=engine,
+        digest=sim.digest(),
+        outcomes=measure(sim),
+        series=used(sim.series),
+        classes=sim.classes.copy(),
+        events=np.concatenate(sim.events) if sim.events else v.event[:0].copy(),
+        refusals={name: n for name, n in counts.items() if n},
+        onset_step=onset_step(sim),
+    )
+
+
+def _advance(sim: Simulation, progress: Progress | None) -> None:
+    total = sim.n_steps_planned
+    chunk = max(1, total // _CHUNKS)
+    done = 0
+    while done < total:
+        n = min(chunk, total - done)
+        sim.advance(n)
+        done += n
+        if progress is not None:
+            progress(done / total)
+
+
+def manifest(record: RunRecord) -> dict[str, Any]:
+    """Return what replays a run: the resolved scenario, seed, engine, digest and versions."""
+    from importlib.metadata import version
+
+    packages = ("stressbook", "numpy", "numba", "mesa", "scipy")
+    return {
+        "schema": 1,
+        "scenario": record.scenario.to_toml(),
+        "scenario_digest": record.scenario.digest(),
+        "seed": record.seed,
+        "engine": record.engine,
+        "digest": record.digest,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+__all__ = ["Progress", "RunRecord", "manifest", "record_of", "run_scenario"]
