@@ -230,7 +230,7 @@ def need_after_usd(
     mark_usd: float,
     side: int,
     leverage: float,
-    taker_frac: float,
+    spot_taker_frac: float,
 ) -> float:
     """Return what an account binds with one order more, resting or filled, whichever is more.
 
@@ -248,8 +248,8 @@ def need_after_usd(
         Of the order.
     leverage : float
         Of the user on this perp.
-    taker_frac : float
-        Taker fee, of notional.
+    spot_taker_frac : float
+        Taker fee of tokens, of notional.
 
     Returns
     -------
@@ -262,13 +262,14 @@ def need_after_usd(
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     if not is_perp:
         # Fees of spot come out of the same cash, and without perps nothing else covers them.
-        return others + positions + limit_usd + (s.spot_bid_usd + limit_usd) * taker_frac
+        return others + positions + limit_usd + (s.spot_bid_usd + limit_usd) * spot_taker_frac
     # Bought above or sold below the mark: a loss as soon as it fills.
     slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
+    notional = min(limit_usd, mark_usd) if side == BUY else max(limit_usd, mark_usd)
     resting = positions + buffer * (limit_usd / leverage)
-    initial = s.initial_usd + mark_usd / leverage
-    filled = max(initial, floor_frac * (s.gross_notional_usd + mark_usd))
-    return others + max(resting, filled + slip + limit_usd * taker_frac)
+    initial = s.initial_usd + notional / leverage
+    filled = max(initial, floor_frac * (s.gross_notional_usd + notional))
+    return others + max(resting, filled + slip)
 
 
 @inline_kernel
@@ -319,12 +320,10 @@ def admits(
         # Sold for less than it secures: what is missing must be free.
         need = bound_usd(v.par[0], s) + (secured_usd - limit_usd)
     else:
-        tier = v.fee_tier[v.user[user].fee_tier]
-        rate_e7 = tier.perp_taker_e7 if is_perp else tier.spot_taker_e7
         mark_usd = float(lots) * spec.lot_size * v.price[spec.asset].mark_usd
         leverage = float(v.leverage[user, inst])
-        taker_frac = float(rate_e7) / 1e7
-        need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, taker_frac)
+        fee = float(v.fee_tier[v.user[user].fee_tier].spot_taker_e7) / 1e7
+        need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, fee)
     if not is_judged_as_portfolio(s):
         if need <= cross_equity_usd(s):
             return ACCEPTED

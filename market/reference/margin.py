@@ -301,7 +301,13 @@ class MarginAccount:
     # --- one order more -------------------------------------------------------------------------
 
     def need_after_usd(
-        self, limit_usd: float, *, perp: PerpHolding | None, lots: int, side: int, taker_frac: float
+        self,
+        limit_usd: float,
+        *,
+        perp: PerpHolding | None,
+        lots: int,
+        side: int,
+        taker_frac: float = 0.0,
     ) -> float:
         """Return what is bound with one order more, resting or filled, whichever is more."""
         floor_frac = self.rules.notional_floor_frac if self.is_judged_as_portfolio() else 0.0
@@ -313,11 +319,12 @@ class MarginAccount:
         mark_usd = float(lots) * perp.lot_size * perp.mark_usd
         leverage = float(perp.leverage)
         slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
+        notional = min(limit_usd, mark_usd) if side == BUY else max(limit_usd, mark_usd)
         buffer = 1.0 + self.rules.order_margin_buffer_frac
         resting = positions + buffer * (limit_usd / leverage)
-        initial = self.initial_usd() + mark_usd / leverage
-        filled = max(initial, floor_frac * (self.gross_notional_usd() + mark_usd))
-        return others + max(resting, filled + slip + limit_usd * taker_frac)
+        initial = self.initial_usd() + notional / leverage
+        filled = max(initial, floor_frac * (self.gross_notional_usd() + notional))
+        return others + max(resting, filled + slip)
 
     def admit_need(
         self, need_usd: float, reserve: ReferenceReserve, *, refusal: int
@@ -384,7 +391,6 @@ def admit_perp(
     side: int,
     lots: int,
     limit_micro: int,
-    taker_frac: float,
 ) -> tuple[int, int]:
     """Return the reply to a perp order that is not reduce-only, and the debt to draw for it.
 
@@ -400,8 +406,6 @@ def admit_perp(
         Of the order.
     limit_micro : int
         Notional at its limit, micro-USDC.
-    taker_frac : float
-        Taker fee, of notional.
 
     Returns
     -------
@@ -412,7 +416,7 @@ def admit_perp(
     if perp.open_lots.get(side, 0) + lots <= held:
         return ACCEPTED, 0
     limit_usd = float(limit_micro) / 1e6
-    need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side, taker_frac=taker_frac)
+    need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side)
     return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)
 
 

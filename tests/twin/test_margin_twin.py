@@ -152,10 +152,7 @@ def reference_reply(v, user, inst, side, tick, lots):
         perp_index = [i for i in range(len(v.inst)) if v.inst[i].kind == PERP].index(inst)
         perp = account.perps[perp_index]
         assert perp == reference_perp(v, user, inst)
-        rate = float(tier.perp_taker_e7) / 1e7
-        return admit_perp(
-            account, perp, reserve, side=side, lots=lots, limit_micro=micro, taker_frac=rate
-        )
+        return admit_perp(account, perp, reserve, side=side, lots=lots, limit_micro=micro)
     offered = int(v.open_lots[user, inst, SELL])
     order = SpotOrder(side, lots, micro, float(spec.lot_size), int(spec.lot_units), offered)
     rate = float(tier.spot_taker_e7) / 1e7
