@@ -256,8 +256,8 @@ def need_after_usd(
     float
         USD.
     """
-    floor_frac = par.notional_floor_frac if is_judged_as_portfolio(s) else 0.0
-    buffer = 1.0 + par.order_margin_buffer_frac
+    floor_frac: float = par.notional_floor_frac if is_judged_as_portfolio(s) else 0.0
+    buffer: float = 1.0 + par.order_margin_buffer_frac
     others = s.isolated_equity_usd + buffer * s.order_margin_usd + s.spot_bid_usd
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     if not is_perp:

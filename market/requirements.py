@@ -86,7 +86,8 @@ def maintenance_of(tiers: Records, asset: int, n_tiers: int, notional_usd: float
     while t > 0 and notional_usd <= tiers[asset, t].lower_usd:
         t -= 1
     tier = tiers[asset, t]
-    return notional_usd * tier.maintenance_rate - tier.deduction_usd
+    requirement: float = notional_usd * tier.maintenance_rate - tier.deduction_usd
+    return requirement
 
 
 @inline_kernel
