@@ -321,14 +321,14 @@ def test_borrow_liquidation(case):
     assert s.collateral_capacity_usd == pytest.approx(case["borrowable"], rel=1e-8)
     assert req.health(s) == pytest.approx(case["health_factor"], rel=1e-8)
     assert req.margin_ratio(s, True) == pytest.approx(case["pmr_pure_borrow"], rel=1e-8)
-    assert req.is_in_breach(s, True, SPEC.margin.trigger_ratio) is case["pmr_liquidatable"]
+    assert bool(req.is_in_breach(s, True, SPEC.margin.trigger_ratio)) is case["pmr_liquidatable"]
     # Without caps in the way the credit is the partial threshold: value x (1 + LTV) / 2.
     partial, full = s.collateral_credit_usd, full_threshold_usd(v, 0)
     assert partial == pytest.approx(case["partial_threshold"], rel=1e-8)
     assert full == pytest.approx(case["full_threshold"], rel=1e-8)
-    assert (debt > partial) is case["partial"]
+    assert bool(debt > partial) is case["partial"]
     if case["full"] is not None:
-        assert (debt > full) is case["full"]
+        assert bool(debt > full) is case["full"]
 
 
 @pytest.mark.parametrize("case", RULES["borrow_liquidation_prices"], ids=lambda c: str(c["debt"]))

@@ -99,6 +99,13 @@ def test_cross_breach_is_below_maintenance():
     assert is_in_breach(account_sums(v, 0), False, 0.95)
 
 
+def test_portfolio_breach_is_above_the_trigger():
+    s = sums(own_cash_usd=95.0, maintenance_usd=95.0, collateral_credit_usd=5.0)
+    assert portfolio_ratio(s) == 0.95
+    assert not is_in_breach(s, True, 0.95)
+    assert is_in_breach(s._replace(collateral_credit_usd=4.99), True, 0.95)
+
+
 def test_tokens_and_lent_cash_are_no_equity_under_cross():
     v = venue(cross(100.0, tokens={3: 10**10}, supply=60 * MICRO))
     s = account_sums(v, 0)
