@@ -131,7 +131,7 @@ class MarketMakerParams:
             "BTC": (0.04, 0.5, 2.0, 5.0, 11.0, 22.0, 50.0),
             "ETH": (0.1, 0.6, 2.0, 5.0, 11.0, 22.0, 50.0),
             "SOL": (0.2, 1.0, 3.0, 7.0, 14.0, 26.0, 60.0),
-            "HYPE": (0.5, 2.0, 5.0, 10.0, 18.0, 32.0, 70.0),
+            "HYPE": (0.3, 2.0, 5.0, 10.0, 18.0, 32.0, 70.0),
         },
         unit="bp",
         help="distances of the seven perp levels from fair value",
@@ -147,7 +147,7 @@ class MarketMakerParams:
         help="distances of the seven spot levels from fair value",
     )
     level_every: tuple[int, ...] = param(
-        (4, 4, 2, 1, 1, 1, 1),
+        (2, 4, 2, 1, 1, 1, 1),
         unit="1",
         help="every how many-th maker quotes a level; those who do carry the whole size",
     )

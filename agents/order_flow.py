@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stressbook.agents.execution import take
+from stressbook.agents.execution import Sender, take
 from stressbook.agents.outbox import Outbox, deposit, withdraw
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me, look
@@ -49,7 +49,9 @@ PARAMETERS = record_dtype(
 )
 MEMORY = record_dtype("children_left side", "excitation_per_ms")
 
-EXCESS: Final = 2.0  # USDC or tokens beyond this multiple of the opening are taken out
+REFILL_FROM: Final = 0.02  # of the opening equity: smaller losses wait
+EXCESS: Final = 2.0  # equity beyond this multiple of the opening is taken out
+TOKENS_LOW: Final = 0.25  # of the opening tokens: a seller with fewer gets new ones
 
 
 @dataclass(frozen=True)
@@ -112,26 +114,54 @@ class OrderFlowParams:
 def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """See whether a child arrives; send it, or begin a new run with it."""
     m: Any = me.memory
-    dt = float(mkt.clock[0].dt_ms)
-    intensity = p.base_per_ms + m.excitation_per_ms
-    m.excitation_per_ms *= exp(-p.decay_per_ms * dt)
-    if _draw(me, mkt, PURPOSE_FLOW_ARRIVAL) < exp(-intensity * dt):
-        return
-    m.excitation_per_ms += p.branching * p.decay_per_ms
+    clock = mkt.clock[0]
     asset = mkt.asset[p.asset]
+    book = mkt.inst[p.inst]
+    if not _arrives(m, p, clock, me.account.key):
+        return
     if me.account.n_pending > 0 or me.account.breached != 0 or asset.oracle_usd <= 0.0:
         return
+    held = me.position[p.inst] if book.kind == PERP else me.token[book.token] // book.lot_units
+    lot_usd = book.lot_size * (asset.mark_usd if book.kind == PERP else asset.oracle_usd)
+    cash_usd = float(me.account.cash_micro - me.account.debt_micro) / 1e6
     if m.children_left <= 0:
-        _begin_run(me, mkt, p, out)
+        begin_run(m, p, clock, me.account.key, float(held - p.spot_lots) * lot_usd)
+        # What was bought counts as equity: only losses are refilled.
+        missing = p.equity_usd - cash_usd - float(held - p.spot_lots) * lot_usd
+        if book.kind == SPOT and m.side < 0 and held < TOKENS_LOW * p.spot_lots:
+            units = (p.spot_lots - held) * book.lot_units
+            deposit(out, Sender(me.account), book.token, units)
+            missing -= float(p.spot_lots - held) * lot_usd
+            held = p.spot_lots
+        _refill(out, me.account, p, missing)
+        cash_usd += missing if missing > 0.0 else 0.0
     m.children_left -= 1
-    usd = p.child_usd * _pareto(_draw(me, mkt, PURPOSE_FLOW_SIZE), p.size_tail, p.size_largest)
-    _send_child(me, mkt, p, out, usd)
+    u = _draw(clock, PURPOSE_FLOW_SIZE, me.account.key)
+    usd = p.child_usd * _pareto(u, p.size_tail, p.size_largest)
+    if book.kind == PERP:
+        most = _perp_room_usd(m, p, cash_usd, float(held) * lot_usd, me.leverage[p.inst])
+    else:
+        most = p.margin_frac * cash_usd if m.side > 0 else float(held) * lot_usd
+    usd = usd if usd < most else most
+    if usd > 0.0:
+        take(out, me.account, mkt, p.inst, int(usd / lot_usd) * m.side, p.slippage_frac, 0)
 
 
 @inline_kernel
-def _draw(me: Me, mkt: Market, purpose: int) -> Any:
-    clock = mkt.clock[0]
-    return uniform(clock.seed_key0, clock.seed_key1, purpose, me.account.key, clock.t_ms, 0)
+def _draw(clock: Any, purpose: int, key: int) -> Any:
+    return uniform(clock.seed_key0, clock.seed_key1, purpose, key, clock.t_ms, 0)
+
+
+@inline_kernel
+def _arrives(m: Any, p: Any, clock: Any, key: int) -> bool:
+    """Whether a child arrives in this step; if so it raises the intensity of the next."""
+    dt = float(clock.dt_ms)
+    intensity = p.base_per_ms + m.excitation_per_ms
+    m.excitation_per_ms *= exp(-p.decay_per_ms * dt)
+    if _draw(clock, PURPOSE_FLOW_ARRIVAL, key) < exp(-intensity * dt):
+        return False
+    m.excitation_per_ms += p.branching * p.decay_per_ms
+    return True
 
 
 @inline_kernel
@@ -142,80 +172,37 @@ def _pareto(u: float, tail: float, largest: float) -> Any:
 
 
 @inline_kernel
-def _begin_run(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
-    m: Any = me.memory
-    lean = inventory_usd(me, mkt, p) / p.closing_usd if p.closing_usd > 0.0 else 0.0
+def begin_run(m: Any, p: Any, clock: Any, key: int, inventory_usd: float) -> None:
+    """Draw side and length of a metaorder; the side leans against the inventory."""
+    lean = inventory_usd / p.closing_usd if p.closing_usd > 0.0 else 0.0
     lean = lean if lean < 1.0 else 1.0
     lean = lean if lean > -1.0 else -1.0
-    u = _draw(me, mkt, PURPOSE_FLOW_SIDE)
-    m.side = 1 if u < 0.5 - 0.5 * lean else -1
+    buys = 0.5 - 0.5 * lean
+    u = _draw(clock, PURPOSE_FLOW_SIDE, key)
+    m.side = 1 if u < buys else -1
     # The place of u within its side is uniform again: one draw serves side and length.
-    split = 0.5 - 0.5 * lean
-    v = u / split if m.side > 0 else (u - split) / (1.0 - split)
+    v = u / buys if m.side > 0 else (u - buys) / (1.0 - buys)
     m.children_left = int(_pareto(v, p.run_tail, p.run_largest))
-    _refill(me, mkt, p, out)
 
 
 @inline_kernel
-def _held_lots(me: Me, mkt: Market, p: Any) -> Any:
-    """Return the signed lots of the book that the trader has."""
-    book = mkt.inst[p.inst]
-    if book.kind == PERP:
-        return me.position[p.inst]
-    return me.token[book.token] // book.lot_units
-
-
-@inline_kernel
-def inventory_usd(me: Me, mkt: Market, p: Any) -> Any:
-    """Return what has been bought beyond the opening stock."""
-    lots = float(_held_lots(me, mkt, p) - p.spot_lots)
-    return lots * mkt.inst[p.inst].lot_size * mkt.asset[p.asset].oracle_usd
-
-
-@inline_kernel
-def _cash_usd(me: Me, mkt: Market, p: Any) -> Any:
-    """Return USDC, unrealised result of the perp in."""
-    cash = float(me.account.cash_micro - me.account.debt_micro) / 1e6
-    if mkt.inst[p.inst].kind == PERP:
-        lots = float(me.position[p.inst])
-        cash += lots * mkt.inst[p.inst].lot_size * mkt.asset[p.asset].mark_usd
-    return cash
-
-
-@inline_kernel
-def _refill(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
-    """Bring USDC and tokens back to the opening from outside, and take a large excess out."""
-    missing = p.equity_usd - _cash_usd(me, mkt, p)
-    if missing >= 1.0:
-        deposit(out, me, 0, int(missing * 1e6))
-    elif -missing > (EXCESS - 1.0) * p.equity_usd:
-        free = me.account.available_usd * p.margin_frac
-        amount = -missing if -missing < free else free
+def _refill(out: Outbox, account: Any, p: Any, missing_usd: float) -> None:
+    """Bring the equity back to the opening from outside, or take a large excess out."""
+    if missing_usd > REFILL_FROM * p.equity_usd:
+        deposit(out, Sender(account), 0, int(missing_usd * 1e6))
+    elif -missing_usd > (EXCESS - 1.0) * p.equity_usd:
+        free = account.available_usd * p.margin_frac
+        amount = -missing_usd if -missing_usd < free else free
         if amount >= 1.0:
-            withdraw(out, me, 0, int(amount * 1e6))
-    book = mkt.inst[p.inst]
-    if book.kind == SPOT:
-        lots = p.spot_lots - _held_lots(me, mkt, p)
-        # Only a seller without stock needs tokens: inventory itself is not topped up.
-        if me.memory.side < 0 and 2 * lots > p.spot_lots:
-            deposit(out, me, book.token, lots * book.lot_units)
+            withdraw(out, Sender(account), 0, int(amount * 1e6))
 
 
 @inline_kernel
-def _send_child(me: Me, mkt: Market, p: Any, out: Outbox, usd: float) -> None:
-    book = mkt.inst[p.inst]
-    lot_usd = book.lot_size * mkt.asset[p.asset].oracle_usd
-    if book.kind == PERP:
-        most = _cash_usd(me, mkt, p) * float(me.leverage[p.inst])
-        signed = float(me.position[p.inst]) * lot_usd * float(me.memory.side)
-        most = p.margin_frac * (most if most > 0.0 else 0.0) - signed
-    elif me.memory.side > 0:
-        most = p.margin_frac * _cash_usd(me, mkt, p)
-    else:
-        most = float(_held_lots(me, mkt, p)) * lot_usd
-    usd = usd if usd < most else most
-    if usd > 0.0:
-        take(out, me.account, mkt, p.inst, int(usd / lot_usd) * me.memory.side, p.slippage_frac, 0)
+def _perp_room_usd(m: Any, p: Any, cash_usd: float, held_usd: float, leverage: int) -> Any:
+    """Return the largest child that margin bears; the held position is signed."""
+    equity = cash_usd + held_usd
+    room = p.margin_frac * (equity if equity > 0.0 else 0.0) * float(leverage)
+    return room - held_usd * float(m.side)
 
 
 @kernel
