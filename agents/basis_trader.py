@@ -29,6 +29,7 @@ from stressbook.agents.execution import (
     work,
 )
 from stressbook.agents.outbox import Outbox
+from stressbook.agents.renewal import is_away
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
 from stressbook.agents.view import Accounts, Market, Me, look
@@ -46,12 +47,12 @@ CUT_SHARE: Final = 0.5  # of the book that an account in distress keeps
 SETTLED_SHARE: Final = 0.2  # of the band: where a trade that has begun ends
 
 PARAMETERS = record_dtype(
-    "asset interval_ms",
+    "asset interval_ms renewal_ms",
     "equity_usd kappa hurdle_frac ema_weight round_trip_frac horizon_years band_frac "
     "cross_margin_frac financed_margin_frac limit_frac pace_usd urgency slippage_frac "
     "hedge_band_frac hedge_clip_frac unwind_ratio",
 )
-MEMORY = record_dtype("next_ms working", "funding_ema")
+MEMORY = record_dtype("next_ms working back_ms", "funding_ema")
 
 TRIAL: Final = "assumed; worked in trial runs on two assets"
 
@@ -80,6 +81,9 @@ class BasisTraderParams:
         unit="1",
         help="share of the accounts that portfolio margin has, where the venue offers it",
         source="collateral of 1,818 BTC and 9.9 M HYPE, live reserve states, 2026-09-08",
+    )
+    renewal_day: float = param(
+        1.0, unit="day", help="mean time until a ruined account is replaced, in long runs", low=0.0
     )
     equity_spread: float = param(
         0.6, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
@@ -159,7 +163,8 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
         return
     wealth = wealth_usd(me.account, me.position, me.token, mkt)
     _hedge(me, mkt, p, out, wealth)
-    _work_spot(me, mkt, p, out, wealth)
+    away = is_away(me, mkt, p, out, wealth)
+    _work_spot(me, mkt, p, out, 0.0 if away else wealth)
 
 
 @inline_kernel
@@ -330,6 +335,7 @@ def account_parameters(
     r["asset"] = asset
     r["interval_ms"] = (interval_s * 1000.0).astype(np.int64)
     r["equity_usd"] = equity
+    r["renewal_ms"] = round(params.renewal_day * 86_400_000.0)
     r["kappa"] = params.kappa
     r["hurdle_frac"] = trait(seed, keys, 2, params.hurdle_low, params.hurdle_high)
     halflife_s = 3600.0 * params.signal_halflife_h * trait(seed, keys, 3, 1 - spread, 1 + spread)

@@ -23,6 +23,7 @@ import numpy as np
 
 from stressbook.agents.execution import SHORTABLE, perp_usd, token_usd, wealth_usd, work
 from stressbook.agents.outbox import Outbox
+from stressbook.agents.renewal import is_away
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
 from stressbook.agents.view import Accounts, Market, Me, look
@@ -36,12 +37,12 @@ from stressbook.market.state import I64, Records, record_dtype
 RELIEF: Final = 0.8  # of the load limit: where selling tokens ends
 
 PARAMETERS = record_dtype(
-    "asset interval_ms sample_ms",
+    "asset interval_ms sample_ms renewal_ms",
     "equity_usd own_weight cover ratio_low ratio_high sample_weight band_frac cross_margin_frac "
     "load_limit clip_usd slippage_frac",
 )
 MEMORY = record_dtype(
-    "next_ms next_sample_ms sampled selling",
+    "next_ms next_sample_ms sampled selling back_ms",
     "log_own log_basket covariance variance",
 )
 
@@ -70,6 +71,9 @@ class HedgerParams:
         unit="1",
         help="share of the accounts that portfolio margin has, where the venue offers it",
         source="collateral of 1,818 BTC and 9.9 M HYPE, live reserve states, 2026-09-08",
+    )
+    renewal_day: float = param(
+        1.0, unit="day", help="mean time until a ruined account is replaced, in long runs", low=0.0
     )
     equity_spread: float = param(
         0.6, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
@@ -123,7 +127,10 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     m.next_ms = now + p.interval_ms
     if me.account.breached != 0 or mkt.asset[p.asset].oracle_usd <= 0.0:
         return
-    _work_tokens(me, mkt, p, out)
+    wealth = wealth_usd(me.account, me.position, me.token, mkt)
+    away = is_away(me, mkt, p, out, wealth)
+    error = -token_usd(me.token, mkt, p.asset) if away else token_error_usd(me, mkt, p, wealth)
+    _work_tokens(me, mkt, p, out, error)
     _work_basket(me, mkt, p, out)
 
 
@@ -172,11 +179,10 @@ def hedge_ratio(me: Me, p: Any) -> Any:
 
 
 @inline_kernel
-def _work_tokens(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
+def _work_tokens(me: Me, mkt: Market, p: Any, out: Outbox, error: float) -> None:
     """Sell tokens where margin runs short, buy where USDC lies idle."""
     asset = mkt.asset[p.asset]
     spot = asset.spot_inst
-    error = token_error_usd(me, mkt, p)
     if spot < 0 or (error < 0.0 and asset.defence <= 0.0):
         return
     held = me.token[asset.token] // mkt.inst[spot].lot_units
@@ -184,11 +190,10 @@ def _work_tokens(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
 
 
 @inline_kernel
-def token_error_usd(me: Me, mkt: Market, p: Any) -> Any:
+def token_error_usd(me: Me, mkt: Market, p: Any, wealth: float) -> Any:
     """Return the tokens to buy (or sell, below zero), in USD; 0 within the band."""
     m = me.memory
     value = token_usd(me.token, mkt, p.asset)
-    wealth = wealth_usd(me.account, me.position, me.token, mkt)
     token = mkt.token[mkt.asset[p.asset].token]
     usdc = wealth - value
     if me.account.account_mode != MODE_PORTFOLIO or token.ltv <= 0.0:
@@ -274,6 +279,7 @@ def account_parameters(
     r["interval_ms"] = (interval_s * 1000.0).astype(np.int64)
     r["sample_ms"] = round(params.sample_s * 1000.0)
     r["equity_usd"] = equity
+    r["renewal_ms"] = round(params.renewal_day * 86_400_000.0)
     r["own_weight"] = params.own_weight
     r["cover"] = trait(seed, keys, 2, params.cover_low, params.cover_high)
     r["ratio_low"] = params.ratio_low

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from stressbook.agents.execution import token_usd, work
+from stressbook.agents.execution import token_usd, wealth_usd, work
 from stressbook.agents.outbox import Outbox
+from stressbook.agents.renewal import is_away
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, normal_trait, trait
 from stressbook.agents.view import Accounts, Market, Me, look
@@ -33,10 +34,10 @@ BUYING: Final = 1
 SELLING: Final = -1
 
 PARAMETERS = record_dtype(
-    "asset interval_ms",
+    "asset interval_ms renewal_ms",
     "equity_usd load band_load rate_tolerance pace_usd slippage_frac",
 )
-MEMORY = record_dtype("next_ms working")
+MEMORY = record_dtype("next_ms working back_ms")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class HolderParams:
         unit="1",
         help="share of the accounts that portfolio margin has, where the venue offers it",
         source="collateral of 1,818 BTC and 9.9 M HYPE, live reserve states, 2026-09-08",
+    )
+    renewal_day: float = param(
+        1.0, unit="day", help="mean time until a ruined account is replaced, in long runs", low=0.0
     )
     equity_spread: float = param(
         0.8, unit="1", help="largest deviation of an equity from the mean", low=0.0, high=0.95
@@ -108,7 +112,10 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     m.next_ms = now + p.interval_ms
     if me.account.breached != 0 or me.account.account_mode != MODE_PORTFOLIO:
         return
+    wealth = wealth_usd(me.account, me.position, me.token, mkt)
     error = load_error_usd(me, mkt, p)
+    if is_away(me, mkt, p, out, wealth):
+        error = -token_usd(me.token, mkt, p.asset)
     if error < 0.0 and asset.defence <= 0.0:
         return
     held = me.token[asset.token] // mkt.inst[asset.spot_inst].lot_units
@@ -206,6 +213,7 @@ def account_parameters(
     r["asset"] = asset
     r["interval_ms"] = (interval_s * 1000.0).astype(np.int64)
     r["equity_usd"] = equity
+    r["renewal_ms"] = round(params.renewal_day * 86_400_000.0)
     r["load"] = np.minimum(np.maximum(load, params.load_low), params.load_high)
     r["band_load"] = params.band_load
     r["rate_tolerance"] = trait(

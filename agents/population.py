@@ -128,6 +128,7 @@ def build_population(
     seed: int,
     regime: str = "portfolio",
     world: WorldParams | None = None,
+    renewal: bool = False,
 ) -> Population:
     """Return a population with its opening book.
 
@@ -143,6 +144,9 @@ def build_population(
         Under `cross` nobody is enrolled. Equities are the same to the micro-USDC.
     world : WorldParams, optional
         Volatilities and correlations; the default world of the venue's assets if None.
+    renewal : bool, default False
+        Whether ruined accounts are replaced and large winnings taken out; for runs of half a day
+        or more.
 
     Returns
     -------
@@ -184,6 +188,10 @@ def build_population(
                 to_account(draft, spec, assets, latency_us=latency, volume_14d_usd=volume)
             )
     cohorts = _cohorts([group for _, group in named], book.memories)
+    if not renewal:
+        for cohort in cohorts:
+            if "renewal_ms" in (cohort.parameters.dtype.names or ()):
+                cohort.parameters["renewal_ms"] = 0
     return Population(cohorts, tuple(accounts), book.borrow_rate, book.utilisation, book.debt_share)
 
 

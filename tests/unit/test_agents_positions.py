@@ -189,7 +189,7 @@ def basis_toy(n=1, *, mode=MODE_PORTFOLIO, asset=BTC, name="BTC", funding=0.3, *
 def holder_toy(load=0.7, *, mode=MODE_PORTFOLIO, name="HYPE", asset=HYPE):
     keys = np.arange(1) + (holder.RULE.class_id << 20)
     r = holder.account_parameters(holder.HolderParams(), keys, seed=7, asset=asset, name=name)
-    r["load"], r["pace_usd"] = load, 1e4
+    r["load"], r["pace_usd"], r["equity_usd"] = load, 1e4, 1e6
     return Toy(holder, r, mode=mode)
 
 
@@ -579,6 +579,65 @@ def test_holder_under_cross_does_nothing():
     toy = holder_toy(0.7, mode=MODE_UNIFIED)
     toy.give(0, hype=12_500.0)
     assert not len(toy.step(600))
+
+
+# --- renewal -------------------------------------------------------------------------------------
+
+
+def ruined_toys():
+    """Return one account of each class that has lost nine tenths of its money."""
+    basis = basis_toy()
+    basis.give(0, usdc=2e5, btc=10.0, btc_perp=-10.0)
+    hedge = hedger_toy()
+    hedge.give(0, usdc=2e5, btc=10.0, btc_perp=-7.1, hype_perp=-2_900.0)
+    hold = holder_toy()
+    hold.parameters["equity_usd"] = 1e7
+    hold.give(0, hype=12_500.0)
+    return basis, hedge, hold
+
+
+def test_ruined_accounts_give_up_and_are_replaced():
+    for toy in ruined_toys():
+        wealth = toy.wealth_usd(0)
+        assert wealth < 0.25 * 1e7
+        deposits = 0
+        toy.step(200)
+        back_s = int(toy.memory[0].back_ms) // 1000 - 200
+        assert 0 < back_s < 10 * 86_400
+        for _ in range(0, back_s, 200):
+            messages = toy.step(200)
+            toy.fill(messages)
+            if toy.memory[0].back_ms == 0:
+                deposits += int((messages["op"] == OP_DEPOSIT).sum())
+                break
+        toy.run(1000, every=200)
+        assert toy.wealth_usd(0) == pytest.approx(1e7, rel=1e-3)
+        assert toy.memory[0].back_ms == 0
+
+
+def test_who_is_away_sells_out():
+    for toy in ruined_toys():
+        toy.step(200)
+        toy.memory["back_ms"] = 10**12
+        toy.run(4 * 3600, every=100)
+        assert sum(toy.tokens_usd(0, asset) for asset in (BTC, HYPE)) < 0.05 * 1e7
+        assert abs(toy.perp_usd(0, BTC)) + abs(toy.perp_usd(0, HYPE)) < 0.05 * 1e7
+
+
+def test_short_runs_go_without_renewal():
+    for toy in ruined_toys():
+        toy.parameters["renewal_ms"] = 0
+        toy.run(1000, every=200)
+        assert toy.memory[0].back_ms == 0
+
+
+def test_large_winnings_are_taken_out_as_far_as_they_are_free():
+    for available, taken in ((1e8, 1e7), (1e6, 0.9e6)):
+        toy = basis_toy()
+        toy.give(0, usdc=5e7)
+        toy.accounts.account["available_usd"] = available
+        (order,) = [m for m in toy.step(200) if m.op == OP_WITHDRAW]
+        assert order.qty_lots == pytest.approx(taken * MICRO)
 
 
 # --- directional traders -------------------------------------------------------------------------
