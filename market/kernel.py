@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 from numba import config, types
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.cpu import CPUTargetOptions
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
@@ -178,7 +179,18 @@ def spliced_kernel(function: F) -> F:
     return _compiled(function, inline="always")
 
 
-class _InnerKernel(CPUDispatcher):  # type: ignore[misc]
+class _Kernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel that knows whether it is compiled for its callers alone."""
+
+    def compile(self, sig: Any) -> Any:
+        _are_inlined.append(bool(self.targetoptions.get("forceinline")))
+        try:
+            return super().compile(sig)
+        finally:
+            _are_inlined.pop()
+
+
+class _InnerKernel(_Kernel):
     """A kernel that other kernels call: its entry from Python is compiled only if it is used.
 
     Of the half second that a function of the state took to compile, three quarters went into the
@@ -192,10 +204,30 @@ class _InnerKernel(CPUDispatcher):  # type: ignore[misc]
         return entry(*args, **kwargs)
 
 
+_are_inlined: list[bool] = []  # of the kernels that are being compiled, the innermost last
+
+
+def _leave_to_callers(library: type) -> None:
+    """Optimise what is inlined in its callers only, not at every level of calls before that.
+
+    A third of the time of compiling the matching of a step went into code that nobody called.
+    """
+    optimise: Any = getattr(library, "_optimize_final_module", None)
+    if optimise is None:  # not public: without it everything still works, slower
+        return
+
+    def optimise_unless_inlined(self: Any) -> None:
+        if not (_are_inlined and _are_inlined[-1]):
+            optimise(self)
+
+    library._optimize_final_module = optimise_unless_inlined  # type: ignore[attr-defined]
+
+
+_leave_to_callers(CPUCodeLibrary)
+
+
 def _inner(function: F, **extra: Any) -> F:
-    dispatcher: Any = _compiled(
-        function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **extra
-    )
+    dispatcher: Any = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **extra)
     if dispatcher is not function:
         dispatcher.__class__ = _InnerKernel
     return dispatcher  # type: ignore[no-any-return]
@@ -205,6 +237,7 @@ def _compiled(function: F, **extra: Any) -> F:
     if config.DISABLE_JIT:
         return function
     dispatcher = numba.njit(**_OPTIONS, **extra)(function)
+    dispatcher.__class__ = _Kernel
     _serve_plain_arguments(dispatcher)
     keep_on_disk(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
