@@ -66,7 +66,7 @@ def bind(
     >>> bind(CrowdParams, {"holdh": 1}, place="agents.crowd", assets=(), problems=found)
     >>> print(found[0])
     agents.crowd.holdh is read by nothing.
-      allowed: hold_h
+      allowed: hold_h, open_usd
       hint   : did you mean 'hold_h'?
     """
     if not isinstance(table, Mapping):

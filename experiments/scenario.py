@@ -209,8 +209,8 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = ()) ->
 
     Examples
     --------
-    >>> load_scenario("skeleton", overrides=["duration=10min"]).duration_s
-    600.0
+    >>> load_scenario("skeleton", overrides=["duration=1h"]).duration_s
+    3600.0
     """
     path = scenario_file.find_file(name_or_path)
     table = scenario_file.apply_overrides(_read_chain(path, ()), overrides)

@@ -31,6 +31,7 @@ __all__ = [
 
 _INT64_MAX: Final = 2**63 - 1
 _KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+_SIZES: Final = ("USD", "USD/day", "s", "min", "h", "day")
 NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
 
 
@@ -163,10 +164,17 @@ def _allowed_kind(raw: Any, entry: Field[Any]) -> tuple[str, str]:
 
 
 def bounds(entry: Field[Any]) -> tuple[float | None, float | None]:
-    """Return the allowed range of a field; a `_frac` ends at 1 unless it says otherwise."""
+    """Return the allowed range of a field.
+
+    Where it says nothing, its name and unit do: a `_frac` lies between 0 and 1; a count of
+    accounts, an amount of USD and a length of time are not negative.
+    """
     low, high = entry.metadata.get("low"), entry.metadata.get("high")
     if high is None and entry.name.endswith("_frac"):
-        return low, 1.0
+        high = 1.0
+    is_size = entry.metadata.get("unit") in _SIZES or entry.name == "accounts"
+    if low is None and (is_size or entry.name.endswith("_frac")):
+        low = 0 if entry.name == "accounts" else 0.0
     return low, high
 
 

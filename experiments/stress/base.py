@@ -42,17 +42,17 @@ class Stress(ABC):
 
     Examples
     --------
-    >>> class OracleFreeze(Stress):
+    >>> class StaleOracle(Stress):
     ...     lag_s: float = param(60.0, unit="s", help="age of the oracle", low=0.0)
     ...
     ...     def apply(self, dials, severity):
     ...         for asset in dials.assets:
     ...             dials = dials.add(asset, oracle_lag_s=self.lag_s * severity)
     ...         return dials
-    >>> freeze = OracleFreeze(at="30min", severity=0.5)
-    >>> freeze.kind, freeze.at_s
-    ('oracle_freeze', 1800.0)
-    >>> freeze.apply(Dials.neutral(("BTC",)), freeze.severity).value("BTC", "oracle_lag_s")
+    >>> stale = StaleOracle(at="30min", severity=0.5)
+    >>> stale.kind, stale.at_s
+    ('stale_oracle', 1800.0)
+    >>> stale.apply(Dials.neutral(("BTC",)), stale.severity).value("BTC", "oracle_lag_s")
     30.0
     """
 

@@ -149,6 +149,21 @@ INVALID = [
         "mean 'equity_usd'?",
     ),
     (
+        "[agents.holder.HYPE]\naccounts = -3",
+        "agents.holder.HYPE.accounts",
+        "range",
+        "0 or more",
+        "",
+    ),
+    ("[agents.holder.HYPE]\nequity_usd = -3", "agents.holder.HYPE.equity_usd", "range", "USD", ""),
+    (
+        "[agents.holder.HYPE]\nenrolled_frac = 50",
+        "agents.holder.HYPE.enrolled_frac",
+        "range",
+        "",
+        "0.5?",
+    ),
+    (
         "[agents.market_makers]",
         "agents.market_makers",
         "read by nothing",
