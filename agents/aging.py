@@ -27,7 +27,7 @@ from stressbook.market.draws import (
 )
 from stressbook.market.elementary import exp, normal_quantile
 from stressbook.market.quantiles import exponential_from_uniform
-from stressbook.market.state import F64, Records
+from stressbook.market.state import F64
 
 PAST_HOURS: Final = 240  # five mean holding times
 LEFT_SHARE: Final = 0.5  # of the maintenance requirement: left to one that was liquidated
@@ -102,7 +102,7 @@ def _shocks(key: tuple[int, int], asset: int) -> F64:
     return np.array([normal_quantile(float(u)) for u in draws])
 
 
-def live(p: Records, past: Past, *, seed: int, key: int, maintenance_frac: float) -> Life:
+def live(p: Any, past: Past, *, seed: int, key: int, maintenance_frac: float) -> Life:
     """Return how one trader stands after the past.
 
     Parameters
@@ -159,7 +159,7 @@ class _Draws:
 
     def starts_open(self) -> bool:
         u = self._uniform(PURPOSE_OPENING_AGE, 0)
-        return u < self._hold_h / (self._hold_h + self._flat_h)
+        return bool(u < self._hold_h / (self._hold_h + self._flat_h))
 
     def side(self, spell: int) -> float:
         return self._uniform(PURPOSE_OPENING_SIDE, spell)

@@ -235,7 +235,7 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
         draft.supply_micro = draft.equity_micro = int(p.supply_micro)
         return draft
     draft.equity_micro = round(float(p.equity_usd) * MICRO)
-    lots = int(p.spot_lots) if "spot_lots" in group.parameters.dtype.names else 0
+    lots = int(getattr(p, "spot_lots", 0))
     if lots:
         inst = group.inst if group.inst >= 0 else one.perp
         draft.tokens[one.token] = lots * (one.unit // round(1.0 / spec.instruments[inst].lot_size))
