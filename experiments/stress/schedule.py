@@ -52,6 +52,7 @@ class StressSchedule:
         self.assets = tuple(assets)
         self.dt_ms = dt_ms
         self._windows = [_window_ms(stress) for stress in self.stresses]
+        self._changes = self._steps_of_change()
         # The records may hold what another schedule wrote.
         self._is_fresh = True
 
@@ -71,12 +72,23 @@ class StressSchedule:
         bool
             True if the dials were written.
         """
-        is_same = self.severities(t_ms) == self.severities(t_ms - self.dt_ms)
-        if is_same and not self._is_fresh:
+        if not (self._is_fresh or self._may_change(t_ms)):
             return False
         self._is_fresh = False
         self.dials_at(t_ms).write(records)
         return True
+
+    def _may_change(self, t_ms: int) -> bool:
+        if self._changes is not None:
+            return t_ms in self._changes
+        return self.severities(t_ms) != self.severities(t_ms - self.dt_ms)
+
+    def _steps_of_change(self) -> frozenset[int] | None:
+        """Return the steps at which boxes start and end, None if a severity may move in between."""
+        if any(type(stress).shape is not Stress.shape for stress in self.stresses):
+            return None
+        times = [time for window in self._windows for time in window]
+        return frozenset((time // self.dt_ms + 1) * self.dt_ms for time in times)
 
     def severities(self, t_ms: int) -> tuple[float | None, ...]:
         """Return the severity of each stress at a step, None for those that do not act."""

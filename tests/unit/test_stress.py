@@ -192,6 +192,12 @@ def test_shape_scales_the_severity(own_kind):
     schedule = StressSchedule([ramp], assets=ASSETS, dt_ms=1000)
     found = [schedule.dials_at(t).value("BTC", "volatility") for t in range(1000, 6000, 1000)]
     assert found == [1.125, 1.25, 1.375, 1.5, 1.0]
+    records = neutral_dials(3)
+    written_at = []
+    for t_ms in range(1000, 7000, 1000):
+        if schedule.apply(records, t_ms):
+            written_at.append((t_ms, float(records[0].volatility)))
+    assert written_at == [(1000, 1.125), (2000, 1.25), (3000, 1.375), (4000, 1.5), (5000, 1.0)]
 
 
 def test_own_stress_is_a_frozen_dataclass_with_a_kind(own_kind):
