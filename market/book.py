@@ -39,7 +39,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.depth import depth_usd_within, impact_price, sample_book, sample_books
 from stressbook.market.fills import is_marketable, reducible_lots, take
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots
 from stressbook.market.resting import (
     cancel_order,
@@ -227,7 +227,7 @@ def submit(
     return place(v, user, inst, side, price_tick, allowed, tif, flags, client_id, t_ms)
 
 
-@inline_kernel
+@sub_kernel
 def cancel_handle(v: VenueState, user: int, handle: int) -> int:
     """Cancel the order of a handle.
 
@@ -279,7 +279,7 @@ def cancel_client_id(v: VenueState, user: int, client_id: int) -> int:
     return CANCELLED
 
 
-@inline_kernel
+@sub_kernel
 def cancel_all(v: VenueState, user: int, inst: int) -> int:
     """Cancel the resting orders of a user, newest first within each book.
 
@@ -309,7 +309,7 @@ def cancel_all(v: VenueState, user: int, inst: int) -> int:
     return n_cancelled
 
 
-@inline_kernel
+@sub_kernel
 def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
     """Cancel the newest resting order of a user that could add to a perp position.
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.market.codes import BUY, SELL
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.occupancy import next_tick
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, VenueState
 
@@ -23,7 +23,7 @@ DEPTH_BAND_FRAC: Final = 0.001  # 10 bp of the mid, each side: the band of the d
 _NO_PRICE: Final = np.nan
 
 
-@inline_kernel
+@sub_kernel
 def depth_usd_within(v: VenueState, inst: int, side: int, mid_tick2: int, frac: float) -> float:
     """Return the value of the orders of one side within a fraction of the mid.
 
@@ -58,7 +58,7 @@ def depth_usd_within(v: VenueState, inst: int, side: int, mid_tick2: int, frac: 
     return lots_ticks * float(v.inst[inst].k) / 1e6
 
 
-@inline_kernel
+@sub_kernel
 def impact_price(v: VenueState, inst: int, side: int, notional_micro: int) -> float:
     """Return the average price at which a notional would trade against one side.
 
@@ -96,7 +96,7 @@ def impact_price(v: VenueState, inst: int, side: int, notional_micro: int) -> fl
     return _NO_PRICE
 
 
-@inline_kernel
+@sub_kernel
 def sample_book(v: VenueState, inst: int) -> None:
     """Note spread, mid and depth as the first taker of the step meets them.
 
@@ -148,7 +148,7 @@ def sample_end(v: VenueState, inst: int) -> None:
         book.ask_depth_usd = book.end_ask_depth_usd
 
 
-@inline_kernel
+@sub_kernel
 def open_books(v: VenueState) -> None:
     """Begin the step of every book: no sample yet, no trades.
 
@@ -166,7 +166,7 @@ def open_books(v: VenueState) -> None:
         book.n_trades = 0
 
 
-@inline_kernel
+@sub_kernel
 def sample_books(v: VenueState) -> None:
     """End the step of every book: note what it looks like now.
 

@@ -24,7 +24,7 @@ from stressbook.market.codes import (
     TWAP,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
 from stressbook.market.resting import cancel_order, remove_order, take_lots_off
 from stressbook.market.state import C_FILLS, Record, VenueState
@@ -272,7 +272,7 @@ def _note_trades(v: VenueState, inst: int, side: int, tick: int, lots: int, n: i
         book.sell_lots += lots
 
 
-@inline_kernel
+@sub_kernel
 def _expire(v: VenueState, link: int, kind: int, t_ms: int) -> None:
     order = v.order[natural(link - 1)]
     user = np.int64(order.user)

@@ -9,7 +9,7 @@ from typing import Final
 
 from stressbook.market.bits import natural
 from stressbook.market.codes import CAUSE_FEE, FAULT_OVERFLOW, PERP
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.state import C_FAULT, VenueState
 from stressbook.market.units import INT64_MAX, NEAREST, NOT_REPRESENTABLE, TRUNC, mul_div
 
@@ -221,7 +221,7 @@ def book_trade(
     book_side(v, seller_row, inst, -lots, -cost_micro, 0, cause)
 
 
-@kernel
+@sub_kernel
 def book_perp_at(
     v: VenueState, from_row: int, to_row: int, inst: int, lots: int, price_e8: int, cause: int
 ) -> int:
@@ -298,7 +298,7 @@ def entry_cost_after(entry_cost: int, position: int, lots: int, cost_micro: int)
     return _pro_rata(cost_micro, after, lots)
 
 
-@kernel
+@sub_kernel
 def imbalance(v: VenueState, column: int) -> int:
     """Return the sum of one asset over all rows.
 

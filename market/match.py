@@ -44,7 +44,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.margin import admits
 from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
@@ -153,7 +153,7 @@ def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
     return code
 
 
-@kernel
+@sub_kernel
 def _execute_request(v: VenueState, op: int, user: int, inst: int, amount: int, flags: int) -> int:
     """Do what is no order; a transfer between rows waits for isolated pockets."""
     if op == OP_DEPOSIT:

@@ -7,10 +7,11 @@ there where they use it. The block never changes, so the compiler may keep what 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import config, typeof, types
 from numba.core import cgutils
@@ -19,14 +20,11 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     NativeValue,
     infer_getattr,
-    intrinsic,
     lower_getattr_generic,
     register_model,
     typeof_impl,
     unbox,
 )
-
-from stressbook.market.kernel import kernel
 
 __all__ = ["compiled_call", "pin"]
 
@@ -50,6 +48,7 @@ def pin(state: State) -> State:
     Examples
     --------
     >>> from typing import NamedTuple
+    >>> from stressbook.market.kernel import kernel
     >>> class Purse(NamedTuple):
     ...     cash: np.ndarray
     >>> @kernel
@@ -81,6 +80,7 @@ def compiled_call(function: Call, *arguments: Any) -> Call:
 
     Examples
     --------
+    >>> from stressbook.market.kernel import kernel
     >>> @kernel
     ... def twice(lots):
     ...     return 2 * lots
@@ -100,13 +100,21 @@ class _Pinned:
 
     def __init__(self, state: tuple[Any, ...]) -> None:
         self._state = state
-        self._block = np.zeros(_block_size(state), np.uint8)
+        self._block = np.array([word for array in state for word in _words(array)], np.int64)
         self._numba_type_ = _StatePointer(typeof(state))
         self.address = self._block.ctypes.data
-        _lay_down(state, self.address)
 
     def __getattr__(self, field: str) -> Any:
+        if field.startswith("_"):  # not yet set: a copy is being made
+            raise AttributeError(field)
         return getattr(self._state, field)
+
+
+def _words(array: npt.NDArray[Any]) -> Iterator[int]:
+    """Yield Numba's struct of an array: owners (none), sizes, place, shape, strides."""
+    yield from (0, 0, array.size, array.itemsize, array.ctypes.data)
+    yield from array.shape
+    yield from array.strides
 
 
 class _StatePointer(types.Type):  # type: ignore[misc,unused-ignore]
@@ -165,37 +173,8 @@ def _type_of_pinned(pinned: _Pinned, _context: Any) -> Any:
     return pinned._numba_type_
 
 
-def _store(_context: Any, state: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        kind = context.get_value_type(state)
-        builder.store(arguments[0], builder.inttoptr(arguments[1], kind.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(state, address), generate
-
-
-def _size(_context: Any, state: Any) -> tuple[Any, Callable[..., Any]]:
-    def generate(context: Any, _builder: Any, _signature: Any, _arguments: Any) -> Any:
-        return ir.IntType(64)(context.get_abi_sizeof(context.get_value_type(state)))
-
-    return types.int64(state), generate
-
-
 register_model(_StatePointer)(_StatePointerModel)
 infer_getattr(_StatePointerFields)
 lower_getattr_generic(_StatePointer)(_load_field)
 unbox(_StatePointer)(_unbox)
 typeof_impl.register(_Pinned)(_type_of_pinned)
-_store_state = intrinsic(_store)
-_size_of_state = intrinsic(_size)
-
-
-@kernel
-def _lay_down(state: Any, address: int) -> None:
-    _store_state(state, address)
-
-
-@kernel
-def _block_size(state: Any) -> int:
-    size: int = _size_of_state(state)
-    return size

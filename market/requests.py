@@ -28,7 +28,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     SELL,
 )
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash, move_token
 from stressbook.market.margin import account_sums, available_usd, withdrawable_usd
 from stressbook.market.requirements import cross_equity_usd
@@ -38,7 +38,7 @@ from stressbook.market.units import BALANCE_MAX, round_down
 __all__ = ["deposit", "enrol", "set_leverage", "withdraw"]
 
 
-@kernel
+@sub_kernel
 def deposit(v: VenueState, user: int, token: int, units: int, flags: int) -> int:
     """Bring cash or tokens in from `outside`.
 
@@ -68,7 +68,7 @@ def deposit(v: VenueState, user: int, token: int, units: int, flags: int) -> int
     return ACCEPTED
 
 
-@kernel
+@sub_kernel
 def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> int:
     """Take cash or tokens out to `outside`, as far as no margin, loan or order needs them.
 
@@ -102,7 +102,7 @@ def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> in
     return ACCEPTED
 
 
-@kernel
+@sub_kernel
 def enrol(v: VenueState, user: int, mode: int) -> int:
     """Change the account mode; portfolio margin takes volume or value, and not too much of it.
 
@@ -143,7 +143,7 @@ def enrol(v: VenueState, user: int, mode: int) -> int:
     return ACCEPTED
 
 
-@kernel
+@sub_kernel
 def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
     """Set the leverage of a user in a perp: initial margin is notional / leverage.
 

@@ -18,7 +18,7 @@ from stressbook.market.codes import (
     TWAP,
 )
 from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.state import C_OUTBOX, C_PENDING, Record, VenueState
 from stressbook.market.units import round_nearest
@@ -65,7 +65,7 @@ def effective_us(
     return start_us + round_nearest(latency) + delay_us
 
 
-@kernel
+@sub_kernel
 def sequence_outbox(v: VenueState, t_ms: int) -> int:
     """Move what is effective in this step to `merged`, in the order of execution.
 
@@ -159,7 +159,7 @@ def _collect_due(v: VenueState, t_ms: int) -> int:
     return n_due
 
 
-@kernel
+@sub_kernel
 def _sort_keys(v: VenueState, row: int, first: int, last: int) -> None:
     """Sort a range of keys by merging, within one row of the scratch."""
     for start in range(first, last, _RUN):

@@ -71,8 +71,8 @@ TOKEN = record_dtype(
 FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_taker_e7 spot_maker_e7")
 
 USER = record_dtype(
-    "key class_id account_mode enrolled owner volume_14d_micro fee_tier latency_us "
-    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro next_message n_orders "
+    "volume_14d_micro fee_tier n_orders key class_id account_mode enrolled owner latency_us "
+    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro next_message "
     "deepest_negative_micro"
 )
 ROW = record_dtype("user regime")
