@@ -8,6 +8,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stressbook.api import CorrelationBreak as CorrelationBreak
+    from stressbook.api import DepthThinning as DepthThinning
+    from stressbook.api import Desk as Desk
+    from stressbook.api import Dials as Dials
+    from stressbook.api import PriceGap as PriceGap
+    from stressbook.api import RunResult as RunResult
+    from stressbook.api import Scenario as Scenario
+    from stressbook.api import Stress as Stress
+    from stressbook.api import demo as demo
+    from stressbook.api import param as param
+    from stressbook.api import scenario as scenario
     from stressbook.errors import ConservationError as ConservationError
     from stressbook.errors import Interrupted as Interrupted
     from stressbook.errors import InvalidInput as InvalidInput
@@ -31,22 +42,17 @@ _PUBLIC = {
         "UnknownName",
     ),
     "stressbook.api": (
-        "Account",
         "CorrelationBreak",
         "DepthThinning",
         "Desk",
         "Dials",
-        "Outbox",
         "PriceGap",
         "RunResult",
+        "Scenario",
         "Stress",
-        "StudyResult",
-        "View",
         "demo",
         "param",
         "scenario",
-        "size_cap",
-        "sweep",
     ),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -1,0 +1,250 @@
+"""A finished run as a folder: what replays it, what it came to, and its rows.
+
+`manifest.json` replays the run, `scenario.toml` is its resolved form, `outcomes.json` what it came
+to, `series.npz` and `events.npz` its rows, `plugins/` the sources of own agents and stresses. Every
+file is written beside its place and then moved there, the manifest last: a folder with a manifest
+is whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from stressbook.errors import InvalidInput
+from stressbook.experiments.accounting import CLASS_SUM
+from stressbook.experiments.plugins import PluginSource, load_plugin
+from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
+from stressbook.experiments.run import RunRecord, manifest
+from stressbook.experiments.scenario import scenario_from_table
+from stressbook.market.state import EVENT, Records
+
+__all__ = ["load_run", "read_manifest", "run_folder_name", "save_run", "write_json", "write_whole"]
+
+_MANIFEST: Final = "manifest.json"
+_SCHEMA: Final = 1
+
+
+def run_folder_name(record: RunRecord) -> str:
+    """Return the folder's name: scenario, seed, and eight digits that tell variants apart.
+
+    Equal scenarios and seeds give equal runs, so that a folder is only ever written over by itself.
+    """
+    return f"{record.scenario.name}-{record.seed}-{record.scenario.digest()[:8]}"
+
+
+def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ...] = ()) -> Path:
+    """Write a run into a folder, which is made if it is missing.
+
+    Parameters
+    ----------
+    record : RunRecord
+        A finished run.
+    folder : Path
+        Its files are replaced one by one.
+    plugins : tuple of PluginSource, optional
+        Files that own agents and stresses of the run come from; copied into the folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MANIFEST).unlink(missing_ok=True)
+    kept = []
+    for plugin in plugins:
+        text = plugin.path.read_bytes()
+        write_whole(folder / "plugins" / plugin.path.name, text)
+        kept.append({"file": plugin.path.name, "sha256": sha256(text).hexdigest()})
+    write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
+    write_json(folder / "outcomes.json", record.outcomes)
+    series = record.series
+    _write_arrays(
+        folder / "series.npz",
+        {
+            "book": series.book,
+            "asset": series.asset,
+            "venue": series.venue,
+            "class": record.classes,
+        },
+    )
+    _write_arrays(folder / "events.npz", {"event": record.events})
+    about = {**manifest(record), "plugins": kept, "refusals": record.refusals}
+    write_json(folder / _MANIFEST, {**about, "onset_step": record.onset_step})
+    return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        As written by `save_run`, or the manifest itself.
+
+    Returns
+    -------
+    dict
+        With `scenario` (TOML), `seed`, `engine`, `digest`, `versions` and `plugins`.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no manifest, or it cannot be read.
+    """
+    path = folder if folder.name == _MANIFEST else folder / _MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = "the run was stopped, or this is another folder: run the scenario again"
+        raise InvalidInput(
+            "holds no manifest.json",
+            name="folder",
+            value=str(folder),
+            allowed="the folder of a finished run",
+            hint=hint,
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"cannot be read: {error}",
+            name="manifest",
+            value=str(path),
+            allowed="JSON as `stressbook run` writes it",
+        ) from error
+    return _checked_manifest(found, path)
+
+
+def _checked_manifest(found: Any, path: Path) -> dict[str, Any]:
+    needed = {"scenario": str, "seed": int, "engine": str, "digest": str}
+    table = found if isinstance(found, dict) else {}
+    missing = [key for key, kind in needed.items() if not isinstance(table.get(key), kind)]
+    if missing or table.get("schema") != _SCHEMA:
+        raise InvalidInput(
+            f"lacks {', '.join(missing)}" if missing else "has another schema",
+            name="manifest",
+            value=str(path),
+            allowed=f"schema {_SCHEMA} with scenario, seed, engine and digest",
+            hint="run the scenario again with this version",
+        )
+    return table
+
+
+def load_run(folder: Path) -> RunRecord:
+    """Return the run that a folder holds.
+
+    Parameters
+    ----------
+    folder : Path
+        As written by `save_run`.
+
+    Returns
+    -------
+    RunRecord
+
+    Raises
+    ------
+    InvalidInput
+        If a file is missing or cannot be read.
+    """
+    about = read_manifest(folder)
+    folder = folder.parent if folder.name == _MANIFEST else folder
+    load_kept_plugins(folder, about)
+    series, events = _read_arrays(folder / "series.npz"), _read_arrays(folder / "events.npz")
+    book = _records(series["book"], BOOK_ROW)
+    outcomes = json.loads((folder / "outcomes.json").read_text(encoding="utf-8"))
+    return RunRecord(
+        scenario=scenario_from_table(tomllib.loads(about["scenario"]), source="scenario.toml"),
+        seed=about["seed"],
+        engine=about["engine"],
+        digest=about["digest"],
+        outcomes={name: math.nan if x is None else float(x) for name, x in outcomes.items()},
+        series=Series(
+            book,
+            _records(series["asset"], ASSET_ROW),
+            _records(series["venue"], VENUE_ROW),
+            np.array([len(book)], np.int64),
+        ),
+        classes=_records(series["class"], CLASS_SUM),
+        events=_records(events["event"], EVENT),
+        refusals=dict(about.get("refusals", {})),
+        onset_step=int(about.get("onset_step", 0)),
+    )
+
+
+def load_kept_plugins(folder: Path, about: Mapping[str, Any]) -> None:
+    """Import the own agents and stresses that a run folder has kept."""
+    for kept in about.get("plugins", ()):
+        load_plugin(folder / "plugins" / kept["file"])
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one move; what is no number becomes null."""
+    text = json.dumps(_finite(content), indent=2, allow_nan=False)
+    write_whole(path, (text + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one move: readers see the old one, or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(item) for name, item in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(item) for item in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Records]) -> None:
+    buffer = io.BytesIO()
+    plain = {name: array.view(_plain_dtype(array)) for name, array in arrays.items()}
+    np.savez_compressed(buffer, **plain)
+    write_whole(path, buffer.getvalue())
+
+
+def _plain_dtype(array: Records) -> np.dtype[np.void]:
+    return np.dtype([(name, array.dtype[name]) for name in array.dtype.names or ()])
+
+
+def _read_arrays(path: Path) -> dict[str, Records]:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return dict(found)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(
+            f"cannot be read: {error}",
+            name="series",
+            value=str(path),
+            allowed="arrays as `stressbook run` writes them",
+        ) from error
+
+
+def _records(array: Records, dtype: np.dtype[np.void]) -> Records:
+    if array.dtype.names != dtype.names:
+        raise InvalidInput(
+            "has other columns than this version records",
+            name="series",
+            value=", ".join(array.dtype.names or ()),
+            allowed=", ".join(dtype.names or ()),
+            hint="run the scenario again with this version",
+        )
+    return array.astype(dtype)

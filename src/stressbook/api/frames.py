@@ -1,0 +1,156 @@
+"""Rows of a run as tidy pandas tables, one a concept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from stressbook.errors import UnknownName
+from stressbook.experiments.run import RunRecord
+from stressbook.market.codes import (
+    CAUSE_NAMES,
+    EV_FORCED_ORDER,
+    EV_FUNDING,
+    EV_REFUSAL,
+    EV_SLICE,
+    EV_WRITTEN_OFF,
+    EVENT_NAMES,
+    REFUSAL_NAMES,
+)
+from stressbook.market.draws import CLASS_NUMBERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stressbook.market.state import Records
+
+__all__ = ["FRAMES", "frame"]
+
+
+def frame(record: RunRecord, name: str) -> pd.DataFrame:
+    """Return one table of a run.
+
+    Parameters
+    ----------
+    record : RunRecord
+        A finished run.
+    name : {"market", "assets", "venue", "classes", "events"}
+        "market": a row for each step and book; "assets": for each step and underlying; "venue": for
+        each step; "classes": for each class of agents at the end; "events": for each event.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `t_s` is the end of the step, seconds; other units are in the names of the columns.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such table.
+    """
+    if name not in FRAMES:
+        raise UnknownName("frame", name, known=FRAMES)
+    return FRAMES[name](record)
+
+
+def _by_step(record: RunRecord, rows: Records, key: str, names: list[str]) -> pd.DataFrame:
+    """Lay rows of shape (n_steps, n) out under one another, step by step."""
+    import pandas as pd
+
+    n_steps, n = rows.shape
+    t_s = (np.arange(n_steps) + 1) * record.scenario.dt_s
+    columns = {"t_s": np.repeat(t_s, n), key: pd.Categorical(names * n_steps, categories=names)}
+    return pd.DataFrame(columns | _columns(rows.reshape(-1)))
+
+
+def _columns(rows: Records) -> dict[str, Records]:
+    return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
+
+
+def _market(record: RunRecord) -> pd.DataFrame:
+    books = [book.name for book in record.scenario.venue_spec().instruments]
+    return _by_step(record, record.series.book, "instrument", books)
+
+
+def _assets(record: RunRecord) -> pd.DataFrame:
+    table = _by_step(record, record.series.asset, "asset", list(record.scenario.assets))
+    table["funding_rate"] = table.pop("funding_rate_e15") / 1e15
+    return table
+
+
+def _venue(record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
+    t_s = (np.arange(len(record.series.venue)) + 1) * record.scenario.dt_s
+    return pd.DataFrame({"t_s": t_s} | _columns(record.series.venue))
+
+
+def _classes(record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
+    names = {number: name for name, number in CLASS_NUMBERS.items()}
+    last = len(record.classes) - 1
+    table = pd.DataFrame(_columns(record.classes))
+    labels = [names.get(k, "") if k < last else "others" for k in range(len(table))]
+    table.insert(0, "class", labels)
+    table["profit_usd"] = (
+        table["equity_usd"]
+        - table["opening_equity_usd"]
+        - table["transfers_usd"]
+        - table["revaluation_usd"]
+    )
+    return table[table["n_accounts"] > 0].reset_index(drop=True)
+
+
+def _events(record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = record.events
+    spec = record.scenario.venue_spec()
+    books = [book.name for book in spec.instruments]
+    tokens = [token.name for token in spec.tokens]
+    is_rate = rows["kind"] == EV_FUNDING
+    price_usd = np.where(is_rate, np.nan, rows["price_e8"] / 1e8)
+    names = [
+        "" if i < 0 else (tokens if kind == EV_SLICE else books)[i]
+        for kind, i in zip(rows["kind"], rows["inst"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "t_s": rows["t_ms"] / 1000.0,
+            "kind": [EVENT_NAMES.get(int(kind), str(kind)) for kind in rows["kind"]],
+            "account": rows["user"],
+            "traded": names,
+            "lots": rows["lots"],
+            "price_usd": price_usd,
+            "rate": np.where(is_rate, rows["price_e8"] / 1e15, np.nan),
+            "amount_usd": rows["amount_micro"] / 1e6,
+            "detail": [
+                _detail(int(kind), int(code))
+                for kind, code in zip(rows["kind"], rows["cause"], strict=True)
+            ],
+            "counterparty": rows["counterparty"],
+        }
+    )
+
+
+def _detail(kind: int, code: int) -> str:
+    """Return what the code of an event says: a side, a reason, who bears, or why it was booked."""
+    if kind == EV_FORCED_ORDER:
+        return ("buy", "sell")[code]
+    if kind == EV_REFUSAL:
+        return REFUSAL_NAMES.get(code, str(code))
+    if kind == EV_WRITTEN_OFF:
+        return ("backstop", "retained", "suppliers")[code]
+    return CAUSE_NAMES[code] if code else ""
+
+
+FRAMES: Final[dict[str, Callable[[RunRecord], pd.DataFrame]]] = {
+    "market": _market,
+    "assets": _assets,
+    "venue": _venue,
+    "classes": _classes,
+    "events": _events,
+}

@@ -1,0 +1,206 @@
+"""What a run came to: numbers, tables, a figure, a report and a folder."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stressbook.api.figure import draw_run
+from stressbook.api.frames import frame
+from stressbook.api.words import amount, duration, table
+from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.plugins import PluginSource
+from stressbook.experiments.run import RunRecord, manifest
+from stressbook.experiments.store import load_run, run_folder_name, save_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["RunResult"]
+
+_UNITS = {outcome.name: outcome.unit for outcome in OUTCOMES}
+_MEANING = {outcome.name: outcome.help for outcome in OUTCOMES}
+
+
+class RunResult:
+    """A finished run.
+
+    Parameters
+    ----------
+    record : RunRecord
+        Its rows and numbers.
+    plugins : tuple of PluginSource, optional
+        Files of the own agents and stresses in it, which `save` keeps beside the run.
+
+    Attributes
+    ----------
+    record : RunRecord
+        As given: arrays, for what the tables do not show.
+
+    Examples
+    --------
+    >>> import stressbook as sb
+    >>> run = sb.scenario("skeleton").with_(warmup=0.0, duration=5.0, stresses=[]).run(seed=7)
+    >>> run
+    <RunResult skeleton, seed 7: 5 steps of 1 s, no breach>
+    >>> run.outcomes["n_breaches"], len(run.frame("assets"))
+    (0.0, 10)
+    """
+
+    def __init__(self, record: RunRecord, *, plugins: tuple[PluginSource, ...] = ()) -> None:
+        self.record = record
+        self._plugins = plugins
+        self._frames: dict[str, pd.DataFrame] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return self.record.scenario.name
+
+    @property
+    def seed(self) -> int:
+        """Key of the draws."""
+        return self.record.seed
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the run, 64 hexadecimal digits; equal runs have equal ones."""
+        return self.record.digest
+
+    @property
+    def outcomes(self) -> dict[str, float]:
+        """Every outcome by name; the unit ends the name, or stands in `summary`."""
+        return dict(self.record.outcomes)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What replays the run: resolved scenario, seed, engine, digest and versions."""
+        return manifest(self.record)
+
+    def frame(self, name: str = "market") -> pd.DataFrame:
+        """Return a table of the run; see `stressbook.api.frames.frame`.
+
+        Parameters
+        ----------
+        name : {"market", "assets", "venue", "classes", "events"}
+            Which one.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Made at the first call; the same object later.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such table.
+        """
+        if name not in self._frames:
+            self._frames[name] = frame(self.record, name)
+        return self._frames[name]
+
+    def summary(self) -> str:
+        """Return the outcomes as text, one a line with unit and meaning."""
+        return f"{self._headline()}\n{table(self._rows(), aligned='lr')}"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw marks, liquidations, depth and open interest.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Place for the marks alone; a figure of four panels is made if it is left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            That of the marks; `ax.figure` is the whole figure. Nothing is shown on a screen.
+        """
+        return draw_run(self.record, ax=ax)
+
+    def save(self, folder: str | Path | None = None) -> Path:
+        """Write the run into a folder: manifest, scenario, outcomes, rows, own sources.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            `results/runs/NAME-SEED-VARIANT` if left out.
+
+        Returns
+        -------
+        Path
+            The folder, for `RunResult.load` and `stressbook replay`.
+        """
+        place = Path("results/runs") / run_folder_name(self.record) if folder is None else folder
+        return save_run(self.record, Path(place), plugins=self._plugins)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> RunResult:
+        """Return the run that a folder holds.
+
+        Raises
+        ------
+        InvalidInput
+            If a file is missing or cannot be read.
+        """
+        return cls(load_run(Path(folder)))
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report of the run, one HTML file without outside parts.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the file; its folder is made if it is missing.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        from stressbook.report import write_run_report
+
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_run_report(self.record, place)
+        return place
+
+    def _headline(self) -> str:
+        scenario = self.record.scenario
+        n_accounts = int(self.record.classes["n_accounts"].sum())
+        n_steps = len(self.record.series.venue)
+        return (
+            f"{scenario.name} · {len(scenario.assets)} assets · {n_accounts} accounts · "
+            f"{n_steps} steps of {duration(scenario.dt_s)} · seed {self.seed}"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("outcome", "value", "unit", "meaning")]
+        for name, value in self.record.outcomes.items():
+            asset = name.removeprefix("drawdown_").removesuffix("_frac")
+            meaning = _MEANING.get(name, f"largest fall of ln(mark) of {asset} after the onset")
+            rows.append((name, amount(value), _UNITS.get(name, "1"), meaning))
+        return rows
+
+    def __repr__(self) -> str:
+        n_steps = len(self.record.series.venue)
+        n_breaches = int(self.record.outcomes["n_breaches"])
+        found = (
+            f"{n_breaches} breaches" if n_breaches > 1 else ("no breach", "1 breach")[n_breaches]
+        )
+        step = duration(self.record.scenario.dt_s)
+        return f"<RunResult {self.name}, seed {self.seed}: {n_steps} steps of {step}, {found}>"
+
+    def _repr_html_(self) -> str:
+        head, *body = self._rows()
+        lines = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body
+        )
+        heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        return (
+            f"<p>{escape(self._headline())}</p>"
+            f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+        )
