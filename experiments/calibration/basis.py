@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from stressbook.experiments.calibration.estimate import (
     F64,
     Estimate,
+    basic_bootstrap,
     interval_of,
     require_length,
 )
@@ -240,12 +241,14 @@ def basis_fit(basis: F64, *, bar_s: float, rng: np.random.Generator, n_draws: in
     gain = _maximise(y, bar_s, [np.asarray(start) for start in one])[1] - value
     fitted = _natural(theta)
     draws = np.array([_refit(fitted, theta, len(y), bar_s, rng) for _ in range(n_draws)])
-    ratio = np.log(draws[:, :5] / fitted)
+    # Scales are positive: their bootstrap works on logarithms. The records have mean zero.
+    scales = np.exp(basic_bootstrap(np.log(fitted), np.log(draws[:, :5])))
     n = int(np.isfinite(basis).sum())
     fast_sd, slow_sd, fast_life, slow_life, noise = (
-        _log_basic(v, r, n) for v, r in zip(fitted, ratio.T, strict=True)
+        Estimate(float(value), *interval_of(column), n)
+        for value, column in zip(fitted, scales.T, strict=True)
     )
-    mean = _mean(y, draws[:, 5], n)
+    mean = Estimate(float(y.mean()), *interval_of(y.mean() - draws[:, 5]), n)
     return BasisFit(mean, fast_sd, fast_life, slow_sd, slow_life, noise, gain)
 
 
@@ -259,17 +262,6 @@ def _refit(fitted: F64, theta: F64, n: int, bar_s: float, rng: np.random.Generat
         rng=rng,
     )
     return np.append(_natural(_maximise(y, bar_s, [theta])[0]), y.mean())
-
-
-def _log_basic(value: float, log_ratio: F64, n: int) -> Estimate:
-    # Scales are positive: the basic bootstrap works on their logarithms.
-    low, high = interval_of(-log_ratio)
-    return Estimate(float(value), float(value * np.exp(low)), float(value * np.exp(high)), n)
-
-
-def _mean(y: F64, draws: F64, n: int) -> Estimate:
-    low, high = interval_of(y.mean() - draws)
-    return Estimate(float(y.mean()), low, high, n)
 
 
 def _bridged(y: F64) -> F64:

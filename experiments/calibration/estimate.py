@@ -15,6 +15,7 @@ __all__ = [
     "F64",
     "LEVEL",
     "Estimate",
+    "basic_bootstrap",
     "block_bootstrap",
     "block_bootstrap_one",
     "interval_of",
@@ -123,6 +124,36 @@ def interval_of(draws: Sequence[float] | F64, *, level: float = LEVEL) -> tuple[
         return float("nan"), float("nan")
     low, high = np.quantile(values, [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def basic_bootstrap(fitted: float | F64, draws: F64) -> F64:
+    """Reflect estimates from records simulated at the fitted values into plausible true values.
+
+    What the draws do about the planted value, the estimate does about the truth: their mean
+    corrects its bias, their quantiles are its interval.
+
+    Parameters
+    ----------
+    fitted : float or ndarray, shape (n_parameters,)
+        Estimates, at which the records were simulated.
+    draws : ndarray, shape (n_draws,) or (n_draws, n_parameters), dtype float64
+        Estimates from those records.
+
+    Returns
+    -------
+    ndarray, as `draws`
+        2 x fitted - draws.
+
+    References
+    ----------
+    .. [1] A. C. Davison, D. V. Hinkley (1997), "Bootstrap methods and their application", ch. 5.2.
+
+    Examples
+    --------
+    >>> basic_bootstrap(1.0, np.array([1.2, 1.4])).round(6)
+    array([0.8, 0.6])
+    """
+    return np.asarray(2.0 * fitted - draws)
 
 
 def block_bootstrap(

@@ -17,6 +17,7 @@ from stressbook.experiments.calibration.estimate import (
     F64,
     LEVEL,
     Estimate,
+    basic_bootstrap,
     interval_of,
     require_length,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "HawkesFit",
     "dispersion",
     "dispersion_fit",
+    "expected_dispersion",
     "hawkes_fit",
     "simulate_hawkes",
 ]
@@ -343,24 +345,39 @@ def dispersion_fit(
 
 
 def _dispersion_estimates(branching: float, relaxation: float, draws: F64, n: int) -> DispersionFit:
-    # Basic bootstrap on scales without bounds: the logit of the ratio, the log of the time.
-    centre, logits = _logit(branching), _logit(draws[:, 0])
-    low, high = interval_of(2.0 * centre - logits)
-    ends = 1.0 / (1.0 + np.exp(-np.array([low, high])))
-    ratio = Estimate(branching, float(ends[0]), float(ends[1]), n)
-    life = np.log(2.0) / relaxation
-    shift_low, shift_high = interval_of(np.log(draws[:, 1] / relaxation))
-    halflife = Estimate(
-        float(life), float(life * np.exp(shift_low)), float(life * np.exp(shift_high)), n
-    )
-    return DispersionFit(ratio, halflife)
+    # On scales without bounds: the logit of the ratio, the logarithm of the time.
+    logits = basic_bootstrap(_logit(branching), _logit(draws[:, 0]))
+    low, high = interval_of(1.0 / (1.0 + np.exp(-logits)))
+    life = float(np.log(2.0) / relaxation)
+    lives = np.exp(basic_bootstrap(np.log(life), np.log(np.log(2.0) / draws[:, 1])))
+    return DispersionFit(Estimate(branching, low, high, n), Estimate(life, *interval_of(lives), n))
 
 
 def _logit(p: float | F64) -> F64:
     return np.asarray(np.log(p) - np.log1p(-np.asarray(p)))
 
 
-def _expected_dispersion(branching: float, relaxation: float, windows_s: F64) -> F64:
+def expected_dispersion(branching: float, relaxation: float, windows_s: F64) -> F64:
+    """Return variance over mean of counts of the one-kernel process.
+
+    Parameters
+    ----------
+    branching : float
+        Branching ratio, below 1.
+    relaxation : float
+        Decay of the rate's autocovariance, 1/s: the kernel's decay x (1 - branching).
+    windows_s : ndarray, shape (n_windows,), dtype float64
+        Lengths of the windows, s.
+
+    Returns
+    -------
+    ndarray, shape (n_windows,), dtype float64
+
+    Examples
+    --------
+    >>> expected_dispersion(0.5, 1.0, np.array([1e-9, 1e9])).round(6)
+    array([1., 4.])
+    """
     x = relaxation * windows_s
     excess = branching * (2.0 - branching) / (1.0 - branching) ** 2
     return np.asarray(1.0 + excess * (1.0 + np.expm1(-x) / x))
@@ -372,7 +389,7 @@ def _fit_dispersions(measured: Sequence[float]) -> tuple[float, float]:
 
     def misfit(theta: F64) -> F64:
         branching = 1.0 / (1.0 + np.exp(-theta[0]))
-        return np.log(_expected_dispersion(branching, float(np.exp(theta[1])), windows)) - target
+        return np.log(expected_dispersion(branching, float(np.exp(theta[1])), windows)) - target
 
     fit = least_squares(misfit, [0.0, 0.0], bounds=([-7.0, -5.0], [7.0, 5.0]))
     return float(1.0 / (1.0 + np.exp(-fit.x[0]))), float(np.exp(fit.x[1]))

@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 from stressbook.experiments.calibration.estimate import (
     F64,
     Estimate,
+    basic_bootstrap,
     block_bootstrap_one,
     interval_of,
     require_length,
@@ -176,9 +177,8 @@ def log_vol_variances(
     names = list(raw)
     fitted = np.array([raw[name] for name in names])
     planted = np.array([[draw[name] for name in names] for draw in draws])
-    # Basic bootstrap: what the draws do about the planted law, the truth does about the fitted.
-    laws = np.maximum(2.0 * fitted - planted, 0.0)
-    centre = np.maximum(2.0 * fitted - planted.mean(axis=0), 0.0)
+    plausible = basic_bootstrap(fitted, planted)
+    laws, centre = np.maximum(plausible, 0.0), np.maximum(plausible.mean(axis=0), 0.0)
     variances = {}
     for i, name in enumerate(names):
         n = len(fine.y) if name == "20min" else int(np.isfinite(coarse.y).sum())

@@ -59,9 +59,14 @@ def bar_mean_autocorrelation(lags: F64 | NDArray[np.int64], x: float) -> F64:
     return np.asarray(smoothing * np.exp(-x * (np.asarray(lags) - 1.0)))
 
 
+def _stand_in_variance(x: float) -> float:
+    # An AR(1) with the autocovariances of bar means at positive lags has more variance than they.
+    return float((-np.expm1(-x) / x) ** 2 * np.exp(x))
+
+
 def simulate_log_vol(
     variances: Sequence[float] | F64,
-    halflife_s: Sequence[float],
+    halflife_s: Sequence[float] | F64,
     *,
     n_bars: int,
     bar_s: float,
@@ -97,8 +102,7 @@ def simulate_log_vol(
     for variance, halflife in zip(variances, halflife_s, strict=True):
         x = np.log(2.0) * bar_s / halflife
         phi = np.exp(-x)
-        sd = np.sqrt(variance * (-np.expm1(-x) / x) ** 2 / phi)
-        total += sd * unit_ar1(phi, n_bars, rng=rng)
+        total += np.sqrt(variance * _stand_in_variance(x)) * unit_ar1(phi, n_bars, rng=rng)
     return total
 
 
@@ -144,10 +148,12 @@ def daily_volatility(
     n = len(present)
     require_length("returns", n, 48)
     value = float(np.sqrt(np.mean(present**2) * DAY_S / bar_s))
+    halflives = np.array(list(HALFLIFE_S.values()))
+    stand_in = np.array([_stand_in_variance(x) for x in np.log(2.0) * bar_s / halflives])
     log_ratios = []
     for law in laws:
-        x = simulate_log_vol(law, tuple(HALFLIFE_S.values()), n_bars=n, bar_s=bar_s, rng=rng)
-        r = np.exp(x - law.sum()) * rng.standard_normal(n)
+        x = simulate_log_vol(law, halflives, n_bars=n, bar_s=bar_s, rng=rng)
+        r = np.exp(x - law @ stand_in) * rng.standard_normal(n)
         log_ratios.append(0.5 * np.log(np.mean(r**2)))
     low, high = interval_of(-np.array(log_ratios))
     return Estimate(value, value * float(np.exp(low)), value * float(np.exp(high)), n)

@@ -5,6 +5,7 @@ from scipy import stats
 from stressbook.errors import InvalidInput
 from stressbook.experiments.calibration.estimate import (
     Estimate,
+    basic_bootstrap,
     block_bootstrap,
     block_bootstrap_one,
     interval_of,
@@ -47,6 +48,13 @@ def test_statistics_share_their_resamples_and_keep_their_order():
     assert first.value == pytest.approx(x[:, 0].mean())
     assert second.value == pytest.approx(x[:, 1].mean())
     assert first.high < second.low
+
+
+def test_basic_bootstrap_mirrors_the_draws_in_the_estimate():
+    draws = np.array([[1.2, 4.0], [1.4, 4.0]])
+    np.testing.assert_allclose(
+        basic_bootstrap(np.array([1.0, 5.0]), draws), [[0.8, 6.0], [0.6, 6.0]]
+    )
 
 
 def test_rows_are_resampled_together():

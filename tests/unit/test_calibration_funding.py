@@ -34,6 +34,14 @@ def test_planted_premium_is_recovered_from_rates_that_show_half_of_it(premium):
     assert_recovers(premium.corr_24h, CORR**24, within=0.12)
 
 
+def test_premium_of_exact_shares_is_exact():
+    points = stats.norm(MEAN_BP, SD_BP).ppf((np.arange(20_000) + 0.5) / 20_000)
+    shuffled = np.random.default_rng(35).permutation(hourly_rate(points))
+    fit = premium_fit(shuffled, rng=np.random.default_rng(36))
+    assert fit.mean_bp.value == pytest.approx(MEAN_BP, abs=0.01)
+    assert fit.sd_bp.value == pytest.approx(SD_BP, abs=0.01)
+
+
 def test_moments_are_those_of_the_censored_premium(rate):
     moments = funding_moments(rate, rng=np.random.default_rng(33))
     law = stats.norm(MEAN_BP, SD_BP)

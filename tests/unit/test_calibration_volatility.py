@@ -3,7 +3,15 @@ import pytest
 
 from stressbook.errors import InvalidInput
 from stressbook.experiments.calibration.series import autocovariance, unit_ar1
-from stressbook.experiments.calibration.volatility import log_vol_variances
+from stressbook.experiments.calibration.volatility import (
+    COARSE_COMPONENTS,
+    COARSE_LAGS,
+    FINE_COMPONENTS,
+    FINE_LAGS,
+    _Proxy,
+    _two_step,
+    log_vol_variances,
+)
 from stressbook.experiments.calibration.volatility_law import (
     HALFLIFE_S,
     bar_mean_autocorrelation,
@@ -79,6 +87,59 @@ def test_nothing_is_found_at_a_time_scale_that_has_nothing():
     assert_recovers(fit.variances["4h"], 0.2, within=0.05)
 
 
+def test_fast_volatility_is_not_taken_for_slower_one():
+    # Over an hour a fifth of the 20-minute variance is left, and most of it at the first lag.
+    rng = np.random.default_rng(15)
+    close, spread, _ = recorded(planted_prices(rng, {"20min": 0.6, "4h": 0.05}))
+    fit = fit_of(close, spread, rng)
+    assert_recovers(fit.variances["20min"], 0.6, within=0.15)
+    assert_recovers(fit.variances["4h"], 0.05, within=0.03)
+
+
+def test_the_fast_component_is_taken_off_before_the_slow_ones_are_fitted():
+    rng = np.random.default_rng(19)
+    n = 40_000
+    law = {"20min": 0.6, "4h": 0.05}
+    bars = [
+        simulate_log_vol(
+            list(law.values()), [HALFLIFE_S[k] for k in law], n_bars=n, bar_s=bar_s, rng=rng
+        )
+        for bar_s in (300.0, 3_600.0)
+    ]
+    clock = np.zeros(n, dtype=np.int64)
+    fine = _Proxy(bars[0], clock, 300.0, FINE_LAGS, FINE_COMPONENTS, False)
+    coarse = _Proxy(bars[1], clock, 3_600.0, COARSE_LAGS, COARSE_COMPONENTS, False)
+    raw, _ = _two_step(fine, coarse, fine.y, coarse.y)
+    assert raw["20min"] == pytest.approx(0.6, abs=0.05)
+    assert raw["4h"] == pytest.approx(0.05, abs=0.012)
+
+
+def test_fitted_curve_is_the_expectation_of_the_sample_autocovariance():
+    rng = np.random.default_rng(16)
+    n, records = 400, 1_500
+    clock = np.zeros(n, dtype=np.int64)
+    proxy = _Proxy(np.zeros(n), clock, 3_600.0, COARSE_LAGS, ("3d",), False)
+    found = [
+        autocovariance(
+            simulate_log_vol([1.0], [HALFLIFE_S["3d"]], n_bars=n, bar_s=3_600.0, rng=rng),
+            COARSE_LAGS[:12],
+        )
+        for _ in range(records)
+    ]
+    error = np.std(found, axis=0) / records**0.5
+    gap = np.mean(found, axis=0) - proxy.basis("3d")[:12]
+    # The correction is of order .6 here; what is left is of the order of lag / n.
+    assert (np.abs(gap) < 5.0 * error + 0.1 * COARSE_LAGS[:12] / n + 0.01).all()
+
+
+def test_interval_of_the_level_lies_around_it():
+    hourly = np.random.default_rng(17).normal(0.0, 0.03 / 24**0.5, 5_000)
+    laws = np.tile([0.3, 0.0, 0.0, 0.0], (60, 1))
+    fit = daily_volatility(hourly, bar_s=3_600.0, laws=laws, rng=np.random.default_rng(18))
+    assert fit.low < fit.value < fit.high
+    assert fit.high / fit.low < 1.3
+
+
 def test_daily_volatility_is_the_unconditional_one(planted):
     fit, hourly = planted
     # The clock adds to the mean of sigma^2: E exp(2 a sin) = I0(2 a).
@@ -108,12 +169,13 @@ def test_missing_bars_do_not_move_the_fit_much():
     assert fit.variances["20min"].value == pytest.approx(whole.variances["20min"].value, abs=0.03)
 
 
-def test_simulated_bars_have_the_autocovariance_of_bar_means():
+@pytest.mark.parametrize(("bar_s", "x"), [(300.0, np.log(2.0) / 4.0), (3_600.0, 3.0 * np.log(2.0))])
+def test_simulated_bars_have_the_autocovariance_of_bar_means(bar_s, x):
     rng = np.random.default_rng(6)
-    x = simulate_log_vol([0.3], [1_200.0], n_bars=400_000, bar_s=300.0, rng=rng)
+    bars = simulate_log_vol([0.3], [1_200.0], n_bars=400_000, bar_s=bar_s, rng=rng)
     lags = np.array([1, 2, 4, 8])
-    expected = 0.3 * bar_mean_autocorrelation(lags, np.log(2.0) / 4.0)
-    np.testing.assert_allclose(autocovariance(x, lags), expected, atol=0.01)
+    expected = 0.3 * bar_mean_autocorrelation(lags, x)
+    np.testing.assert_allclose(autocovariance(bars, lags), expected, atol=0.008)
 
 
 def test_bar_means_forget_as_the_process_does():
