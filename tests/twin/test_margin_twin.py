@@ -46,6 +46,8 @@ from tests.random_states import (
     reference_token,
 )
 
+pytestmark = pytest.mark.boundscheck
+
 RULE_SETS = [
     {},
     {"margin.user_cap_in_credit": False},
