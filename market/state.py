@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stressbook.market.by_address import by_address
+
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -163,6 +165,7 @@ C_PRICE_UPDATES: Final = 11
 N_COUNTERS: Final = 16
 
 
+@by_address
 class VenueState(NamedTuple):
     """Everything that the venue knows; shapes in the comments."""
 

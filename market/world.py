@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+from stressbook.market.by_address import by_address
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.draws import (
     PURPOSE_OUTSIDE_BASIS,
@@ -64,6 +65,7 @@ CHUNK: Final = 64
 _NORM_MIN: Final = 1e-12
 
 
+@by_address
 class WorldState(NamedTuple):
     """Everything outside the venue; `outside` and `dial` are the very arrays of the venue state."""
 
