@@ -1,0 +1,324 @@
+"""The desk of a venue with margin: orders, withdrawals, loans, enrolment and leverage pass it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stressbook.market.codes import (
+    ACCEPTED,
+    BUY,
+    CAUSE_BORROW,
+    CAUSE_REDEEM,
+    CAUSE_SUPPLY,
+    FORCED,
+    MODE_PORTFOLIO,
+    MODE_STANDARD,
+    OP_DEPOSIT,
+    OP_ENROL,
+    OP_LEVERAGE,
+    OP_REDEEM,
+    OP_SUPPLY,
+    OP_WITHDRAW,
+    R_BAD_INSTRUMENT,
+    R_BAD_LEVERAGE,
+    R_BAD_QUANTITY,
+    R_BAD_TOKEN,
+    R_IN_RESOLUTION,
+    R_INSUFFICIENT_BALANCE,
+    R_INSUFFICIENT_MARGIN,
+    R_NOT_ELIGIBLE,
+    R_NOT_SUPPORTED,
+    REDUCE_ONLY,
+    SELL,
+    TWAP,
+)
+from stressbook.market.reference.margin import (
+    MarginAccount,
+    MarginRules,
+    PerpHolding,
+    SpotOrder,
+    TokenHolding,
+    admit_perp,
+)
+from stressbook.market.reference.records import Message
+from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.units import round_down
+
+if TYPE_CHECKING:
+    from stressbook.market.reference.match import ReferenceExchange
+
+__all__ = ["AssetPrices", "Eligibility", "MarginDesk", "TokenRules"]
+
+
+@dataclass
+class AssetPrices:
+    """Prices of an underlying, USD, and the tiers of its perp."""
+
+    mark_usd: float
+    oracle_usd: float
+    borrow_oracle_usd: float
+    tiers: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+@dataclass
+class TokenRules:
+    """What a token counts for; token 0 is USDC."""
+
+    asset: int
+    unit: int
+    ltv: float = 0.0
+    user_supply_cap: int = 0
+    counted_share: float = 1.0
+
+
+@dataclass
+class Eligibility:
+    """Who may enrol in portfolio margin, micro-USDC."""
+
+    volume_micro: int = 0
+    value_micro: int = 0
+    value_max_micro: int = 2**62
+
+
+@dataclass
+class MarginDesk:
+    """Margin at the door.
+
+    Parameters
+    ----------
+    assets : list of AssetPrices
+        As they stand in this step.
+    tokens : list of TokenRules
+        From USDC.
+    reserve : ReferenceReserve
+        Of USDC; its cash lies in row `pool`.
+    rules : MarginRules
+        Of the venue.
+    eligibility : Eligibility
+        Of portfolio margin.
+    outside, pool : int
+        Rows.
+    admission_on : bool
+        Whether orders, withdrawals and leverage need margin.
+    """
+
+    assets: list[AssetPrices]
+    tokens: list[TokenRules]
+    reserve: ReferenceReserve
+    rules: MarginRules = field(default_factory=MarginRules)
+    eligibility: Eligibility = field(default_factory=Eligibility)
+    outside: int = -2
+    pool: int = -3
+    admission_on: bool = True
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
+        """Let an order through if it has its margin, and draw the debt that it needs."""
+        if order.flags & (FORCED | TWAP) or not self.admission_on:
+            return ACCEPTED
+        account = self.account(exchange, order.user)
+        if exchange.instruments[order.inst].is_perp:
+            if order.flags & REDUCE_ONLY:
+                return ACCEPTED
+            code, debt = self._admit_perp(exchange, account, order, lots)
+        else:
+            code, debt = self._admit_spot(exchange, account, order, lots)
+        if debt > 0:
+            self.reserve.draw(row=order.user, amount=debt)
+            exchange.ledger.move_cash(self.pool, order.user, debt, cause=CAUSE_BORROW)
+        return code
+
+    def account(self, exchange: ReferenceExchange, user: int) -> MarginAccount:
+        """Return a user's account as margin sees it."""
+        participant = exchange.users[user]
+        return MarginAccount(
+            cash_micro=exchange.ledger.cash(user),
+            debt_micro=self.reserve.debts.get(user, 0),
+            supplied_micro=self.reserve.supplies.get(user, 0),
+            perps=[
+                self._perp(exchange, user, inst)
+                for inst, rules in enumerate(exchange.instruments)
+                if rules.is_perp
+            ],
+            tokens=[self._token(exchange, user, token) for token in range(1, len(self.tokens))],
+            spot_bids_micro=[
+                exchange.orders.open_notional_micro(user, inst, BUY)
+                for inst, rules in enumerate(exchange.instruments)
+                if not rules.is_perp
+            ],
+            has_portfolio_regime=participant.has_portfolio_regime,
+            breached=participant.breached,
+            rules=self.rules,
+        )
+
+    def _perp(self, exchange: ReferenceExchange, user: int, inst: int) -> PerpHolding:
+        rules = exchange.instruments[inst]
+        asset = self.assets[rules.asset]
+        return PerpHolding(
+            lots=exchange.ledger.perp(user, inst),
+            lot_size=rules.lot_size,
+            mark_usd=asset.mark_usd,
+            leverage=exchange.users[user].leverage[inst],
+            tiers=asset.tiers,
+            open_micro=sum(
+                exchange.orders.open_notional_micro(user, inst, side) for side in (BUY, SELL)
+            ),
+            open_lots={side: exchange.orders.open_lots(user, inst, side) for side in (BUY, SELL)},
+        )
+
+    def _token(self, exchange: ReferenceExchange, user: int, token: int) -> TokenHolding:
+        rules = self.tokens[token]
+        asset = self.assets[rules.asset]
+        return TokenHolding(
+            units=exchange.ledger.token(user, token),
+            unit=rules.unit,
+            oracle_usd=asset.oracle_usd,
+            borrow_oracle_usd=asset.borrow_oracle_usd,
+            ltv=rules.ltv,
+            user_supply_cap=rules.user_supply_cap,
+            counted_share=rules.counted_share,
+        )
+
+    def _admit_perp(
+        self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
+    ) -> tuple[int, int]:
+        perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
+        return admit_perp(
+            account,
+            account.perps[perps.index(order.inst)],
+            self.reserve,
+            side=order.side,
+            lots=lots,
+            limit_micro=lots * order.price_tick * exchange.instruments[order.inst].k,
+        )
+
+    def _admit_spot(
+        self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
+    ) -> tuple[int, int]:
+        rules = exchange.instruments[order.inst]
+        tier = exchange.fee_tiers[exchange.users[order.user].fee_tier]
+        offer = SpotOrder(
+            side=order.side,
+            lots=lots,
+            limit_micro=lots * order.price_tick * rules.k,
+            lot_size=rules.lot_size,
+            lot_units=rules.lot_units,
+            offered_lots=exchange.orders.open_lots(order.user, order.inst, SELL),
+        )
+        token = account.tokens[rules.token - 1]
+        return offer.admit(account, token, self.reserve, taker_frac=float(tier.spot_taker_e7) / 1e7)
+
+    # --- messages that are no orders --------------------------------------------------------------
+
+    def answer(self, exchange: ReferenceExchange, message: Message) -> int:
+        """Do what is no order, whole, or return why not."""
+        answers = {
+            OP_DEPOSIT: self._deposit,
+            OP_WITHDRAW: self._withdraw,
+            OP_SUPPLY: self._supply,
+            OP_REDEEM: self._redeem,
+            OP_ENROL: self._enrol,
+            OP_LEVERAGE: self._set_leverage,
+        }
+        if message.op not in answers:
+            return R_NOT_SUPPORTED
+        return answers[message.op](exchange, message)
+
+    def _deposit(self, exchange: ReferenceExchange, message: Message) -> int:
+        code = refusal_of_amount(message, n_tokens=len(self.tokens))
+        if code == ACCEPTED:
+            deposit(exchange, message, outside=self.outside)
+        return code
+
+    def _withdraw(self, exchange: ReferenceExchange, message: Message) -> int:
+        code = refusal_of_amount(message, n_tokens=len(self.tokens))
+        if code == ACCEPTED and self.admission_on:
+            code = self._refusal_of_withdrawal(exchange, message)
+        if code == ACCEPTED:
+            withdraw(exchange, message, outside=self.outside)
+        return code
+
+    def _refusal_of_withdrawal(self, exchange: ReferenceExchange, message: Message) -> int:
+        user, token, units = message.user, message.inst, message.qty_lots
+        account = self.account(exchange, user)
+        if token == 0:
+            free = round_down(account.withdrawable_usd() * 1e6)
+            return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
+        on_offer = sum(
+            exchange.orders.open_lots(user, inst, SELL) * rules.lot_units
+            for inst, rules in enumerate(exchange.instruments)
+            if not rules.is_perp and rules.token == token
+        )
+        if units > exchange.ledger.token(user, token) - on_offer:
+            return R_INSUFFICIENT_BALANCE
+        if account.has_portfolio_regime and self.tokens[token].ltv > 0.0:
+            account.tokens[token - 1].units -= units  # as if it were gone
+            if account.available_usd(self.reserve) < 0.0:
+                return R_INSUFFICIENT_MARGIN
+        return ACCEPTED
+
+    def _supply(self, exchange: ReferenceExchange, message: Message) -> int:
+        if message.inst != 0:
+            return R_BAD_TOKEN
+        user, amount = message.user, message.qty_lots
+        spare = round_down(self.account(exchange, user).spare_usd() * 1e6)
+        code = self.reserve.supply(row=user, amount=amount, spare=spare)
+        if code == ACCEPTED:
+            exchange.ledger.move_cash(user, self.pool, amount, cause=CAUSE_SUPPLY)
+        return code
+
+    def _redeem(self, exchange: ReferenceExchange, message: Message) -> int:
+        if message.inst != 0:
+            return R_BAD_TOKEN
+        user, amount = message.user, message.qty_lots
+        code = self.reserve.redeem(row=user, amount=amount)
+        if code == ACCEPTED:
+            exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_REDEEM)
+        return code
+
+    def _enrol(self, exchange: ReferenceExchange, message: Message) -> int:
+        participant, mode = exchange.users[message.user], message.qty_lots
+        if not MODE_STANDARD <= mode <= MODE_PORTFOLIO:
+            return R_BAD_QUANTITY
+        if participant.breached:
+            return R_IN_RESOLUTION
+        if mode == MODE_PORTFOLIO:
+            if not participant.has_portfolio_regime and not self._is_eligible(exchange, message):
+                return R_NOT_ELIGIBLE
+            participant.has_portfolio_regime = participant.enrolled = True
+        elif participant.has_portfolio_regime:
+            if self.reserve.debts.get(message.user, 0) != 0:
+                return R_NOT_ELIGIBLE
+            participant.has_portfolio_regime = False
+            if self.account(exchange, message.user).available_usd(self.reserve) < 0.0:
+                participant.has_portfolio_regime = True
+                return R_INSUFFICIENT_MARGIN
+            participant.enrolled = False
+        participant.account_mode = mode
+        return ACCEPTED
+
+    def _is_eligible(self, exchange: ReferenceExchange, message: Message) -> bool:
+        account = self.account(exchange, message.user)
+        value_micro = (account.cross_equity_usd() + account.token_value_usd()) * 1e6
+        if value_micro >= float(self.eligibility.value_max_micro):
+            return False
+        volume = exchange.users[message.user].volume_14d_micro
+        has_value = value_micro >= float(self.eligibility.value_micro)
+        return volume >= self.eligibility.volume_micro or has_value
+
+    def _set_leverage(self, exchange: ReferenceExchange, message: Message) -> int:
+        inst, leverage = message.inst, message.qty_lots
+        if not 0 <= inst < len(exchange.instruments) or not exchange.instruments[inst].is_perp:
+            return R_BAD_INSTRUMENT
+        if not 1 <= leverage <= exchange.instruments[inst].max_leverage:
+            return R_BAD_LEVERAGE
+        chosen = exchange.users[message.user].leverage
+        former, chosen[inst] = chosen[inst], leverage
+        needs_more = leverage < former and self.admission_on
+        if needs_more and self.account(exchange, message.user).available_usd(self.reserve) < 0.0:
+            chosen[inst] = former
+            return R_INSUFFICIENT_MARGIN
+        return ACCEPTED

@@ -1,0 +1,393 @@
+"""The matching of a step again, as the rules read: one method for each thing that can happen."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from stressbook.market.codes import (
+    ACCEPTED,
+    BUY,
+    CANCELLED,
+    CAUSE_FORCED_TRADE,
+    CAUSE_TRADE,
+    CAUSE_TWAP_SALE,
+    EV_REDUCE_ONLY_EXPIRED,
+    EV_REFUSAL,
+    EV_SELF_TRADE,
+    FILLED,
+    FORCED,
+    GTC,
+    IOC,
+    N_OPS,
+    OP_CANCEL,
+    OP_CANCEL_ALL,
+    OP_CANCEL_CLIENT_ID,
+    OP_NEW,
+    OWN_MOVE,
+    PARTLY_FILLED_CANCELLED,
+    POST_ONLY,
+    R_BAD_INSTRUMENT,
+    R_BAD_OP,
+    R_BAD_PRICE,
+    R_BAD_QUANTITY,
+    R_BAD_SIDE,
+    R_BAD_TIF,
+    R_BAD_USER,
+    R_BOOK_FULL,
+    R_DUPLICATE_CLIENT_ID,
+    R_POSITION_BOUND,
+    R_POST_ONLY_WOULD_TAKE,
+    R_REDUCE_ONLY_WOULD_INCREASE,
+    R_UNKNOWN_ORDER,
+    REDUCE_ONLY,
+    RESTING,
+    SELL,
+    TWAP,
+)
+from stressbook.market.reference.book import Depth, RestingOrder
+from stressbook.market.reference.ledger import ReferenceLedger, fee_of
+from stressbook.market.reference.records import (
+    Event,
+    FeeRates,
+    Fill,
+    Instrument,
+    Message,
+    Participant,
+    Reply,
+)
+from stressbook.market.reference.requests import Desk, NoMargin
+from stressbook.market.reference.resting import RestingOrders
+from stressbook.market.state import N_TICKS
+
+__all__ = ["ReferenceExchange"]
+
+_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE
+
+
+@dataclass
+class StepOfBook:
+    """What a step did to a book."""
+
+    first: Depth | None = None  # as the first taker met it
+    last: Depth | None = None
+    bought_lots: int = 0  # by takers
+    sold_lots: int = 0
+    n_trades: int = 0
+
+
+@dataclass
+class ReferenceExchange:
+    """Books, ledger and users, and the rules by which messages change them.
+
+    Parameters
+    ----------
+    instruments : list of Instrument
+        One book each.
+    users : list of Participant
+        User u books in row u.
+    fee_tiers : list of FeeRates
+        By number of the tier.
+    ledger : ReferenceLedger
+        Of all rows.
+    n_slots : int
+        Orders that can rest at once.
+    desk : Desk
+        Who admits orders and answers messages that are no orders.
+
+    Examples
+    --------
+    >>> rules = Instrument(kind=1, k=10_000, max_position_lots=10**6)
+    >>> exchange = ReferenceExchange([rules], [Participant(), Participant()], [FeeRates()])
+    >>> maker = Message(OP_NEW, user=0, side=SELL, price_tick=100, qty_lots=5)
+    >>> taker = Message(OP_NEW, user=1, side=BUY, price_tick=101, qty_lots=3)
+    >>> [reply.code for reply in exchange.match([maker, taker], t_ms=1000)]
+    [1, 2]
+    >>> exchange.ledger.perp(1, 0), exchange.ledger.cash(0), exchange.fills[0].price_tick
+    (3, 3000000, 100)
+    """
+
+    instruments: list[Instrument]
+    users: list[Participant]
+    fee_tiers: list[FeeRates]
+    ledger: ReferenceLedger = field(default_factory=lambda: ReferenceLedger(treasury=-1))
+    n_slots: int = 16_384
+    desk: Desk = field(default_factory=NoMargin)
+    orders: RestingOrders = field(init=False)
+    last_ticks: dict[int, int] = field(default_factory=dict)
+    steps: list[StepOfBook] = field(init=False)  # of the books, in this step
+    fills: list[Fill] = field(default_factory=list)  # of this step
+    events: list[Event] = field(default_factory=list)  # since their owner cleared them
+    reply_count: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.orders = RestingOrders(self.instruments, n_slots=self.n_slots)
+        self.steps = [StepOfBook() for _ in self.instruments]
+
+    # --- a step -----------------------------------------------------------------------------------
+
+    def match(self, messages: Iterable[Message], *, t_ms: int) -> list[Reply]:
+        """Execute the messages of a step in their order, then look at every book."""
+        self.fills.clear()
+        self.steps = [StepOfBook() for _ in self.instruments]
+        replies = [self.execute(message, t_ms=t_ms) for message in messages]
+        for depth, step in zip(self.orders.depths(), self.steps, strict=True):
+            step.last = depth
+            step.first = step.first or step.last
+        return replies
+
+    def execute(self, message: Message, *, t_ms: int) -> Reply:
+        """Do all of what a message asks for, or refuse it with a code and no effect."""
+        reply = self._answer(message, t_ms)
+        self.reply_count[reply.code] += 1
+        return reply
+
+    def _answer(self, message: Message, t_ms: int) -> Reply:
+        op, user = message.op, message.user
+        if not 0 <= op < N_OPS or message.flags & ~_ALL_FLAGS:
+            return self._reply(R_BAD_OP, message)
+        if not 0 <= user < len(self.users):
+            return self._reply(R_BAD_USER, message)
+        if op == OP_NEW:
+            return self._answer_order(message, t_ms)
+        if op == OP_CANCEL_CLIENT_ID:
+            named = self.orders.by_client_id.get((user, message.client_id))
+            return self._reply(self._cancel_if_own(named, user), message)
+        if op == OP_CANCEL:
+            return self._reply(
+                self._cancel_if_own(self.orders.by_handle.get(message.handle), user), message
+            )
+        if op == OP_CANCEL_ALL:
+            if not -1 <= message.inst < len(self.instruments):
+                return self._reply(R_BAD_INSTRUMENT, message)
+            self.cancel_all(user, inst=message.inst)
+            return self._reply(CANCELLED, message)
+        return self._reply(self.desk.answer(self, message), message)
+
+    def _answer_order(self, message: Message, t_ms: int) -> Reply:
+        code = self.refusal_of_order(message)
+        lots = message.qty_lots
+        if code == ACCEPTED:
+            lots = self.lots_allowed(message)
+            code = self.desk.admit(self, message, lots=lots)
+        if code != ACCEPTED:
+            if message.flags & FORCED:
+                refusal = Event(
+                    t_ms, EV_REFUSAL, message.user, message.inst, lots, price_e8=0, cause=code
+                )
+                self.events.append(refusal)
+            return self._reply(code, message)
+        return self.place(message, lots=lots, t_ms=t_ms)
+
+    def _reply(self, code: int, message: Message, *, handle: int = 0, filled: int = 0) -> Reply:
+        if message.op != OP_NEW:
+            handle = message.handle
+        return Reply(code, message.user, message.client_id, handle, filled)
+
+    # --- new orders -------------------------------------------------------------------------------
+
+    def refusal_of_order(self, order: Message) -> int:
+        """Return the first reason to refuse a new order before its margin is looked at."""
+        if not 0 <= order.inst < len(self.instruments):
+            return R_BAD_INSTRUMENT
+        bound = self.instruments[order.inst].max_position_lots
+        if order.side not in (BUY, SELL):
+            return R_BAD_SIDE
+        if order.tif not in (GTC, IOC, POST_ONLY):
+            return R_BAD_TIF
+        if not 0 < order.qty_lots <= bound:
+            return R_BAD_QUANTITY
+        if not 0 < order.price_tick < N_TICKS:
+            return R_BAD_PRICE
+        if (order.user, order.client_id) in self.orders.by_client_id:
+            return R_DUPLICATE_CLIENT_ID
+        lots = self.lots_allowed(order)
+        if lots == 0:
+            return R_REDUCE_ONLY_WOULD_INCREASE
+        position = self.position(order.user, order.inst)
+        held = position if order.side == BUY else -position
+        if held + self.orders.open_lots(order.user, order.inst, order.side) + lots > bound:
+            return R_POSITION_BOUND
+        if order.tif == POST_ONLY and self._meets(order) is not None:
+            return R_POST_ONLY_WOULD_TAKE
+        if order.tif != IOC and self.orders.slots.is_full():
+            return R_BOOK_FULL
+        return ACCEPTED
+
+    def lots_allowed(self, order: Message) -> int:
+        """Return an order's lots, those of a reduce-only order cut to the position."""
+        if not order.flags & REDUCE_ONLY:
+            return order.qty_lots
+        return min(order.qty_lots, self.reducible_lots(order.user, order.inst, order.side))
+
+    def place(self, order: Message, *, lots: int, t_ms: int) -> Reply:
+        """Trade what the limit reaches; let the rest wait, or drop it."""
+        step = self.steps[order.inst]
+        if step.first is None and (self._meets(order) is not None or order.flags & FORCED):
+            step.first = self.orders.books[order.inst].depth()
+        left = self._take(order, lots, t_ms)
+        filled = lots - left
+        if left == 0:
+            return self._reply(FILLED, order, filled=filled)
+        if order.tif == IOC:
+            code = PARTLY_FILLED_CANCELLED if filled else CANCELLED
+            return self._reply(code, order, filled=filled)
+        return self._reply(RESTING, order, handle=self._rest(order, left), filled=filled)
+
+    def _rest(self, order: Message, lots: int) -> int:
+        resting = RestingOrder(
+            user=order.user,
+            inst=order.inst,
+            side=order.side,
+            price_tick=order.price_tick,
+            lots=lots,
+            flags=order.flags,
+            client_id=order.client_id,
+        )
+        return self.orders.add(resting)
+
+    def _meets(self, order: Message) -> RestingOrder | None:
+        return self.orders.first_to_meet(
+            inst=order.inst, side=order.side, limit_tick=order.price_tick
+        )
+
+    # --- trades -----------------------------------------------------------------------------------
+
+    def _take(self, order: Message, lots: int, t_ms: int) -> int:
+        """Trade best price first, oldest order first; return what is left."""
+        first_fill = len(self.fills)
+        left = lots
+        while left > 0 and (maker := self._meets(order)) is not None:
+            if maker.user == order.user:
+                self._expire(maker, EV_SELF_TRADE, t_ms)
+                continue
+            available = maker.lots
+            if maker.is_reduce_only:
+                can_reduce = self.reducible_lots(maker.user, maker.inst, maker.side)
+                available = min(available, can_reduce)
+            traded = min(left, available)
+            if traded > 0:
+                self._trade(order, maker, traded, t_ms)
+                left -= traded
+            if maker.lots == 0:
+                self.orders.remove(maker)
+            elif traded == available:
+                self._expire(maker, EV_REDUCE_ONLY_EXPIRED, t_ms)
+        self._book_taker(order, self.fills[first_fill:])
+        return left
+
+    def _trade(self, order: Message, maker: RestingOrder, lots: int, t_ms: int) -> None:
+        """Log one trade, and book the side of the order that rested."""
+        rules = self.instruments[order.inst]
+        value = lots * maker.price_tick * rules.k
+        taker_fee = fee_of(value, self._rate_e7(order.user, rules, is_taker=True))
+        maker_fee = fee_of(value, self._rate_e7(maker.user, rules, is_taker=False))
+        sign = 1 if maker.side == BUY else -1
+        self._book(order, maker.user, sign * lots, sign * value, maker_fee)
+        maker.lots -= lots
+        fill = Fill(
+            t_ms=t_ms,
+            inst=order.inst,
+            price_tick=maker.price_tick,
+            qty_lots=lots,
+            taker=order.user,
+            maker=maker.user,
+            taker_side=order.side,
+            flags=order.flags,
+            taker_client_id=order.client_id,
+            maker_client_id=maker.client_id,
+            taker_fee_micro=taker_fee,
+            maker_fee_micro=maker_fee,
+        )
+        self.fills.append(fill)
+
+    def _book_taker(self, order: Message, fills: Sequence[Fill]) -> None:
+        """Book the incoming side of all trades of an order as one."""
+        if not fills:
+            return
+        k = self.instruments[order.inst].k
+        lots = sum(fill.qty_lots for fill in fills)
+        value = sum(fill.qty_lots * fill.price_tick * k for fill in fills)
+        fees = sum(fill.taker_fee_micro for fill in fills)
+        sign = 1 if order.side == BUY else -1
+        self._book(order, order.user, sign * lots, sign * value, fees)
+        self.last_ticks[order.inst] = fills[-1].price_tick
+        step = self.steps[order.inst]
+        step.n_trades += len(fills)
+        if order.side == BUY:
+            step.bought_lots += lots
+        else:
+            step.sold_lots += lots
+
+    def _book(self, order: Message, row: int, lots: int, cost: int, fee: int) -> None:
+        rules = self.instruments[order.inst]
+        self.users[row].volume_14d_micro += abs(cost)
+        cause = _cause_of(order.flags, rules)
+        if rules.is_perp:
+            self.ledger.trade_perp(
+                row, order.inst, lots=lots, cost_micro=cost, fee_micro=fee, cause=cause
+            )
+        else:
+            units = lots * rules.lot_units
+            self.ledger.trade_token(
+                row, rules.token, units=units, cost_micro=cost, fee_micro=fee, cause=cause
+            )
+
+    def _rate_e7(self, user: int, rules: Instrument, *, is_taker: bool) -> int:
+        tier = self.fee_tiers[self.users[user].fee_tier]
+        if rules.is_perp:
+            return tier.perp_taker_e7 if is_taker else tier.perp_maker_e7
+        return tier.spot_taker_e7 if is_taker else tier.spot_maker_e7
+
+    # --- cancels ----------------------------------------------------------------------------------
+
+    def cancel_all(self, user: int, *, inst: int = -1) -> int:
+        """Cancel all orders of a user, book by book, newest first; return how many there were."""
+        own = [order for order in self.orders.of_user(user) if inst in (-1, order.inst)]
+        for order in sorted(own, key=lambda order: order.inst):
+            self.orders.remove(order)
+        return len(own)
+
+    def cancel_newest_risk_increasing(self, user: int) -> int:
+        """Cancel the newest order that could add to a perp position; return its book, or -1."""
+        for order in self.orders.of_user(user):
+            if self._adds_risk(order):
+                self.orders.remove(order)
+                return order.inst
+        return -1
+
+    def _adds_risk(self, order: RestingOrder) -> bool:
+        if order.is_reduce_only or not self.instruments[order.inst].is_perp:
+            return False
+        place = (order.user, order.inst, order.side)
+        return self.orders.open_lots(*place) > self.reducible_lots(*place)
+
+    def _cancel_if_own(self, order: RestingOrder | None, user: int) -> int:
+        if order is None or order.user != user:
+            return R_UNKNOWN_ORDER
+        self.orders.remove(order)
+        return CANCELLED
+
+    def _expire(self, order: RestingOrder, kind: int, t_ms: int) -> None:
+        price_e8 = order.price_tick * self.instruments[order.inst].tick_e8
+        self.events.append(Event(t_ms, kind, order.user, order.inst, order.lots, price_e8))
+        self.orders.remove(order)
+
+    # --- what users have --------------------------------------------------------------------------
+
+    def position(self, user: int, inst: int) -> int:
+        """Return what a user holds of an instrument, in whole lots."""
+        rules = self.instruments[inst]
+        if rules.is_perp:
+            return self.ledger.perp(user, inst)
+        return self.ledger.token(user, rules.token) // rules.lot_units
+
+    def reducible_lots(self, user: int, inst: int, side: int) -> int:
+        """Return how many lots an order of one side can take off the position."""
+        position = self.position(user, inst)
+        return max(position, 0) if side == SELL else max(-position, 0)
+
+
+def _cause_of(flags: int, rules: Instrument) -> int:
+    if not flags & (FORCED | TWAP):
+        return CAUSE_TRADE
+    return CAUSE_TWAP_SALE if flags & TWAP and not rules.is_perp else CAUSE_FORCED_TRADE

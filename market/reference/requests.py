@@ -1,0 +1,93 @@
+"""Messages that are no orders again, as the rules read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from stressbook.market.codes import (
+    ACCEPTED,
+    CAUSE_DEPOSIT,
+    CAUSE_OWN_MOVE,
+    CAUSE_WITHDRAWAL,
+    OP_DEPOSIT,
+    OP_WITHDRAW,
+    OWN_MOVE,
+    R_BAD_QUANTITY,
+    R_BAD_TOKEN,
+    R_NOT_SUPPORTED,
+)
+from stressbook.market.reference.records import Message
+from stressbook.market.units import BALANCE_MAX
+
+if TYPE_CHECKING:
+    from stressbook.market.reference.match import ReferenceExchange
+
+__all__ = ["Desk", "NoMargin", "deposit", "refusal_of_amount", "withdraw"]
+
+
+class Desk(Protocol):
+    """Who lets orders through, and answers messages that are no orders."""
+
+    def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
+        """Return `ACCEPTED` or why an order lacks margin."""
+
+    def answer(self, exchange: ReferenceExchange, message: Message) -> int:
+        """Do what is no order, whole, or return why not."""
+
+
+class NoMargin:
+    """A desk without margin: every order passes, and cash comes and goes freely.
+
+    Parameters
+    ----------
+    outside : int
+        Row that deposits come from.
+    n_tokens : int
+        Number of tokens, USDC in.
+    """
+
+    def __init__(self, *, outside: int = -2, n_tokens: int = 1) -> None:
+        self.outside = outside
+        self.n_tokens = n_tokens
+
+    def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
+        """Accept."""
+        return ACCEPTED
+
+    def answer(self, exchange: ReferenceExchange, message: Message) -> int:
+        """Do deposits and withdrawals."""
+        if message.op not in (OP_DEPOSIT, OP_WITHDRAW):
+            return R_NOT_SUPPORTED
+        code = refusal_of_amount(message, n_tokens=self.n_tokens)
+        if code == ACCEPTED:
+            move = deposit if message.op == OP_DEPOSIT else withdraw
+            move(exchange, message, outside=self.outside)
+        return code
+
+
+def refusal_of_amount(message: Message, *, n_tokens: int) -> int:
+    """Return why a transfer makes no sense; its token stands in `inst`."""
+    if not 0 <= message.inst < n_tokens:
+        return R_BAD_TOKEN
+    return ACCEPTED if 0 < message.qty_lots < BALANCE_MAX else R_BAD_QUANTITY
+
+
+def deposit(exchange: ReferenceExchange, message: Message, *, outside: int) -> None:
+    """Bring cash or tokens in."""
+    cause = CAUSE_OWN_MOVE if message.flags & OWN_MOVE else CAUSE_DEPOSIT
+    _move(exchange, outside, message.user, message, cause)
+
+
+def withdraw(exchange: ReferenceExchange, message: Message, *, outside: int) -> None:
+    """Take cash or tokens out."""
+    cause = CAUSE_OWN_MOVE if message.flags & OWN_MOVE else CAUSE_WITHDRAWAL
+    _move(exchange, message.user, outside, message, cause)
+
+
+def _move(
+    exchange: ReferenceExchange, source: int, target: int, message: Message, cause: int
+) -> None:
+    if message.inst == 0:
+        exchange.ledger.move_cash(source, target, message.qty_lots, cause=cause)
+    else:
+        exchange.ledger.move_token(source, target, message.inst, message.qty_lots, cause=cause)
