@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from stressbook.market.by_address import by_address
 from stressbook.market.codes import (
     OP_CANCEL_ALL,
     OP_CANCEL_CLIENT_ID,
@@ -18,6 +19,7 @@ from stressbook.market.kernel import inline_kernel
 from stressbook.market.state import I64, Records
 
 
+@by_address
 class Outbox(NamedTuple):
     """This step's messages in the order of emission, and orders to the outside market."""
 

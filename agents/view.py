@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stressbook.market.by_address import by_address
 from stressbook.market.kernel import spliced_kernel
 from stressbook.market.state import I64, Records, record_dtype
 
@@ -49,6 +50,7 @@ OUTSIDE_SPOT: Final = 0
 OUTSIDE_PERP: Final = 1
 
 
+@by_address
 class Market(NamedTuple):
     """Public data, the same for every agent."""
 
@@ -58,6 +60,7 @@ class Market(NamedTuple):
     token: Records  # (n_tokens,) TOKEN_VIEW
 
 
+@by_address
 class Accounts(NamedTuple):
     """Own data of every user, row by row; a rule sees its own row only."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stressbook.market.by_address import by_address
 from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED
 from stressbook.market.kernel import kernel
 from stressbook.market.state import (
@@ -35,6 +36,7 @@ VENUE_ROW = record_dtype(
 )
 
 
+@by_address
 class Series(NamedTuple):
     """Rows recorded so far; the first axis is the step (minutes for `klass`)."""
 
