@@ -1,10 +1,12 @@
-"""Agents under Mesa: a desk of accounts that follow one compiled rule, or one account in plain Python.
+"""Agents under Mesa: a desk of accounts that follow one compiled rule, or one account in Python.
 
 All three ways of writing an agent share one outbox and are freely mixed. Mesa's random numbers are
 not used: draws are keyed by account, purpose and time (`stressbook.market.draws`).
 """
 
 from __future__ import annotations
+
+from typing import Final, NoReturn
 
 import mesa
 
@@ -44,3 +46,19 @@ class Desk(mesa.Agent):  # type: ignore[misc]
         """Let every account of the desk look and emit messages."""
         self.rule.run(accounts, market, self.users, self.parameters, self.memory, out)
 
+
+class OneAccount(mesa.Agent):  # type: ignore[misc]
+    """One Mesa agent that is one account; see `stressbook.agents.account.Account`."""
+
+    @property
+    def random(self) -> NoReturn:
+        """Refuse Mesa's generator: its draws would depend on who else draws."""
+        raise AttributeError(_NO_GENERATOR)
+
+    @property
+    def rng(self) -> NoReturn:
+        """Refuse Mesa's generator: its draws would depend on who else draws."""
+        raise AttributeError(_NO_GENERATOR)
+
+
+_NO_GENERATOR: Final = "Mesa's generator is not reproducible here: draw with `view.uniform(index)`"

@@ -8,7 +8,7 @@ account's own key: an account added, removed or enrolled moves no other's draw.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, NamedTuple
@@ -129,6 +129,7 @@ def build_population(
     regime: str = "portfolio",
     world: WorldParams | None = None,
     renewal: bool = False,
+    classes: Collection[str] = tuple(RULE_MODULES),
 ) -> Population:
     """Return a population with its opening book.
 
@@ -147,6 +148,8 @@ def build_population(
     renewal : bool, default False
         Whether ruined accounts are replaced and large winnings taken out; for runs of half a day
         or more.
+    classes : collection of str, optional
+        Those that take part; all if left out.
 
     Returns
     -------
@@ -174,6 +177,7 @@ def build_population(
     named = [
         (name, group)
         for name, module in RULE_MODULES.items()
+        if name in classes
         for group in _groups(module, getattr(params, name), spec, seed, regime == "portfolio")
     ]
     book = open_book(
@@ -183,7 +187,7 @@ def build_population(
     accounts: list[AccountOpening] = []
     for (name, group), drafts in zip(named, book.drafts, strict=True):
         volume = params.volume_14d_usd.get(name, 0.0)
-        for draft, latency in zip(drafts, _latencies_us(spec, seed, group.keys), strict=True):
+        for draft, latency in zip(drafts, latencies_us(spec, seed, group.keys), strict=True):
             accounts.append(
                 to_account(draft, spec, assets, latency_us=latency, volume_14d_usd=volume)
             )
@@ -261,8 +265,8 @@ def _count(module: ModuleType, params: Any, name: str, place: Mapping[str, Any])
     return 0 if needs_spot and not place["has_spot"] else int(count)
 
 
-def _latencies_us(spec: VenueSpec, seed: int, keys: I64) -> list[int]:
-    """Draw the lognormal latency of each account."""
+def latencies_us(spec: VenueSpec, seed: int, keys: I64) -> list[int]:
+    """Return the lognormal latency of each account, microseconds."""
     rules = spec.latency
     log_sd = ln(rules.p99_ms / rules.median_ms) / _P99
     draws = uniforms(*key_from_seed(seed), purpose=PURPOSE_LATENCY, account_key=keys, t_ms=0)

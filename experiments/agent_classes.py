@@ -6,9 +6,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from stressbook.errors import InvalidInput, UnknownName
+from stressbook.agents.own_classes import OWN_CLASSES
+from stressbook.errors import UnknownName
 
-__all__ = ["agent_class_names", "params_class", "register_agent_class"]
+__all__ = ["agent_class_names", "is_own_class", "params_class"]
 
 _SHIPPED: Final = (
     "market_maker",
@@ -21,12 +22,11 @@ _SHIPPED: Final = (
     "directional",
     "lender",
 )
-_PLUGINS: Final[dict[str, type]] = {}
 
 
 def agent_class_names() -> list[str]:
     """Return the names that `[agents.NAME]` may have."""
-    return [*(name for name in _SHIPPED if find_spec(_module(name))), *_PLUGINS]
+    return [*(name for name in _SHIPPED if find_spec(_module(name))), *OWN_CLASSES]
 
 
 def params_class(name: str) -> type:
@@ -52,8 +52,8 @@ def params_class(name: str) -> type:
     >>> params_class("lender").__name__
     'LenderParams'
     """
-    if name in _PLUGINS:
-        return _PLUGINS[name]
+    if name in OWN_CLASSES:
+        return OWN_CLASSES[name].params
     if name not in agent_class_names():
         raise UnknownName("agents", name, known=agent_class_names())
     found = getattr(import_module(_module(name)), f"{name.title().replace('_', '')}Params")
@@ -61,31 +61,9 @@ def params_class(name: str) -> type:
     return found
 
 
-def register_agent_class(name: str, params: type) -> None:
-    """Make the parameters of an own class of agents usable in `[agents.NAME]`.
-
-    Parameters
-    ----------
-    name : str
-        Of the class.
-    params : type
-        Frozen dataclass with fields declared with `param`.
-
-    Raises
-    ------
-    InvalidInput
-        If another class has that name.
-    """
-    known = _PLUGINS.get(name)
-    again = known is not None and (known.__module__, known.__qualname__) == (
-        params.__module__,
-        params.__qualname__,
-    )
-    if name in _SHIPPED or (known is not None and not again):
-        raise InvalidInput(
-            "is taken", name="class of agents", value=name, hint="give the class another name"
-        )
-    _PLUGINS[name] = params
+def is_own_class(name: str) -> bool:
+    """Say whether a class of agents was written by a user."""
+    return name not in _SHIPPED
 
 
 def _module(name: str) -> str:

@@ -17,9 +17,11 @@ from stressbook.agents.observe import (
     observe_market,
 )
 from stressbook.agents.outbox import Outbox
+from stressbook.agents.own_agents import OwnAgents, open_own_accounts
 from stressbook.agents.population import PopulationParams, build_population
 from stressbook.errors import OverflowFault, UnknownName
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
+from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.snapshot import (
@@ -33,8 +35,8 @@ from stressbook.experiments.snapshot import (
 )
 from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.digest import DigestChain, canonical_state
-from stressbook.market.philox import key_from_seed
 from stressbook.market.engine import Engine
+from stressbook.market.philox import key_from_seed
 from stressbook.market.setup import make_state
 from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
@@ -83,17 +85,19 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         observe_market(self.engine.state, self.market, 0)
 
     def _build(self, seed: int, engine: str) -> None:
-        scenario = self.scenario
+        scenario, spec = self.scenario, self.scenario.venue_spec()
+        own = {name: mine for name, mine in scenario.agents.items() if is_own_class(name)}
+        shipped = {name: mine for name, mine in scenario.agents.items() if name not in own}
         population = build_population(
-            PopulationParams(**scenario.agents),
-            scenario.venue_spec(),
+            PopulationParams(**shipped),
+            spec,
             seed=seed,
             regime=scenario.margin_regime,
             world=scenario.world,
+            classes=shipped,
         )
-        state = make_state(
-            scenario.venue_spec(), population.accounts, seed=seed, dt_ms=self.dt_ms
-        )
+        own_accounts = open_own_accounts(own, spec, seed=seed, regime=scenario.margin_regime)
+        state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
         self.world = world_of_venue(scenario.world, state)
         set_correlation_target(
             self.world,
@@ -106,6 +110,8 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self.accounts = make_accounts(state, self.world)
         self.outbox = make_outbox(state, self.world)
         self.desks = [Desk(self, *cohort) for cohort in population.cohorts]
+        first_own = len(population.accounts)
+        self.own = OwnAgents(self, own, spec, self.accounts, self.market, first_user=first_own)
         self.series = make_series(self.n_steps_planned, state)
         self.class_sums, self._exposure, self._last = make_class_sums(state)
         look_at_classes(state, self.world, self.class_sums)
@@ -179,6 +185,7 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         observe_accounts(v, self.accounts)
         for desk in self.desks:
             desk.decide(self.accounts, self.market, out)
+        self.own.decide(out)
         while self.pending_injections:
             self.pending_injections.pop(0)(self, out)
         v.ctr[C_OUTBOX] = out.count[0]
@@ -196,7 +203,7 @@ class Simulation(mesa.Model):  # type: ignore[misc]
             accounts=copy_arrays(self.accounts),
             market=copy_arrays(self.market),
             memories=tuple(desk.memory.copy() for desk in self.desks),
-            own_agents=(),
+            own_agents=tuple(copy_own_agent(agent) for agent in self.own.agents),
             series={"step": self.series.step.copy()},
             sums=tuple(a.copy() for a in (self.class_sums, self._exposure, self._last)),
             events=tuple(self.events),
@@ -216,6 +223,8 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         put_arrays(self.market, saved.market)
         for desk, memory in zip(self.desks, saved.memories, strict=True):
             np.copyto(desk.memory, memory)
+        for agent, kept in zip(self.own.agents, saved.own_agents, strict=True):
+            put_own_agent(agent, kept)
         put_arrays(self.series, saved.series)
         for mine, copied in zip(
             (self.class_sums, self._exposure, self._last), saved.sums, strict=True
@@ -246,4 +255,4 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         mesa.Agent._ids.pop(self, None)
 
 
-__all__ = ["ENGINES", "Simulation", "copy_own_agent", "put_own_agent"]
+__all__ = ["ENGINES", "Simulation"]

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 __all__ = [
     "MISSING",
+    "AgentError",
     "ConservationError",
     "Interrupted",
     "InvalidInput",
@@ -271,6 +272,10 @@ class UnknownName(StressbookError, KeyError):
         super().__init__(
             "is unknown", name=kind, value=value, allowed=", ".join(names) or "none", hint=hint
         )
+
+
+class AgentError(StressbookError, RuntimeError):
+    """An agent that a user wrote has failed while it decided."""
 
 
 class ConservationError(StressbookError, RuntimeError):

@@ -1,0 +1,149 @@
+"""All own agents of a run: what they open with, and their turn in each step."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stressbook.agents.account import Account
+from stressbook.agents.outbox import Outbox
+from stressbook.agents.own_classes import OWN_CLASSES
+from stressbook.agents.own_outbox import OutboxView, write_messages
+from stressbook.agents.own_view import Now, View
+from stressbook.agents.population import latencies_us
+from stressbook.agents.view import Accounts, Market
+from stressbook.errors import AgentError, StressbookError
+from stressbook.market.codes import (
+    MODE_PORTFOLIO,
+    MODE_UNIFIED,
+    REGIME_CROSS,
+    REGIME_PORTFOLIO,
+)
+from stressbook.market.draws import account_key, class_numbers
+from stressbook.market.setup import AccountOpening
+from stressbook.market.spec import VenueSpec
+from stressbook.market.units import MICRO
+
+__all__ = ["OwnAgents", "open_own_accounts"]
+
+
+def open_own_accounts(
+    params: Mapping[str, Any], spec: VenueSpec, *, seed: int, regime: str
+) -> list[AccountOpening]:
+    """Return what the accounts of own classes open with, class after class.
+
+    Parameters
+    ----------
+    params : mapping of str to dataclass
+        Parameters by class name.
+    spec : VenueSpec
+        Rules of the venue.
+    seed : int
+        Of the run.
+    regime : {"portfolio", "cross"}
+        Of the scenario; accounts are enrolled under the first only.
+
+    Returns
+    -------
+    list of AccountOpening
+        Keys lie in the range of plugins, so that they move no draw of shipped accounts.
+
+    Raises
+    ------
+    InvalidInput
+        If two class names hash to one class number.
+    """
+    opened: list[AccountOpening] = []
+    for name, number in class_numbers(params).items():
+        mine = params[name]
+        is_portfolio = mine.enrolled and regime == "portfolio"
+        keys = [account_key(number, ordinal) for ordinal in range(mine.accounts)]
+        latencies = latencies_us(spec, seed, np.array(keys, np.int64))
+        for key, latency in zip(keys, latencies, strict=True):
+            opened.append(
+                AccountOpening(
+                    key=key,
+                    class_id=number,
+                    cash_micro=round(mine.cash_usd * MICRO),
+                    regime=REGIME_PORTFOLIO if is_portfolio else REGIME_CROSS,
+                    account_mode=MODE_PORTFOLIO if is_portfolio else MODE_UNIFIED,
+                    volume_14d_micro=round(mine.volume_14d_usd * MICRO),
+                    latency_us=latency,
+                )
+            )
+    return opened
+
+
+class OwnAgents:
+    """The own agents of a run, which decide one after the other, after the desks.
+
+    Parameters
+    ----------
+    model : mesa.Model
+        The simulation.
+    params : mapping of str to dataclass
+        Parameters by class name.
+    spec : VenueSpec
+        Rules of the venue.
+    accounts, market : Accounts, Market
+        Views that every step fills anew.
+    first_user : int
+        User of the first own account; the others follow.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        params: Mapping[str, Any],
+        spec: VenueSpec,
+        accounts: Accounts,
+        market: Market,
+        *,
+        first_user: int,
+    ) -> None:
+        self.agents: Sequence[Account] = [
+            OWN_CLASSES[name].agent(model, mine)
+            for name, mine in params.items()
+            for _ in range(mine.accounts)
+        ]
+        n_users = len(self.agents)
+        self._now = Now(spec, accounts, market, first_user=first_user, n_users=n_users)
+        self._flat: list[int] = []
+        self._turns = [
+            (agent, View(self._now, row), OutboxView(self._now, first_user + row, self._flat))
+            for row, agent in enumerate(self.agents)
+        ]
+
+    def decide(self, out: Outbox) -> None:
+        """Let every own agent look and emit messages.
+
+        Raises
+        ------
+        AgentError
+            If one of them fails, with the place in its file.
+        """
+        if not self._turns:
+            return
+        self._now.begin()
+        agent = self.agents[0]
+        try:
+            for agent, view, box in self._turns:
+                agent.decide(view, box)
+        except Exception as error:
+            raise _agent_error(agent, self._now.t_ms, error) from error
+        write_messages(self._flat, out)
+
+
+def _agent_error(agent: Account, t_ms: int, error: Exception) -> AgentError:
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "its file"
+    what = str(error) if isinstance(error, StressbookError) else f"{type(error).__name__}: {error}"
+    return AgentError(
+        f"failed in decide ({place}) at t = {t_ms / 1000:g} s: {what}",
+        name=type(agent).__name__,
+    )

@@ -1,0 +1,215 @@
+"""Where an own agent puts its messages, in words and dollars."""
+
+from __future__ import annotations
+
+import math
+from operator import index
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from stressbook.agents.outbox import Outbox
+from stressbook.agents.own_view import Now
+from stressbook.errors import InvalidInput, UnknownName
+from stressbook.market.codes import (
+    BUY,
+    GTC,
+    IOC,
+    OP_CANCEL_ALL,
+    OP_CANCEL_CLIENT_ID,
+    OP_DEPOSIT,
+    OP_NEW,
+    OP_WITHDRAW,
+    POST_ONLY,
+    REDUCE_ONLY,
+    SELL,
+)
+from stressbook.market.state import MESSAGE, N_TICKS
+
+__all__ = ["MARKET_SLIPPAGE_FRAC", "OutboxView", "write_messages"]
+
+MARKET_SLIPPAGE_FRAC: Final = 0.05  # how far an order without a price may walk; assumed
+_TIFS: Final = {"gtc": GTC, "ioc": IOC, "post_only": POST_ONLY}
+_N_FIELDS: Final = len(MESSAGE.names or ())
+# A message is filled in from the left; the venue writes the rest.
+_REST: Final = (0,) * (_N_FIELDS - 9)
+_NEARLY: Final = 1e-6  # of a tick: prices computed in floats are meant to be on the grid
+
+
+class OutboxView:
+    """Takes the messages of one account; what the venue refuses is counted by reason in the run.
+
+    Orders become effective in the same step in most cases: latency is about 0.2 s, and orders that
+    may take wait 0.4 s more. Until then they are in `view.n_pending`.
+    """
+
+    __slots__ = ("_flat", "_now", "_user")
+
+    def __init__(self, now: Now, user: int, flat: list[int]) -> None:
+        self._now = now
+        self._user = user
+        self._flat = flat
+
+    def buy(
+        self,
+        instrument: str,
+        lots: int,
+        price: float | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        client_id: int = 0,
+    ) -> None:
+        """Buy lots in a book.
+
+        Parameters
+        ----------
+        instrument : str
+            Name of the book.
+        lots : int
+            Size; `view.lots` turns dollars into lots.
+        price : float, optional
+            Limit, USD, rounded down to the grid. Without it the order takes what is offered up to
+            5 % beyond the best ask.
+        tif : {"gtc", "ioc", "post_only"}, optional
+            Rest until filled or cancelled, drop what does not fill at once, or rest without taking
+            anything; "gtc" with a price and "ioc" without one.
+        reduce_only : bool, default False
+            Whether it may only bring a position nearer to zero.
+        client_id : int, default 0
+            Own number to cancel it by, unique among the live orders of the account; 0 for none.
+
+        Raises
+        ------
+        UnknownName
+            If the venue lists no such book, or there is no such `tif`.
+        InvalidInput
+            If a number is none, or the order has no price but shall rest.
+        """
+        self._order(BUY, instrument, lots, price, tif, reduce_only, client_id)
+
+    def sell(
+        self,
+        instrument: str,
+        lots: int,
+        price: float | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        client_id: int = 0,
+    ) -> None:
+        """Sell lots in a book; as `buy`, with the limit rounded up to the grid."""
+        self._order(SELL, instrument, lots, price, tif, reduce_only, client_id)
+
+    def cancel(self, client_id: int) -> None:
+        """Cancel one own order by the number that it was given."""
+        self._put(OP_CANCEL_CLIENT_ID, client_id=_whole("client_id", client_id))
+
+    def cancel_all(self, instrument: str | None = None) -> None:
+        """Cancel every own order in one book, or in all of them."""
+        self._put(OP_CANCEL_ALL, inst=-1 if instrument is None else self._book(instrument))
+
+    def deposit_usd(self, usd: float) -> None:
+        """Bring USDC in from outside."""
+        self._put(OP_DEPOSIT, qty=_micro(usd))
+
+    def withdraw_usd(self, usd: float) -> None:
+        """Take USDC out; refused where it would leave less than initial margin."""
+        self._put(OP_WITHDRAW, qty=_micro(usd))
+
+    def _order(
+        self,
+        side: int,
+        instrument: str,
+        lots: int,
+        price: float | None,
+        tif: str | None,
+        reduce_only: bool,
+        client_id: int,
+    ) -> None:
+        book = self._book(instrument)
+        if tif is None:
+            tif = "ioc" if price is None else "gtc"
+        if tif not in _TIFS:
+            raise UnknownName("tif", tif, known=_TIFS)
+        if price is None:
+            if tif != "ioc":
+                raise InvalidInput(
+                    "has no price to rest at", name="tif", value=tif, hint="give a price, or 'ioc'"
+                )
+            tick = self._far_tick(side, instrument)
+        else:
+            tick = _limit_tick(side, price, self._now.book_tick_usd[instrument])
+        self._flat += (
+            OP_NEW,
+            self._user,
+            book,
+            side,
+            _TIFS[tif],
+            REDUCE_ONLY if reduce_only else 0,
+            tick,
+            lots if type(lots) is int else _whole("lots", lots),
+            client_id if type(client_id) is int else _whole("client_id", client_id),
+            *_REST,
+        )
+
+    def _put(self, op: int, *, inst: int = 0, qty: int = 0, client_id: int = 0) -> None:
+        self._flat += (op, self._user, inst, 0, 0, 0, 0, qty, client_id, *_REST)
+
+    def _book(self, instrument: str) -> int:
+        try:
+            book: int = self._now.books[instrument]
+        except KeyError:
+            self._unknown(instrument)
+        return book
+
+    def _unknown(self, instrument: str) -> NoReturn:
+        raise UnknownName("instrument", instrument, known=self._now.books) from None
+
+    def _far_tick(self, side: int, instrument: str) -> int:
+        """Return the limit of an order without a price."""
+        now = self._now
+        quote = (now.book_best_ask_tick if side == BUY else now.book_best_bid_tick)[instrument]
+        if not 0 < quote < N_TICKS:
+            quote = now.book_mid_usd[instrument] / now.book_tick_usd[instrument]
+        away = 1.0 + MARKET_SLIPPAGE_FRAC if side == BUY else 1.0 - MARKET_SLIPPAGE_FRAC
+        return min(max(int(quote * away), 1), N_TICKS - 1)
+
+
+def _limit_tick(side: int, price: float, tick_usd: float) -> int:
+    """Return the tick that is no worse than a price; off the ladder is for the venue to refuse."""
+    ticks = price / tick_usd
+    if not -1e15 < ticks < 1e15:
+        raise InvalidInput("is not a price", name="price", value=price, allowed="USD, finite")
+    return math.floor(ticks + _NEARLY) if side == BUY else math.ceil(ticks - _NEARLY)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return index(value)
+    except TypeError as error:
+        if isinstance(value, float | np.floating) and float(value).is_integer():
+            return int(value)
+        hint = "`view.lots(instrument, usd)` turns dollars into lots" if name == "lots" else ""
+        raise InvalidInput(
+            "is no whole number", name=name, value=value, allowed="an int", hint=hint
+        ) from error
+
+
+def _micro(usd: float) -> int:
+    if not math.isfinite(usd) or not 0.0 <= usd < 1e12:
+        raise InvalidInput("is out of range", name="usd", value=usd, allowed="0 to 1e12 USD")
+    return int(usd * 1e6)
+
+
+def write_messages(flat: list[int], out: Outbox) -> None:
+    """Move collected messages into the venue's outbox, in their order, and empty the list."""
+    if not flat:
+        return
+    first, room = int(out.count[0]), len(out.message) - int(out.count[0])
+    rows = np.array(flat, np.int64).reshape(-1, _N_FIELDS)
+    flat.clear()
+    n = min(len(rows), room)
+    out.message[first : first + n].view(np.int64).reshape(n, _N_FIELDS)[:] = rows[:n]
+    out.count[0] = first + n
+    out.count[1] += len(rows) - n
