@@ -716,7 +716,7 @@ def test_turned_or_left_over_position_is_closed():
 
 
 def test_sides_follow_bias_and_shared_sentiment():
-    toy = directional_toy(4000, sentiment_sd=0.0, long_bias=0.1)
+    toy = directional_toy(4000, sentiment_sd=0.0, long_bias={"BTC": 0.1})
     toy.step(10)
     assert (toy.memory["target_lots"] > 0).mean() == pytest.approx(0.6, abs=0.035)
     p = directional_toy(1, sentiment_sd=0.05).parameters[0]
@@ -730,11 +730,16 @@ def test_leverage_is_bounded_by_the_tier_of_the_position():
     tiers = [MarginTier(0.0, 10), MarginTier(20e6, 5)]
     keys = np.arange(140) + (directional.RULE.class_id << 20)
     r = directional.account_parameters(
-        directional.DirectionalParams(), keys, seed=7, asset=HYPE, name="HYPE", tiers=tiers
+        directional.DirectionalParams(gross_usd={"HYPE": 3e9}),
+        keys,
+        seed=7,
+        asset=HYPE,
+        name="HYPE",
+        tiers=tiers,
     )
     notional = r["equity_usd"] * r["leverage"]
-    assert notional.sum() == pytest.approx(0.8e9 * 1.5)
-    assert notional.max() <= 0.03 * 0.8e9 * (1 + 1e-9)
+    assert notional.sum() == pytest.approx(3e9 * 1.5)
+    assert notional.max() <= 0.015 * 3e9 * (1 + 1e-9)
     assert r["leverage"][notional > 20e6].max() <= 4.0
     assert r["leverage"].max() <= 8.0
     for one, size in zip(r["leverage"], notional, strict=True):

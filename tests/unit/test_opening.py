@@ -217,12 +217,12 @@ def test_a_fall_wipes_out_the_longs_that_it_would_have():
 
 def test_the_wiped_out_wait_with_little_and_come_back_with_all():
     price = np.where(np.arange(PAST_HOURS + 1) < PAST_HOURS - 2, 1.0 / 0.7, 1.0)
-    found = lives(trader(10.0, long_bias=0.5), flat_past(price, probability=1.0))
+    found = lives(trader(10.0, long_bias={"BTC": 0.5}), flat_past(price, probability=1.0))
     wiped = [life for life in found if not life.is_open and life.money[0] < 0.1]
     assert len(wiped) > 0.5 * len(found)
     assert {life.money[0] for life in wiped} == {0.5 * 0.0125 * 10.0}
     earlier = np.where(np.arange(PAST_HOURS + 1) < 40, 1.0 / 0.7, 1.0)
-    found = lives(trader(10.0, long_bias=0.5), flat_past(earlier, probability=1.0))
+    found = lives(trader(10.0, long_bias={"BTC": 0.5}), flat_past(earlier, probability=1.0))
     assert np.mean([life.is_open for life in found]) == pytest.approx(2 / 3, abs=0.05)
 
 
