@@ -13,6 +13,7 @@ import mesa
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market
+from stressbook.market.by_address import compiled_call
 from stressbook.market.state import I64, Records
 
 
@@ -41,10 +42,16 @@ class Desk(mesa.Agent):  # type: ignore[misc]
         self.users = users
         self.parameters = parameters
         self.memory = memory
+        self._run = rule.run
+
+    def bind(self, accounts: Accounts, market: Market, out: Outbox) -> None:
+        """Find the compiled entry for these views, which `decide` is then called with."""
+        mine = (self.users, self.parameters, self.memory)
+        self._run = compiled_call(self.rule.run, accounts, market, *mine, out)
 
     def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
         """Let every account of the desk look and emit messages."""
-        self.rule.run(accounts, market, self.users, self.parameters, self.memory, out)
+        self._run(accounts, market, self.users, self.parameters, self.memory, out)
 
 
 class OneAccount(mesa.Agent):  # type: ignore[misc]

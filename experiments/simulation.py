@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import mesa
@@ -19,6 +19,7 @@ from stressbook.agents.observe import (
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_agents import OwnAgents, open_own_accounts
 from stressbook.agents.population import PopulationParams, build_population
+from stressbook.agents.rule_account import RuleAccounts
 from stressbook.errors import OverflowFault, UnknownName
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
@@ -34,6 +35,7 @@ from stressbook.experiments.snapshot import (
     put_venue,
 )
 from stressbook.experiments.stress import Stress, StressSchedule
+from stressbook.market.by_address import compiled_call
 from stressbook.market.digest import DigestChain, canonical_state
 from stressbook.market.engine import Engine
 from stressbook.market.philox import key_from_seed
@@ -61,6 +63,8 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         Key of every draw.
     engine : {"kernel", "reference"}, default "kernel"
         Compiled venue, or the venue in plain Python.
+    uncompiled : collection of str, optional
+        Classes of accounts whose rule runs as scalar agents in plain Python; the run is the same.
 
     Examples
     --------
@@ -71,7 +75,12 @@ class Simulation(mesa.Model):  # type: ignore[misc]
     """
 
     def __init__(
-        self, scenario: Scenario | None = None, seed: int = 0, engine: str = "kernel"
+        self,
+        scenario: Scenario | None = None,
+        seed: int = 0,
+        engine: str = "kernel",
+        *,
+        uncompiled: Collection[str] = (),
     ) -> None:
         super().__init__(rng=0)  # Mesa's own generator is never drawn from
         if engine not in ENGINES:
@@ -80,11 +89,11 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self.t_ms = 0
         self.defence = 1.0
         self.pending_injections: list[Callable[[Simulation, Outbox], None]] = []
-        self._build(seed, engine)
+        self._build(seed, engine, uncompiled)
         self.set_stresses(self.scenario.stresses)
         observe_market(self.engine.state, self.market, 0)
 
-    def _build(self, seed: int, engine: str) -> None:
+    def _build(self, seed: int, engine: str, uncompiled: Collection[str]) -> None:
         scenario, spec = self.scenario, self.scenario.venue_spec()
         own = {name: mine for name, mine in scenario.agents.items() if is_own_class(name)}
         shipped = {name: mine for name, mine in scenario.agents.items() if name not in own}
@@ -109,7 +118,10 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self.market = make_market(state)
         self.accounts = make_accounts(state, self.world)
         self.outbox = make_outbox(state, self.world)
-        self.desks = [Desk(self, *cohort) for cohort in population.cohorts]
+        self.desks: list[Desk | RuleAccounts] = [
+            (RuleAccounts if cohort.rule.name in uncompiled else Desk)(self, *cohort)
+            for cohort in population.cohorts
+        ]
         first_own = len(population.accounts)
         self.own = OwnAgents(self, own, spec, self.accounts, self.market, first_user=first_own)
         self.series = make_series(self.n_steps_planned, state)
@@ -121,6 +133,19 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self.class_sums["transfers_usd"] = 0.0
         self.digest_chain = DigestChain()
         self.events: list[Records] = []
+        self._bind_kernels()
+
+    def _bind_kernels(self) -> None:
+        """Find the compiled entries of this state once: looking at every array costs 5 us a call."""
+        v, w = self.engine.state, self.world
+        self._advance_world = compiled_call(advance, w, 0)
+        self._observe_accounts = compiled_call(observe_accounts, v, self.accounts)
+        self._observe_market = compiled_call(observe_market, v, self.market, 0)
+        self._record_step = compiled_call(record_step, v, self.series)
+        sums = (self.class_sums, self._exposure, self._last)
+        self._add_step = compiled_call(add_step, v, w, *sums)
+        for desk in self.desks:
+            desk.bind(self.accounts, self.market, self.outbox)
 
     @property
     def dt_ms(self) -> int:
@@ -149,14 +174,14 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         t = self.t_ms = self.t_ms + self.dt_ms
         v, w = self.engine.state, self.world
         self.apply_dials(t)  # 1
-        if advance(w, t):  # 2
+        if self._advance_world(w, t):  # 2
             raise_world_faults(w, t)
         self.engine.before_decide(t)  # 3-5
         self._decide(t)  # 6
         self.engine.match(t)  # 7-9
-        observe_market(v, self.market, t)
-        record_step(v, self.series)  # 10
-        add_step(v, w, self.class_sums, self._exposure, self._last)
+        self._observe_market(v, self.market, t)
+        self._record_step(v, self.series)  # 10
+        self._add_step(v, w, self.class_sums, self._exposure, self._last)
         self.digest_chain.add_step(v)
         if v.ctr[C_EVENTS]:
             self.events.append(v.event[: v.ctr[C_EVENTS]].copy())
@@ -182,7 +207,7 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         v, out = self.engine.state, self.outbox
         out.count[0] = v.ctr[C_OUTBOX]
         out.count[1] = 0
-        observe_accounts(v, self.accounts)
+        self._observe_accounts(v, self.accounts)
         for desk in self.desks:
             desk.decide(self.accounts, self.market, out)
         self.own.decide(out)
