@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.market.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL, PERP
+from stressbook.market.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
 from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.state import F64, Records, VenueState, record_dtype
+from stressbook.market.state import C_REPLIES, F64, Records, VenueState, record_dtype
 
 N_CLASSES: Final = 12  # of the draw table (0 the world), then plugins and the backstop together
 OTHER_CLASS: Final = N_CLASSES - 1
@@ -27,20 +27,18 @@ CLASS_SUM = record_dtype(
 
 
 def make_class_sums(v: VenueState) -> tuple[Records, F64, F64]:
-    """Allocate class sums, the exposure of each class in units, and transfers seen so far.
+    """Allocate class sums, the exposure of each class in units, and the fundamentals last seen.
 
     Returns
     -------
     sums : ndarray of CLASS_SUM, shape (N_CLASSES,)
     exposure : ndarray of float64, shape (N_CLASSES, n_assets)
         Underlying held at the last look, units.
-    last : ndarray of float64, shape (n_assets + n_users * n_tokens,)
-        Fundamentals at the last look, USD; then net transfers of each user and token so far, units.
+    last : ndarray of float64, shape (n_assets,)
+        Fundamentals at the last look, USD.
     """
-    par = v.par[0]
-    sums = np.zeros(N_CLASSES, CLASS_SUM)
-    exposure = np.zeros((N_CLASSES, par.n_assets))
-    return sums, exposure, np.zeros(par.n_assets + par.n_users * par.n_tokens)
+    n_assets = int(v.par[0].n_assets)
+    return np.zeros(N_CLASSES, CLASS_SUM), np.zeros((N_CLASSES, n_assets)), np.zeros(n_assets)
 
 
 @inline_kernel
@@ -84,40 +82,48 @@ def account_equities(v, w, out):  # type: ignore[no-untyped-def]
 @kernel
 def add_step(v, w, sums, exposure, last):  # type: ignore[no-untyped-def]
     """Add this step's revaluation and transfers to the class sums, then look at exposures anew."""
-    par = v.par[0]
-    for a in range(par.n_assets):
+    for a in range(v.par[0].n_assets):
         change = v.outside[a].fundamental_usd - last[a]
         last[a] = v.outside[a].fundamental_usd
         for c in range(exposure.shape[0]):
             sums[c].revaluation_usd += exposure[c, a] * change
             exposure[c, a] = 0.0
-    for user in range(par.n_users):
-        c = class_of(v, user)
-        for i in range(par.n_insts):
-            if v.perp[user, i] != 0:
-                spec = v.inst[i]
-                exposure[c, spec.asset] += float(v.perp[user, i]) * spec.lot_size
-        for a in range(par.n_assets):
-            held = w.inventory[user, a, 0] + w.inventory[user, a, 1]
-            if held != 0:
-                exposure[c, a] += float(held) * w.asset[a].lot_size
-        for k in range(par.n_tokens):
-            _add_token(v, user, k, c, sums, exposure, last)
+    for k in range(v.ctr[C_REPLIES]):
+        _add_transfer(v, v.merged[k], v.reply[k].code, sums)
+    for user in range(v.par[0].n_users):
+        _add_exposure(v, w, user, exposure)
 
 
 @inline_kernel
-def _add_token(v, user, k, c, sums, exposure, last):  # type: ignore[no-untyped-def]
-    spec = v.token_spec[k]
-    price = 1.0
-    if k > 0:
-        exposure[c, spec.asset] += float(v.token[user, k]) / float(spec.unit)
-        price = v.price[spec.asset].oracle_usd
-    axis = 1 + k if k > 0 else 0
-    moved = float(v.flow[user, axis, CAUSE_DEPOSIT] + v.flow[user, axis, CAUSE_WITHDRAWAL])
-    place = v.par[0].n_assets + user * v.par[0].n_tokens + k
-    if moved != last[place]:
-        sums[c].transfers_usd += (moved - last[place]) / float(spec.unit) * price
-        last[place] = moved
+def _add_transfer(v, message, code, sums):  # type: ignore[no-untyped-def]
+    """Value what crossed the border, but not own moves between the venue and an outside book."""
+    if message.op != OP_DEPOSIT and message.op != OP_WITHDRAW:
+        return
+    if code != ACCEPTED or message.options & OWN_MOVE != 0:
+        return
+    token = v.token_spec[message.inst]
+    price = v.price[token.asset].oracle_usd if message.inst > 0 else 1.0
+    value = float(message.qty_lots) / float(token.unit) * price
+    sign = 1.0 if message.op == OP_DEPOSIT else -1.0
+    sums[class_of(v, message.user)].transfers_usd += sign * value
+
+
+@inline_kernel
+def _add_exposure(v, w, user, exposure):  # type: ignore[no-untyped-def]
+    c = class_of(v, user)
+    for i in range(v.par[0].n_insts):
+        lots = v.perp[user, i]
+        if lots != 0:
+            exposure[c, v.inst[i].asset] += float(lots) * v.inst[i].lot_size
+    for a in range(v.par[0].n_assets):
+        held = w.inventory[user, a, 0] + w.inventory[user, a, 1]
+        if held != 0:
+            exposure[c, a] += float(held) * w.asset[a].lot_size
+    for k in range(1, v.par[0].n_tokens):
+        units = v.token[user, k]
+        if units != 0:
+            token = v.token_spec[k]
+            exposure[c, token.asset] += float(units) / float(token.unit)
 
 
 @kernel

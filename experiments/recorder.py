@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from stressbook.market.by_address import by_address
 from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED
-from stressbook.market.kernel import kernel
+from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import (
     C_EVENTS,
     C_FILLS,
@@ -18,6 +18,8 @@ from stressbook.market.state import (
     VenueState,
     record_dtype,
 )
+
+ACCOUNT_SUMS_EVERY: Final = 3  # steps: sums over all accounts are repeated in between
 
 # Of each book at each step: the sample that the first taker met, and the one at the end.
 BOOK_ROW = record_dtype(
@@ -82,7 +84,7 @@ def record_step(v, s):  # type: ignore[no-untyped-def]
     s.step[0] = n + 1
 
 
-@kernel
+@inline_kernel
 def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
     for a in range(v.par[0].n_assets):
         row = s.asset[n, a]
@@ -93,12 +95,9 @@ def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
         row.mark_usd = v.price[a].mark_usd
         row.funding_rate_e15 = v.price[a].last_funding_rate_e15
         inst = v.asset[a].perp_inst
-        lots = 0
         if inst >= 0:
-            for u in range(v.par[0].n_users):
-                lots += max(v.perp[u, inst], 0)
             row.liquidated_lots = float(s.book[n, inst].forced_lots)
-        row.open_interest_lots = float(lots)
+            row.open_interest_lots = _open_interest(v, s, inst, a, n)
     for k in range(v.ctr[C_EVENTS]):
         e = v.event[k]
         if e.inst >= 0 and e.kind == EV_TAKEOVER_PERPS:
@@ -107,8 +106,29 @@ def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
             s.asset[n, v.inst[e.inst].asset].deleveraged_lots += float(abs(e.lots))
 
 
-@kernel
+@inline_kernel
+def _is_counted(n):  # type: ignore[no-untyped-def]
+    """Whether sums over all accounts are taken: every third step, which is a mark update at 1 s."""
+    return n % ACCOUNT_SUMS_EVERY == ACCOUNT_SUMS_EVERY - 1 or n == 0
+
+
+@inline_kernel
+def _open_interest(v, s, inst, a, n):  # type: ignore[no-untyped-def]
+    if not _is_counted(n):
+        return s.asset[n - 1, a].open_interest_lots
+    lots = 0
+    for u in range(v.par[0].n_users):
+        lots += max(v.perp[u, inst], 0)
+    return float(lots)
+
+
+@inline_kernel
 def _record_venue(v, s, n):  # type: ignore[no-untyped-def]
+    if not _is_counted(n):
+        s.venue[n] = s.venue[n - 1]
+        s.venue[n].n_messages = v.ctr[C_REPLIES]
+        s.venue[n].n_fills = v.ctr[C_FILLS]
+        return
     row = s.venue[n]
     row.n_messages = v.ctr[C_REPLIES]
     row.n_fills = v.ctr[C_FILLS]
