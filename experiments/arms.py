@@ -112,7 +112,7 @@ def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: f
     first = int(sim.series.step[0])
     for k in range(n_steps):
         if arm == "Z" and k == 0:
-            sim.inject(_one_lot_order)
+            sim.inject(one_lot_order)
         sim.step()
         log_mark[k + 1] = np.log(v.price["mark_usd"])
     rows = sim.series.asset[first : first + n_steps]
@@ -154,7 +154,7 @@ def _open_interest_lots(sim: Simulation) -> F64:
     return np.array(held, np.float64)
 
 
-def _one_lot_order(sim: Simulation, out: Outbox) -> None:
+def one_lot_order(sim: Simulation, out: Outbox) -> None:
     """Let the first user buy one lot of the first perp at the best ask: the placebo."""
     v = sim.engine.state
     inst = int(v.asset[0].perp_inst)
@@ -165,4 +165,4 @@ def _one_lot_order(sim: Simulation, out: Outbox) -> None:
     out.count[0] += 1
 
 
-__all__ = ["ARMS", "Arm", "ArmRun", "loss_usd", "run_arms"]
+__all__ = ["ARMS", "Arm", "ArmRun", "loss_usd", "one_lot_order", "run_arms"]

@@ -27,7 +27,7 @@ import numba
 import numpy as np
 from numba import config
 
-__all__ = ["cache_folder", "keep_on_disk", "register_plugin_folder"]
+__all__ = ["cache_folder", "keep_on_disk", "register_plugin_folder", "sources_digest"]
 
 # Settings of Numba that never change the code of a kernel.
 _HARMLESS_FLAG: Final = re.compile(r"CACHE|THREAD|COLOR|^CUDA|^DUMP|^HTML$|^DISABLE_JIT$")
@@ -92,6 +92,20 @@ def cache_folder() -> Path | None:
     True
     """
     return None if config.DISABLE_JIT else _keyed_folder(b"")
+
+
+def sources_digest() -> str:
+    """Return a digest of the sources of market, agents and experiments, as they were first read.
+
+    Two runs of one scenario and seed can differ only if these digests do.
+
+    Examples
+    --------
+    >>> len(sources_digest())
+    32
+    """
+    joined = b"".join(folder.digest for folder in _package_folders())
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()
 
 
 def keep_on_disk(dispatcher: Any) -> bool:
