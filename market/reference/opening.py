@@ -1,0 +1,195 @@
+"""The plain-Python exchange in the state of a compiled venue whose books are empty."""
+
+from stressbook.market.codes import PERP, REGIME_PORTFOLIO
+from stressbook.market.reference.ledger import ReferenceLedger
+from stressbook.market.reference.margin import MarginRules
+from stressbook.market.reference.margin_desk import (
+    AssetPrices,
+    Eligibility,
+    MarginDesk,
+    TokenRules,
+)
+from stressbook.market.reference.match import ReferenceExchange
+from stressbook.market.reference.records import FeeRates, Instrument, Participant
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.reference.sequence import ReferenceSequencer
+from stressbook.market.state import Record, VenueState
+
+__all__ = ["exchange_of", "sequencer_of"]
+
+
+def exchange_of(v: VenueState) -> ReferenceExchange:
+    """Read a venue into plain Python.
+
+    Parameters
+    ----------
+    v : VenueState
+        Without resting orders; not changed.
+
+    Returns
+    -------
+    ReferenceExchange
+        Nothing is shared.
+
+    Examples
+    --------
+    >>> from stressbook.market.setup import AccountOpening, make_state
+    >>> from stressbook.market.spec import load_preset
+    >>> trader = AccountOpening(key=1 << 20, cash_micro=10_000_000_000)
+    >>> exchange = exchange_of(make_state(load_preset("hyperliquid"), [trader], seed=7))
+    >>> exchange.ledger.cash(0), exchange.ledger.total(("cash", 0))
+    (10000000000, 0)
+    """
+    return ReferenceExchange(
+        instruments=[_instrument(v, inst) for inst in range(v.inst.shape[0])],
+        users=[_participant(v, user) for user in range(v.user.shape[0])],
+        fee_tiers=[
+            FeeRates(*(int(tier[name]) for name in FeeRates._fields)) for tier in v.fee_tier
+        ],
+        ledger=ledger_of(v),
+        n_slots=v.order.shape[0],
+        desk=desk_of(v),
+        last_ticks={inst: int(v.book[inst].last_tick) for inst in range(v.inst.shape[0])},
+    )
+
+
+def sequencer_of(v: VenueState) -> ReferenceSequencer:
+    """Read the clock of messages into plain Python; nothing may wait."""
+    par = v.par[0]
+    return ReferenceSequencer(
+        dt_ms=int(par.dt_ms),
+        class_delay_us=int(par.class_delay_us),
+        jitter_frac=float(par.latency_jitter_frac),
+        key=(int(par.seed_key0), int(par.seed_key1)),
+    )
+
+
+def ledger_of(v: VenueState) -> ReferenceLedger:
+    """Read all rows into plain Python."""
+    ledger = ReferenceLedger(treasury=int(v.par[0].row_treasury))
+    for row in range(v.cash.shape[0]):
+        ledger.balances[("cash", 0), row] = int(v.cash[row])
+        for token in range(1, v.token.shape[1]):
+            ledger.balances[("token", token), row] = int(v.token[row, token])
+        for inst in range(v.perp.shape[1]):
+            ledger.balances[("perp", inst), row] = int(v.perp[row, inst])
+            ledger.entry_costs[inst, row] = int(v.entry_cost[row, inst])
+        for cause in range(v.flow.shape[2]):
+            for column, asset in enumerate(asset_columns(v)):
+                ledger.flows[asset, row, cause] = int(v.flow[row, column, cause])
+    return ledger
+
+
+def asset_columns(v: VenueState) -> list[tuple[str, int]]:
+    """Return what the second axis of `flow` stands for; the column of token 0 is not used."""
+    tokens = [("token", token) for token in range(v.token.shape[1])]
+    perps = [("perp", inst) for inst in range(v.perp.shape[1])]
+    return [("cash", 0), *tokens, *perps]
+
+
+def desk_of(v: VenueState) -> MarginDesk:
+    """Read margin rules, prices and the reserve into plain Python."""
+    par = v.par[0]
+    return MarginDesk(
+        assets=[_asset(v, asset) for asset in range(v.asset.shape[0])],
+        tokens=[_token(v, token) for token in range(v.token_spec.shape[0])],
+        reserve=_reserve(v),
+        rules=MarginRules(
+            notional_floor_frac=float(par.notional_floor_frac),
+            order_margin_buffer_frac=float(par.order_margin_buffer_frac),
+            min_borrow_offset_usd=float(par.min_borrow_offset_usd * par.min_borrow_offset_on),
+            user_cap_in_credit=bool(par.user_cap_in_credit),
+            user_borrow_cap_micro=int(v.token_spec[0].user_borrow_cap),
+        ),
+        eligibility=Eligibility(
+            volume_micro=int(par.eligible_volume_micro),
+            value_micro=int(par.eligible_value_micro),
+            value_max_micro=int(par.account_value_max_micro),
+        ),
+        outside=int(par.row_outside),
+        pool=int(par.row_pool0),
+        admission_on=bool(par.admission_on),
+    )
+
+
+def _instrument(v: VenueState, inst: int) -> Instrument:
+    spec = v.inst[inst]
+    return Instrument(
+        kind=int(spec.kind),
+        k=int(spec.k),
+        max_position_lots=int(spec.max_position_lots),
+        tick_e8=int(spec.tick_e8),
+        tick_usd=float(spec.tick_usd),
+        token=int(spec.token),
+        lot_units=int(spec.lot_units),
+        asset=int(spec.asset),
+        lot_size=float(spec.lot_size),
+        max_leverage=int(v.asset[int(spec.asset)].max_leverage),
+    )
+
+
+def _fee_rates(tier: Record) -> FeeRates:
+    return FeeRates(*(int(tier[name]) for name in FeeRates._fields))
+
+
+def _participant(v: VenueState, user: int) -> Participant:
+    account = v.user[user]
+    return Participant(
+        key=int(account.key),
+        latency_us=int(account.latency_us),
+        fee_tier=int(account.fee_tier),
+        volume_14d_micro=int(account.volume_14d_micro),
+        account_mode=int(account.account_mode),
+        enrolled=bool(account.enrolled),
+        breached=bool(account.breached),
+        has_portfolio_regime=bool(v.row[user].regime == REGIME_PORTFOLIO),
+        leverage={
+            inst: int(v.leverage[user, inst])
+            for inst in range(v.inst.shape[0])
+            if v.inst[inst].kind == PERP
+        },
+    )
+
+
+def _asset(v: VenueState, asset: int) -> AssetPrices:
+    price, tiers = v.price[asset], v.tier[asset, : int(v.asset[asset].n_tiers)]
+    return AssetPrices(
+        mark_usd=float(price.mark_usd),
+        oracle_usd=float(price.oracle_usd),
+        borrow_oracle_usd=float(price.borrow_oracle_usd),
+        tiers=[
+            (float(t.lower_usd), float(t.maintenance_rate), float(t.deduction_usd)) for t in tiers
+        ],
+    )
+
+
+def _token(v: VenueState, token: int) -> TokenRules:
+    spec = v.token_spec[token]
+    return TokenRules(
+        asset=int(spec.asset),
+        unit=int(spec.unit),
+        ltv=float(spec.ltv),
+        user_supply_cap=int(spec.user_supply_cap),
+        counted_share=float(v.reserve[token].counted_share),
+    )
+
+
+def _reserve(v: VenueState) -> ReferenceReserve:
+    spec, par, users = v.token_spec[0], v.par[0], range(v.user.shape[0])
+    return ReferenceReserve(
+        pool=int(v.cash[par.row_pool0]),
+        debts={row: int(v.debt[row, 0]) for row in users},
+        supplies={row: int(v.supply[row, 0]) for row in users},
+        retained=int(v.reserve[0].retained),
+        claim=int(v.reserve[0].claim),
+        user_borrow_cap=int(spec.user_borrow_cap),
+        platform_borrow_cap=int(spec.platform_borrow_cap),
+        user_supply_cap=int(spec.user_supply_cap),
+        platform_supply_cap=int(spec.platform_supply_cap),
+        rate_base=float(spec.rate_base),
+        rate_slope=float(spec.rate_slope),
+        kink=float(spec.kink_utilisation),
+        retained_frac_e6=int(par.retained_frac_e6),
+        is_simple=bool(par.interest_is_simple),
+        borrowable=bool(spec.borrowable),
+    )
