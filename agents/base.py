@@ -17,7 +17,7 @@ from stressbook.market.by_address import compiled_call
 from stressbook.market.state import I64, Records
 
 
-class Desk(mesa.Agent):  # type: ignore[misc]
+class Desk(mesa.Agent):
     """One Mesa agent whose accounts are rows; its rule is a compiled loop over them.
 
     Parameters
@@ -54,7 +54,7 @@ class Desk(mesa.Agent):  # type: ignore[misc]
         self._run(accounts, market, self.users, self.parameters, self.memory, out)
 
 
-class OneAccount(mesa.Agent):  # type: ignore[misc]
+class OneAccount(mesa.Agent):
     """One Mesa agent that is one account; see `stressbook.agents.account.Account`."""
 
     @property

@@ -46,7 +46,7 @@ def make_market(v: VenueState) -> Market:
 
 
 def make_accounts(v: VenueState, w: WorldState) -> Accounts:
-    """Allocate the account views; positions, tokens and outside inventory are the very ledger rows."""
+    """Allocate the account views; positions and tokens are the very rows of the ledger."""
     n_users = int(v.par[0].n_users)
     accounts = Accounts(
         np.zeros(n_users, ACCOUNT_VIEW),
@@ -70,7 +70,7 @@ def make_outbox(v: VenueState, w: WorldState) -> Outbox:
 
 
 @kernel
-def observe_market(v, mkt, t_ms):  # type: ignore[no-untyped-def]
+def observe_market(v: VenueState, mkt: Market, t_ms: int) -> None:
     """Copy public data at the end of a step; agents see it in the next one."""
     mkt.clock[0].t_ms = t_ms
     for i in range(v.par[0].n_insts):
@@ -113,7 +113,7 @@ def observe_market(v, mkt, t_ms):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def observe_accounts(v, accounts):  # type: ignore[no-untyped-def]
+def observe_accounts(v: VenueState, accounts: Accounts) -> None:
     """Copy each user's margin figures and list its resting orders, newest first in each book."""
     n = 0
     for u in range(v.par[0].n_users):

@@ -1,4 +1,7 @@
-"""Where agents put their messages. Nothing is executed here: the venue sequences and matches once a step."""
+"""Where agents put their messages.
+
+Nothing is executed here: the venue sequences and matches once a step.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from stressbook.market.state import I64, Records
 
 @by_address
 class Outbox(NamedTuple):
-    """This step's messages in the order of emission, and orders to the outside market."""
+    """Messages of this step in the order of emission, and orders to the outside market."""
 
     message: Records  # (capacity,) MESSAGE
     # (2,) messages written, messages that found no room; hides `tuple.count`
@@ -72,7 +75,7 @@ def place(
     flags: int,
     client_id: int,
 ) -> None:
-    """Emit a new order. `client_id` 0 is anonymous; others are unique among the user's live orders."""
+    """Emit a new order; `client_id` 0 is anonymous, others are unique among own live orders."""
     _put(out, me.account.user, OP_NEW, inst, side, price_tick, qty_lots, tif, flags, client_id)
 
 
@@ -126,5 +129,5 @@ def redeem(out: Outbox, me: Any, token: int, units: int) -> None:
 
 @inline_kernel
 def trade_outside(out: Outbox, me: Any, asset: int, kind: int, lots: int) -> None:
-    """Ask for a trade on the outside market: signed lots of the asset's perp size, at the next step."""
+    """Ask for a trade outside at the next step: signed lots of the asset's perp size."""
     out.outside[me.account.user, asset, kind] += lots

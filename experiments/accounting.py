@@ -1,8 +1,9 @@
 """What accounts are worth and what they earned, venue and outside together.
 
-Equity: cash, perps at mark, tokens at oracle, loans given less loans taken, outside cash and inventory
-at outside prices. Profit net of revaluation: change of equity less transfers, less the sum over steps of
-the exposure held before the step x the change of the fundamental. Luck goes, adverse selection stays.
+Equity: cash, perps at mark, tokens at oracle, loans given less loans taken, outside cash and
+inventory at outside prices. Profit net of revaluation: change of equity less transfers, less the
+sum over steps of the exposure held before the step x the change of the fundamental. Luck goes,
+adverse selection stays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 
 from stressbook.market.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
 from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.state import C_REPLIES, F64, Records, VenueState, record_dtype
+from stressbook.market.state import C_REPLIES, F64, Record, Records, VenueState, record_dtype
+from stressbook.market.world import WorldState
 
 N_CLASSES: Final = 12  # of the draw table (0 the world), then plugins and the backstop together
 OTHER_CLASS: Final = N_CLASSES - 1
@@ -42,13 +44,13 @@ def make_class_sums(v: VenueState) -> tuple[Records, F64, F64]:
 
 
 @inline_kernel
-def class_of(v, user):  # type: ignore[no-untyped-def]
+def class_of(v: VenueState, user: int) -> int:
     """Return the row of a user's class in `CLASS_SUM`."""
     return v.user[user].class_id if v.user[user].class_id < OTHER_CLASS else OTHER_CLASS
 
 
 @inline_kernel
-def outside_equity_usd(v, w, user):  # type: ignore[no-untyped-def]
+def outside_equity_usd(v: VenueState, w: WorldState, user: int) -> float:
     """Return outside cash and inventory at outside prices."""
     total = float(w.cash[user]) / 1e6
     for a in range(v.par[0].n_assets):
@@ -59,7 +61,7 @@ def outside_equity_usd(v, w, user):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def venue_equity_usd(v, user):  # type: ignore[no-untyped-def]
+def venue_equity_usd(v: VenueState, user: int) -> float:
     """Return cash, perps at mark, tokens at oracle and loans of one user."""
     total = float(v.cash[user] + v.supply[user, 0] - v.debt[user, 0]) / 1e6
     for i in range(v.par[0].n_insts):
@@ -73,14 +75,14 @@ def venue_equity_usd(v, user):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def account_equities(v, w, out):  # type: ignore[no-untyped-def]
+def account_equities(v: VenueState, w: WorldState, out: F64) -> None:
     """Write the equity of every user in USD into `out`, shape (n_users,)."""
     for user in range(v.par[0].n_users):
         out[user] = venue_equity_usd(v, user) + outside_equity_usd(v, w, user)
 
 
 @kernel
-def add_step(v, w, sums, exposure, last):  # type: ignore[no-untyped-def]
+def add_step(v: VenueState, w: WorldState, sums: Records, exposure: F64, last: F64) -> None:
     """Add this step's revaluation and transfers to the class sums, then look at exposures anew."""
     for a in range(v.par[0].n_assets):
         change = v.outside[a].fundamental_usd - last[a]
@@ -95,9 +97,9 @@ def add_step(v, w, sums, exposure, last):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _add_transfer(v, message, code, sums):  # type: ignore[no-untyped-def]
+def _add_transfer(v: VenueState, message: Record, code: int, sums: Records) -> None:
     """Value what crossed the border, but not own moves between the venue and an outside book."""
-    if message.op != OP_DEPOSIT and message.op != OP_WITHDRAW:
+    if message.op not in (OP_DEPOSIT, OP_WITHDRAW):
         return
     if code != ACCEPTED or message.options & OWN_MOVE != 0:
         return
@@ -109,7 +111,7 @@ def _add_transfer(v, message, code, sums):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _add_exposure(v, w, user, exposure):  # type: ignore[no-untyped-def]
+def _add_exposure(v: VenueState, w: WorldState, user: int, exposure: F64) -> None:
     c = class_of(v, user)
     for i in range(v.par[0].n_insts):
         lots = v.perp[user, i]
@@ -127,7 +129,7 @@ def _add_exposure(v, w, user, exposure):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look_at_classes(v, w, sums):  # type: ignore[no-untyped-def]
+def look_at_classes(v: VenueState, w: WorldState, sums: Records) -> None:
     """Write today's holdings of each class; running sums stay."""
     for c in range(sums.shape[0]):
         row = sums[c]

@@ -1,9 +1,12 @@
-"""Five arms of one snapshot, and a placebo: what the shock did, what holders lost by standing still,
-what defence added, what forced trading added.
+"""Five arms of one snapshot, and a placebo.
 
-`0` no shock; `P0` and `P` passive without and with the shock: holdings frozen, the outside world alone; `N` neither forced orders nor
-defensive reactions; `F` no forced orders, takeovers or deleveraging at the venue; `R` everything; `Z` is
-R with one more order of one lot at the onset: what differs between Z and R is noise.
+They tell what the shock did, what holders lost by standing still, what defence added and what
+forced trading added.
+
+`0` no shock; `P0` and `P` passive without and with the shock: holdings frozen, the outside world
+alone; `N` neither forced orders nor defensive reactions; `F` no forced orders, takeovers or
+deleveraging at the venue; `R` everything; `Z` is R with one more order of one lot at the onset:
+what differs between Z and R is noise.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class ArmRun:
     liquidated_frac: F64
 
     def drawdown_frac(self, asset: int, *, direction: int = -1) -> float:
-        """Return the largest move of ln(mark) from the onset in a direction, as a positive number."""
+        """Return the largest move of ln(mark) from the onset in a direction, at least 0."""
         move = (self.log_mark[:, asset] - self.log_mark[0, asset]) * direction
         return float(max(move.max(), 0.0))
 
@@ -82,12 +85,14 @@ def run_arms(
     dict of str to ArmRun
     """
     start = sim.snapshot()
+    found: dict[str, ArmRun] = {}
     try:
-        return {
-            arm: _run_arm(sim, arm, stresses, horizon_s) for arm in arms if not sim.restore(start)
-        }
+        for arm in arms:
+            sim.restore(start)
+            found[arm] = _run_arm(sim, arm, stresses, horizon_s)
     finally:
         sim.restore(start)
+    return found
 
 
 def loss_usd(control: ArmRun, arm: ArmRun) -> float:

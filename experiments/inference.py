@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit  # scipy.stats would take a second to import
 
 from stressbook.errors import InvalidInput
 
@@ -169,6 +170,4 @@ def correlation(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 
 def _t_quantile(level: float, degrees: int) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
     return float(stdtrit(degrees, 0.5 + level / 2.0))

@@ -1,4 +1,4 @@
-"""What a run keeps of each step, in arrays of fixed size: no per-account series, no growing lists."""
+"""What a run keeps of each step: arrays of fixed size, no series of accounts, no growing lists."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def make_series(n_steps: int, v: VenueState) -> Series:
 
 
 @kernel
-def record_step(v, s):  # type: ignore[no-untyped-def]
+def record_step(v: VenueState, s: Series) -> None:
     """Write this step's rows."""
     n = s.step[0]
     for i in range(v.par[0].n_insts):
@@ -85,7 +85,7 @@ def record_step(v, s):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
+def _record_assets(v: VenueState, s: Series, n: int) -> None:
     for a in range(v.par[0].n_assets):
         row = s.asset[n, a]
         row.fundamental_usd = v.outside[a].fundamental_usd
@@ -107,15 +107,15 @@ def _record_assets(v, s, n):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _is_counted(n):  # type: ignore[no-untyped-def]
+def _is_counted(n: int) -> bool:
     """Whether sums over all accounts are taken: every third step, which is a mark update at 1 s."""
     return n % ACCOUNT_SUMS_EVERY == ACCOUNT_SUMS_EVERY - 1 or n == 0
 
 
 @inline_kernel
-def _open_interest(v, s, inst, a, n):  # type: ignore[no-untyped-def]
+def _open_interest(v: VenueState, s: Series, inst: int, a: int, n: int) -> float:
     if not _is_counted(n):
-        return s.asset[n - 1, a].open_interest_lots
+        return float(s.asset[n - 1, a].open_interest_lots)
     lots = 0
     for u in range(v.par[0].n_users):
         lots += max(v.perp[u, inst], 0)
@@ -123,7 +123,7 @@ def _open_interest(v, s, inst, a, n):  # type: ignore[no-untyped-def]
 
 
 @inline_kernel
-def _record_venue(v, s, n):  # type: ignore[no-untyped-def]
+def _record_venue(v: VenueState, s: Series, n: int) -> None:
     if not _is_counted(n):
         s.venue[n] = s.venue[n - 1]
         s.venue[n].n_messages = v.ctr[C_REPLIES]

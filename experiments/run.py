@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from stressbook.experiments.outcomes import measure, onset_step
 from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
+from stressbook.market.codes import REFUSAL_NAMES
 from stressbook.market.state import Records
 
 Progress = Callable[[float], None]  # told the share that is done, 0 to 1
@@ -99,8 +101,6 @@ def run_scenario(
 
 def record_of(sim: Simulation, *, seed: int, engine: str) -> RunRecord:
     """Return the record of a simulation as it stands."""
-    from stressbook.market.codes import REFUSAL_NAMES
-
     v = sim.engine.state
     counts = {name: int(v.reply_count[code]) for code, name in REFUSAL_NAMES.items()}
     return RunRecord(
@@ -131,8 +131,6 @@ def _advance(sim: Simulation, progress: Progress | None) -> None:
 
 def manifest(record: RunRecord) -> dict[str, Any]:
     """Return what replays a run: the resolved scenario, seed, engine, digest and versions."""
-    from importlib.metadata import version
-
     packages = ("stressbook", "numpy", "numba", "mesa", "scipy")
     return {
         "schema": 1,

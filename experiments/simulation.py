@@ -52,7 +52,7 @@ from stressbook.market.world_setup import (
 ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {"kernel": Venue}
 
 
-class Simulation(mesa.Model):  # type: ignore[misc]
+class Simulation(mesa.Model):
     """A closed market that is stepped; stresses write dials, nothing else is scripted.
 
     Parameters
@@ -136,7 +136,7 @@ class Simulation(mesa.Model):  # type: ignore[misc]
         self._bind_kernels()
 
     def _bind_kernels(self) -> None:
-        """Find the compiled entries of this state once: looking at every array costs 5 us a call."""
+        """Find the compiled entries of this state once: a look at every array costs 5 us."""
         v, w = self.engine.state, self.world
         self._advance_world = compiled_call(advance, w, 0)
         self._observe_accounts = compiled_call(observe_accounts, v, self.accounts)

@@ -31,7 +31,7 @@ EMPTY_ASK: Final = N_TICKS  # and of an empty ask side
 
 def record_dtype(ints: str = "", floats: str = "") -> np.dtype[np.void]:
     """Return an aligned record dtype of int64 and float64 fields named in two word lists."""
-    fields = [(name, np.int64) for name in ints.split()]
+    fields: list[tuple[str, type]] = [(name, np.int64) for name in ints.split()]
     fields += [(name, np.float64) for name in floats.split()]
     return np.dtype((np.record, np.dtype(fields, align=True)))
 
@@ -40,7 +40,7 @@ def record_dtype(ints: str = "", floats: str = "") -> np.dtype[np.void]:
 VENUE_PARAMS = record_dtype(
     "seed_key0 seed_key1 dt_ms price_period_ms premium_period_ms funding_period_ms "
     "n_users n_insts n_assets n_tokens backstop_user "
-    "row_outside row_treasury row_rounding row_backstop row_pool0 "  # pool of token k: row_pool0 + k
+    "row_outside row_treasury row_rounding row_backstop row_pool0 "  # token k: row_pool0 + k
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms twap_halflife_ms slice_frac_e6 "
     "slice_at_partial_threshold admission_on user_cap_in_credit min_borrow_offset_on "
@@ -74,7 +74,8 @@ FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_take
 
 USER = record_dtype(
     "volume_14d_micro fee_tier n_orders key class_id account_mode enrolled owner latency_us "
-    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro next_message "
+    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro "
+    "next_message "
     "deepest_negative_micro"
 )
 ROW = record_dtype("user regime")
@@ -84,7 +85,8 @@ RISK = record_dtype(
     "judged_as_portfolio",
     # net: cash + perps - debt; equity: net (+ tokens at oracle where they are collateral)
     # credit: LVc; available: free for new initial margin, borrowing room in
-    "net_usd equity_usd initial_usd maintenance_usd available_usd ratio credit_usd gross_notional_usd "
+    "net_usd equity_usd initial_usd maintenance_usd available_usd ratio credit_usd "
+    "gross_notional_usd "
     "token_value_usd debt_usd deepest_negative_usd",
 )
 

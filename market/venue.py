@@ -35,13 +35,13 @@ from stressbook.market.state import (
 
 
 @inline_kernel
-def is_due(t_ms, dt_ms, period_ms):  # type: ignore[no-untyped-def]
+def is_due(t_ms: int, dt_ms: int, period_ms: int) -> bool:
     """Whether a period ends in the step (t - dt, t]: the first step with t >= k x period."""
     return t_ms // period_ms != (t_ms - dt_ms) // period_ms
 
 
 @kernel
-def before_decide(v, t_ms):  # type: ignore[no-untyped-def]
+def before_decide(v: VenueState, t_ms: int) -> None:
     """Do steps 3 to 5: prices, accrual, risk."""
     par = v.par[0]
     v.ctr[C_FILLS] = 0
@@ -62,7 +62,7 @@ def before_decide(v, t_ms):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def match_step(v, t_ms):  # type: ignore[no-untyped-def]
+def match_step(v: VenueState, t_ms: int) -> None:
     """Do steps 7 to 9: sequence, match, settle; then sample the books that no taker reached."""
     n = sequence_outbox(v, t_ms)
     match_messages(v, n, t_ms)
