@@ -57,8 +57,8 @@ DEPTH_EXPONENT: Final = 0.8  # of the makers' ladders: what lies within a gap
 
 PARAMETERS = array_record(
     "asset spot_lots",
-    "equity_usd speed_per_ms gap_scale_bp boost_max edge_bp shift_bp rest_frac tolerance_frac "
-    "margin_frac",
+    "equity_usd purse_usd speed_per_ms gap_scale_bp boost_max edge_bp shift_bp rest_frac "
+    "tolerance_frac margin_frac",
     float_arrays={"capital_usd": 2, "fee_bp": 2, "rest_bp": N_LEVELS},
 )
 MEMORY = array_record(
@@ -137,6 +137,12 @@ class ArbitrageurParams:
     equity_days: float = param(
         0.02, unit="day", help="USDC at the opening, of the volume of both legs, all traders"
     )
+    purse_days: float = param(
+        0.1,
+        unit="day",
+        help="USDC that can be brought in as positions grow, of the volume of both legs",
+        low=0.0,
+    )
     stock_days: float = param(
         0.05, unit="day", help="tokens at the opening, of spot volume, all traders"
     )
@@ -178,7 +184,7 @@ def _see_room(
     m.holding_usd = float(m.held_lots[kind] - neutral_lots(p, kind)) * m.lot_size * price
     m.capital_usd = p.capital_usd[kind] * asset.arbitrage
     if kind == OUTSIDE_SPOT:
-        m.bid_room_usd = p.margin_frac * m.cash_usd
+        m.bid_room_usd = p.margin_frac * m.free_usd
         m.ask_room_usd = float(m.held_lots[kind]) * m.lot_size * price
         return
     free = account.available_usd
@@ -326,6 +332,7 @@ def account_parameters(
     r["capital_usd"][:, OUTSIDE_SPOT] = share * params.capital_days * spot
     r["capital_usd"][:, OUTSIDE_PERP] = share * params.capital_days * perp
     r["equity_usd"] = share * params.equity_days * (perp + spot)
+    r["purse_usd"] = share * max(params.purse_days, params.equity_days) * (perp + spot)
     r["spot_lots"] = round(share * params.stock_days * spot / (price_usd * lot_size))
     r["fee_bp"][:, OUTSIDE_SPOT] = params.fee_spot_bp
     r["fee_bp"][:, OUTSIDE_PERP] = params.fee_perp_bp

@@ -5,9 +5,10 @@ The endowment, the tokens that the trader opened with, is neutral: hedging bring
 it, and its price moves are no result. Signed throughout: after a deleveraging the hedge closes
 what is left over, it never doubles it.
 
-Rules that use these helpers have `asset`, `spot_lots` (endowment) and `equity_usd` (USDC at the
-opening) in their parameters, and the fields `INTS`, `FLOATS`, `INT_LEGS`, `FLOAT_LEGS` in their
-memory. Legs are numbered like outside inventory: 0 spot, 1 perp.
+Rules that use these helpers have `asset`, `spot_lots` (endowment), `equity_usd` (USDC at the
+opening) and `purse_usd` (all that they can bring, that included) in their parameters, and the
+fields `INTS`, `FLOATS`, `INT_LEGS`, `FLOAT_LEGS` in their memory. Legs are numbered like outside
+inventory: 0 spot, 1 perp.
 """
 
 from __future__ import annotations
@@ -32,17 +33,21 @@ __all__ = [
 ]
 
 INTS: Final = "started"
-# moved_usd: USDC on its way in; result_usd: since the opening; recent_usd: in the loss window.
-FLOATS: Final = "lot_size cash_usd inside_usd moved_usd result_usd recent_usd"
+# inside: USDC on the venue, perp gains in; free: of it, beyond the margin of positions; moved: on
+# its way in; result: since the opening; recent: in the loss window.
+FLOATS: Final = "lot_size cash_usd inside_usd free_usd moved_usd result_usd recent_usd"
 # held: on the venue; delta: held and outside; asked: sent outside at the last look.
 INT_LEGS: Final = {"held_lots": 2, "delta_lots": 2, "asked_lots": 2}
 FLOAT_LEGS: Final = {"price_usd": 2}
 
 TOKENS_LOW: Final = 0.5  # of the endowment: below it tokens come in from outside
 TOKENS_HIGH: Final = 1.5  # and above it they go out
-CASH_LOW: Final = 0.5  # of the opening USDC
+CASH_LOW: Final = 0.5  # of the USDC wanted on the venue
 CASH_HIGH: Final = 2.0
-FREE_SHARE: Final = 0.9  # of free margin that a withdrawal may use
+COVER: Final = 3.0  # USDC wanted on the venue, over the initial requirement of the position
+# Hyperliquid docs, margining: what is left after a transfer covers 10 % of notional, 2026-01.
+TRANSFER_FLOOR: Final = 0.1
+FREE_SHARE: Final = 0.9  # of what may be withdrawn that is
 
 
 @spliced_kernel
@@ -82,14 +87,22 @@ def look_at_book(me: Me, mkt: Market, p: Any, window_rate: float) -> None:
     for kind in range(2):
         gain += _leg_gain_usd(m, p, asset, kind, m.held_lots[kind] + me.outside[p.asset, kind])
     if me.account.n_pending == 0:
-        gain -= m.moved_usd
+        gain -= _arrived_usd(gain, m.moved_usd)
         m.moved_usd = 0.0
     m.started = 1
     m.cash_usd = cash_usd
     perp_usd = float(m.held_lots[OUTSIDE_PERP]) * m.lot_size * asset.outside_perp_usd
     m.inside_usd = cash_usd + perp_usd
+    m.free_usd = m.inside_usd - me.account.initial_usd
     m.result_usd += gain
     m.recent_usd += gain - m.recent_usd * window_rate
+
+
+@inline_kernel
+def _arrived_usd(gain_usd: float, moved_usd: float) -> float:
+    """Return the move if it explains what else would be a gain: it may have been refused."""
+    rest = gain_usd - moved_usd
+    return moved_usd if rest * rest < gain_usd * gain_usd else 0.0
 
 
 @inline_kernel
@@ -133,26 +146,31 @@ def keep_stocks(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
         if not TOKENS_LOW * whole <= held <= TOKENS_HIGH * whole:
             units = (whole - held) * m.lot_size * mkt.token[asset.token].unit
             _move(me, out, asset.token, int(units))
-    micro = int(_missing_usd(m, p, me.account.available_usd) * 1e6)
+    micro = int(_missing_usd(m, p, me.account.initial_usd) * 1e6)
     if micro != 0:
         _move(me, out, 0, micro)
         m.moved_usd += float(micro) / 1e6
 
 
 @inline_kernel
-def _missing_usd(m: Any, p: Any, available_usd: float) -> Any:
+def _missing_usd(m: Any, p: Any, initial_usd: float) -> Any:
     """Return the USDC to bring in, negative to take out.
 
-    Hedging gains lie outside when losses lie on the venue. What comes in is bounded by the
-    trader's wealth: a ruined one gets no fresh money.
+    Hedging gains lie outside when losses lie on the venue, and a larger position needs more margin.
+    What comes in is bounded by the trader's wealth: a ruined one gets no fresh money.
     """
-    wealth = p.equity_usd + m.result_usd
-    whole = p.equity_usd if p.equity_usd < wealth else wealth
-    if m.inside_usd < CASH_LOW * whole:
-        return whole - m.inside_usd
-    if m.inside_usd > CASH_HIGH * p.equity_usd:
-        excess = m.inside_usd - p.equity_usd
-        free = FREE_SHARE * (available_usd if available_usd > 0.0 else 0.0)
+    wanted = COVER * initial_usd
+    wanted = wanted if wanted > p.equity_usd else p.equity_usd
+    wealth = p.purse_usd + m.result_usd
+    reachable = wanted if wanted < wealth else wealth
+    if m.inside_usd < CASH_LOW * reachable:
+        return reachable - m.inside_usd if wealth > 0.0 else 0.0
+    if m.inside_usd > CASH_HIGH * wanted:
+        position_usd = float(m.held_lots[OUTSIDE_PERP]) * m.lot_size * m.price_usd[OUTSIDE_PERP]
+        floor = TRANSFER_FLOOR * (position_usd if position_usd > 0.0 else -position_usd)
+        floor = floor if floor > initial_usd else initial_usd
+        free = FREE_SHARE * (m.inside_usd - floor)
+        excess = m.inside_usd - wanted
         return -(excess if excess < free else free)
     return 0.0
 

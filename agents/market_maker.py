@@ -69,8 +69,9 @@ N_SLOTS: Final = 2 * N_SIDES  # spot leg first
 
 PARAMETERS = array_record(
     "asset spot_lots turn_ms turn_phase_ms return_low_ms return_high_ms n_eager n_taking",
-    "equity_usd own_mid_weight tolerance_frac withdraw_from withdraw_to floor_frac widening_max "
-    "pull_loss_frac window_per_ms late_frac hedge_per_ms slow_per_ms leak_per_ms slow_limits",
+    "equity_usd purse_usd own_mid_weight tolerance_frac withdraw_from withdraw_to floor_frac "
+    "widening_max pull_loss_frac window_per_ms late_frac hedge_per_ms slow_per_ms leak_per_ms "
+    "slow_limits",
     float_arrays={
         "distance_bp": 2 * N_LEVELS,
         "size_usd": 2 * N_LEVELS,
@@ -166,6 +167,9 @@ class MarketMakerParams:
     )
     limit_hours: float = param(
         0.15, unit="h", help="inventory limit of a leg, of its average volume, all makers", low=0.0
+    )
+    limit_depths: float = param(
+        1.0, unit="1", help="least inventory limit, of the depth within 10 bp", low=0.0
     )
     perp_volume_usd: Mapping[str, float] = param(
         PERP_VOLUME_USD, unit="USD/day", help="perp volume", source=VOLUME_SOURCE
@@ -323,9 +327,9 @@ def _bid_room(m: Any, p: Any, account: Any, kind: int, fullness: float) -> Any:
     """Return the share of the bid side that inventory, cash and margin allow."""
     if fullness >= 1.0 or (_has_no_margin(account) and fullness >= 0.0):
         return 0.0
-    if kind == OUTSIDE_PERP or m.cash_usd >= p.side_usd[kind]:
+    if kind == OUTSIDE_PERP or m.free_usd >= p.side_usd[kind]:
         return 1.0
-    return m.cash_usd / p.side_usd[kind] if m.cash_usd > 0.0 else 0.0
+    return m.free_usd / p.side_usd[kind] if m.free_usd > 0.0 else 0.0
 
 
 @inline_kernel
@@ -436,7 +440,7 @@ def account_parameters(
     r = np.zeros(len(keys), PARAMETERS)
     shares = zipf_shares(len(keys), params.zipf)
     r["asset"] = asset
-    r["equity_usd"] = shares * params.equity_usd.get(name, 0.0)
+    r["equity_usd"] = r["purse_usd"] = shares * params.equity_usd.get(name, 0.0)
     _fill_levels(r, params, name, shares, _around_one(seed, keys, 0, params.distance_spread))
     if has_spot:
         stock_usd = params.stock_ratio * r["side_usd"][:, OUTSIDE_SPOT]
@@ -477,8 +481,13 @@ def _fill_levels(
 
 def _fill_inventory(r: Records, params: MarketMakerParams, name: str, shares: F64) -> None:
     hours = params.limit_hours / HOURS_PER_DAY
-    r["limit_usd"][:, OUTSIDE_SPOT] = shares * hours * params.spot_volume_usd.get(name, 0.0)
-    r["limit_usd"][:, OUTSIDE_PERP] = shares * hours * params.perp_volume_usd.get(name, 0.0)
+    tables = (
+        (OUTSIDE_SPOT, params.spot_volume_usd, params.depth_spot_usd),
+        (OUTSIDE_PERP, params.perp_volume_usd, params.depth_perp_usd),
+    )
+    for kind, volumes, depths in tables:
+        least = params.limit_depths * depths.get(name, 0.0)
+        r["limit_usd"][:, kind] = shares * max(hours * volumes.get(name, 0.0), least)
     r["skew_bp"][:, OUTSIDE_SPOT] = params.skew_spot_bp.get(name, 0.0)
     r["skew_bp"][:, OUTSIDE_PERP] = params.skew_perp_bp.get(name, 0.0)
     r["hedge_per_ms"] = ln(2.0) / (60_000.0 * params.hedge_halflife_min)

@@ -564,8 +564,34 @@ def test_usdc_comes_in_while_the_gains_lie_outside_but_not_for_a_ruined_trader()
     assert moves["qty_lots"] / MICRO == pytest.approx(0.6 * equity, rel=0.01)
     pit.step()
     assert np.abs(pit.memory["result_usd"]).max() < 0.001 * equity.min()
-    pit.accounts.account["cash_micro"] -= (0.99 * equity * MICRO).astype(np.int64)
+    purse = pit.parameters["purse_usd"]
+    pit.accounts.account["cash_micro"] -= (1.01 * purse * MICRO).astype(np.int64)
     assert not (pit.step()["op"] == OP_DEPOSIT).any()
+
+
+def test_a_refused_withdrawal_is_no_gain():
+    pit = arbitrage_pit()
+    pit.step()
+    equity = pit.parameters["equity_usd"]
+    pit.accounts.account["cash_micro"] += (2.0 * equity * MICRO).astype(np.int64)
+    taken = pit.step()
+    taken = taken[(taken["op"] == OP_WITHDRAW) & (taken["inst"] == 0)]
+    assert taken["user"].tolist() == [0, 1, 2]
+    pit.accounts.account["cash_micro"][1] += taken["qty_lots"][1]
+    pit.step()
+    assert pit.memory["result_usd"] == pytest.approx(2.0 * equity, rel=1e-6)
+
+
+def test_a_growing_position_brings_in_margin_up_to_the_purse():
+    pit = arbitrage_pit(purse_days=0.2)
+    pit.accounts.account["initial_usd"] = 0.9 * pit.parameters["equity_usd"]
+    moved = pit.step()
+    moved = moved[moved["op"] == OP_DEPOSIT]
+    wanted = 2.7 * pit.parameters["equity_usd"]
+    assert moved["qty_lots"] / MICRO == pytest.approx(wanted - pit.parameters["equity_usd"])
+    pit.accounts.account["initial_usd"] = 20.0 * pit.parameters["equity_usd"]
+    pit.step()
+    assert pit.accounts.account["cash_micro"] / MICRO == pytest.approx(pit.parameters["purse_usd"])
 
 
 # --- arbitrageurs --------------------------------------------------------------------------------
