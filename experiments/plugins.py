@@ -1,26 +1,30 @@
-"""Own agents and stresses from a user's file, made known to scenario files."""
+"""Own agents and stresses from users' files, made known to scenario files and to workers."""
 
 from __future__ import annotations
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Iterable
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Final, NamedTuple
 
-from stressbook.errors import InvalidInput
+from stressbook.agents.own_classes import OWN_CLASSES
+from stressbook.errors import InvalidInput, StressbookError
+from stressbook.experiments.scenario import Scenario
 from stressbook.market.kernel import register_plugin_folder
 
-__all__ = ["PluginSource", "load_plugin"]
+__all__ = ["PluginSource", "load_plugin", "load_sources", "plugin_sources"]
 
 _PREFIX: Final = "stressbook_plugin_"
+_SCRIPTS: Final = ("__main__", "__mp_main__")
 
 
 class PluginSource(NamedTuple):
     """Where own classes come from."""
 
     module: str
-    path: Path
+    path: Path | None  # None for what was typed into an interpreter
 
 
 def load_plugin(path: Path) -> ModuleType:
@@ -47,23 +51,74 @@ def load_plugin(path: Path) -> ModuleType:
             "is no Python file", name="plugin", value=str(path), allowed="a path that ends .py"
         )
     name = f"{_PREFIX}{path.stem}"
-    if name in sys.modules and sys.modules[name].__file__ == str(path):
-        return sys.modules[name]
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path):
+        return known
+    return _import_file(name, path)
+
+
+def plugin_sources(scenario: Scenario) -> tuple[PluginSource, ...]:
+    """Return the files that the own agents and stresses of a scenario come from.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its own classes are imported already.
+
+    Returns
+    -------
+    tuple of PluginSource
+        Each module once, in the order in which the scenario names its classes.
+    """
+    classes = [OWN_CLASSES[name].agent for name in scenario.agents if name in OWN_CLASSES]
+    classes += [type(stress) for stress in scenario.stresses]
+    modules = dict.fromkeys(cls.__module__ for cls in classes)
+    return tuple(
+        PluginSource(name, _file_of(name)) for name in modules if not name.startswith("stressbook.")
+    )
+
+
+def load_sources(sources: Iterable[PluginSource]) -> None:
+    """Import the modules of own classes in another process, under their names there.
+
+    Parameters
+    ----------
+    sources : iterable of PluginSource
+        From `plugin_sources`. A script is imported by the process pool itself.
+    """
+    for source in sources:
+        if source.module in sys.modules or source.module in _SCRIPTS or source.path is None:
+            continue
+        if source.module.startswith(_PREFIX) or not _is_importable(source.module):
+            _import_file(source.module, source.path)
+        else:
+            __import__(source.module)
+
+
+def _file_of(name: str) -> Path | None:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path(file).resolve() if isinstance(file, str) else None
+
+
+def _is_importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _import_file(name: str, path: Path) -> ModuleType:
     register_plugin_folder(path)
-    return import_file(name, path)
-
-
-def import_file(name: str, path: Path) -> ModuleType:
-    """Import a file under a name."""
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
+    # Dataclasses and pickle look a module up while it runs.
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        if isinstance(error, InvalidInput):
+        if isinstance(error, StressbookError):
             raise
         raise InvalidInput(
             f"does not run: {type(error).__name__}: {error}",

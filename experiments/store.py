@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
@@ -62,10 +63,13 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MANIFEST).unlink(missing_ok=True)
     kept = []
-    for plugin in plugins:
-        text = plugin.path.read_bytes()
-        write_whole(folder / "plugins" / plugin.path.name, text)
-        kept.append({"file": plugin.path.name, "sha256": sha256(text).hexdigest()})
+    for module, path in plugins:
+        if path is None:
+            kept.append({"module": module, "file": None, "sha256": None})
+            continue
+        text = path.read_bytes()
+        write_whole(folder / "plugins" / path.name, text)
+        kept.append({"module": module, "file": path.name, "sha256": sha256(text).hexdigest()})
     write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
     write_json(folder / "outcomes.json", record.outcomes)
     series = record.series
@@ -182,9 +186,33 @@ def load_run(folder: Path) -> RunRecord:
 
 
 def load_kept_plugins(folder: Path, about: Mapping[str, Any]) -> None:
-    """Import the own agents and stresses that a run folder has kept."""
+    """Import the own agents and stresses that a run folder has kept.
+
+    Raises
+    ------
+    InvalidInput
+        If a class was typed into an interpreter, so that no file holds it.
+    """
     for kept in about.get("plugins", ()):
+        if _is_imported(kept):
+            continue
+        if kept["file"] is None:
+            raise InvalidInput(
+                "was typed in, no file holds it",
+                name="own class of module",
+                value=kept["module"],
+                allowed="classes that come from a file",
+                hint="define the class before, or put it into a file and run the scenario again",
+            )
         load_plugin(folder / "plugins" / kept["file"])
+
+
+def _is_imported(kept: Mapping[str, Any]) -> bool:
+    """Say whether a module of own classes is here already, in the same words."""
+    file = getattr(sys.modules.get(kept["module"]), "__file__", None)
+    if not isinstance(file, str) or not Path(file).is_file():
+        return kept["file"] is None and kept["module"] in sys.modules
+    return sha256(Path(file).read_bytes()).hexdigest() == kept["sha256"]
 
 
 def write_json(path: Path, content: Any) -> None:

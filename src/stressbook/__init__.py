@@ -8,17 +8,24 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stressbook.api import Account as Account
     from stressbook.api import CorrelationBreak as CorrelationBreak
     from stressbook.api import DepthThinning as DepthThinning
     from stressbook.api import Desk as Desk
     from stressbook.api import Dials as Dials
+    from stressbook.api import Effect as Effect
+    from stressbook.api import Outbox as Outbox
     from stressbook.api import PriceGap as PriceGap
+    from stressbook.api import Replicates as Replicates
     from stressbook.api import RunResult as RunResult
     from stressbook.api import Scenario as Scenario
     from stressbook.api import Stress as Stress
+    from stressbook.api import View as View
     from stressbook.api import demo as demo
+    from stressbook.api import load_plugin as load_plugin
     from stressbook.api import param as param
     from stressbook.api import scenario as scenario
+    from stressbook.errors import AgentError as AgentError
     from stressbook.errors import ConservationError as ConservationError
     from stressbook.errors import Interrupted as Interrupted
     from stressbook.errors import InvalidInput as InvalidInput
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 # Type checkers cannot follow it: they read the imports above, which a test holds equal.
 _PUBLIC = {
     "stressbook.errors": (
+        "AgentError",
         "ConservationError",
         "Interrupted",
         "InvalidInput",
@@ -42,15 +50,21 @@ _PUBLIC = {
         "UnknownName",
     ),
     "stressbook.api": (
+        "Account",
         "CorrelationBreak",
         "DepthThinning",
         "Desk",
         "Dials",
+        "Effect",
+        "Outbox",
         "PriceGap",
+        "Replicates",
         "RunResult",
         "Scenario",
         "Stress",
+        "View",
         "demo",
+        "load_plugin",
         "param",
         "scenario",
     ),

@@ -3,9 +3,15 @@
 A scenario is looked at, changed, run and compared; own agents and stresses are classes.
 """
 
+from stressbook.agents.account import Account
 from stressbook.agents.base import Desk
+from stressbook.agents.own_outbox import OutboxView as Outbox
+from stressbook.agents.own_view import View
+from stressbook.api.effect import Effect
+from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
-from stressbook.api.scenario import Scenario, demo, scenario
+from stressbook.api.scenarios import Scenario, demo, scenario
+from stressbook.experiments.plugins import load_plugin
 from stressbook.experiments.stress import (
     CorrelationBreak,
     DepthThinning,
@@ -16,15 +22,21 @@ from stressbook.experiments.stress import (
 from stressbook.market.parameters import param
 
 __all__ = [
+    "Account",
     "CorrelationBreak",
     "DepthThinning",
     "Desk",
     "Dials",
+    "Effect",
+    "Outbox",
     "PriceGap",
+    "Replicates",
     "RunResult",
     "Scenario",
     "Stress",
+    "View",
     "demo",
+    "load_plugin",
     "param",
     "scenario",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stressbook.api.figure import draw_run
 from stressbook.api.frames import frame
-from stressbook.api.words import amount, duration, table
+from stressbook.api.words import Text, amount, duration, html_table, table
 from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.plugins import PluginSource
 from stressbook.experiments.run import RunRecord, manifest
@@ -102,9 +102,9 @@ class RunResult:
             self._frames[name] = frame(self.record, name)
         return self._frames[name]
 
-    def summary(self) -> str:
+    def summary(self) -> Text:
         """Return the outcomes as text, one a line with unit and meaning."""
-        return f"{self._headline()}\n{table(self._rows(), aligned='lr')}"
+        return Text(f"{self._headline()}\n{table(self._rows(), aligned='lr')}")
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw marks, liquidations, depth and open interest.
@@ -195,12 +195,4 @@ class RunResult:
         return f"<RunResult {self.name}, seed {self.seed}: {n_steps} steps of {step}, {found}>"
 
     def _repr_html_(self) -> str:
-        head, *body = self._rows()
-        lines = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body
-        )
-        heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        return (
-            f"<p>{escape(self._headline())}</p>"
-            f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
-        )
+        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}"

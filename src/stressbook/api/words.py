@@ -1,11 +1,24 @@
-"""Numbers and tables as text."""
+"""Numbers, tables and texts as they are shown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 
-__all__ = ["amount", "duration", "table"]
+__all__ = ["Text", "amount", "duration", "html_table", "table"]
+
+
+class Text(str):
+    """A text that notebooks and the prompt show as it is, line by line."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self)}</pre>"
 
 
 def amount(value: float) -> str:
@@ -72,3 +85,19 @@ def table(rows: Sequence[Sequence[str]], *, aligned: str = "", indent: int = 2) 
         ]
         lines.append((" " * indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as an HTML table, the first one as its head.
+
+    Examples
+    --------
+    >>> html_table([("a",), ("<b>",)])
+    '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>'
+    """
+    head, *body = rows
+    heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body
+    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"

@@ -1,0 +1,320 @@
+"""Many runs in parallel, each kept as soon as it is finished; the same numbers for any workers."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from stressbook.errors import InvalidInput, StressbookError
+from stressbook.experiments.arms import one_lot_order
+from stressbook.experiments.plugins import PluginSource, load_sources, plugin_sources
+from stressbook.experiments.run import Progress, RunRecord, record_of, run_scenario
+from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.store import write_json
+from stressbook.market.kernel_cache import sources_digest
+
+__all__ = ["Job", "Replicate", "run_jobs", "run_placebo", "seeds_from"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to run.
+    seed : int
+        Key of its draws.
+    engine : {"kernel", "reference"}
+        Which venue.
+    is_placebo : bool
+        Whether one order of one lot is added at the onset.
+    """
+
+    scenario: Scenario
+    seed: int
+    engine: str = "kernel"
+    is_placebo: bool = False
+
+    def file_name(self) -> str:
+        """Return the name of its file in a folder of replicates."""
+        mark = "-placebo" if self.is_placebo else ""
+        return f"{self.scenario.name}-{self.scenario.digest()[:8]}{mark}-{self.seed}.json"
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """What is kept of one of many runs.
+
+    Parameters
+    ----------
+    seed : int
+        Key of its draws.
+    digest : str
+        SHA-256 of the run; empty if it failed.
+    outcomes : dict of str to float
+        By name; empty if it failed.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    seed: int
+    digest: str
+    outcomes: dict[str, float]
+    error: str = ""
+
+
+def seeds_from(seed: int, reps: int) -> range:
+    """Return consecutive seeds; keys of draws are hashed from them, so that runs are independent.
+
+    Raises
+    ------
+    InvalidInput
+        If `reps` is below 1, or `seed` below 0.
+
+    Examples
+    --------
+    >>> list(seeds_from(7, 3))
+    [7, 8, 9]
+    """
+    for name, value, low in (("reps", reps, 1), ("seed", seed, 0)):
+        if value < low:
+            raise InvalidInput("is too small", name=name, value=value, allowed=f"{low} or more")
+    return range(seed, seed + reps)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    workers: int = 1,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> list[Replicate]:
+    """Run jobs, one failure not stopping the others.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        In the order of the results.
+    workers : int, default 1
+        Processes; 1 runs all here.
+    folder : Path, optional
+        Each finished run is written there; those of a former call with the same scenario, seed and
+        sources are read instead of run.
+    progress : callable, optional
+        Called with the share that is done.
+    executor : concurrent.futures.Executor, optional
+        Runs the jobs instead of own processes; `workers` is not read then.
+
+    Returns
+    -------
+    list of Replicate
+        One for each job.
+
+    Raises
+    ------
+    InvalidInput
+        If `workers` is below 1, or own classes that no file holds should go to another process.
+    """
+    if workers < 1:
+        raise InvalidInput("is too small", name="workers", value=workers, allowed="1 or more")
+    found = {i: kept for i, job in enumerate(jobs) if (kept := _kept(job, folder)) is not None}
+    missing = [i for i in range(len(jobs)) if i not in found]
+    step = _Steps(progress, len(jobs), done=len(found))
+    if (workers == 1 or len(missing) < 2) and executor is None:
+        for i in missing:
+            found[i] = _keep(jobs[i], _run(jobs[i], step.part), folder)
+            step.finish()
+    else:
+        for i, replicate in _in_processes({i: jobs[i] for i in missing}, workers, executor):
+            found[i] = _keep(jobs[i], replicate, folder)
+            step.finish()
+    return [found[i] for i in range(len(jobs))]
+
+
+def run_placebo(
+    scenario: Scenario, *, seed: int, engine: str = "kernel", progress: Progress | None = None
+) -> RunRecord:
+    """Run a scenario with one more order of one lot at the onset: what differs then is noise.
+
+    Parameters
+    ----------
+    scenario, seed, engine, progress
+        As of `run_scenario`.
+
+    Returns
+    -------
+    RunRecord
+    """
+    sim = Simulation(scenario, seed=seed, engine=engine)
+    try:
+        onset_s = min((s.at_s for s in scenario.stresses), default=scenario.warmup_s)
+        before = min(round(onset_s * 1000) // sim.dt_ms, sim.n_steps_planned - 1)
+        sim.advance(before)
+        if progress is not None:
+            progress(before / sim.n_steps_planned)
+        sim.inject(one_lot_order)
+        sim.advance(sim.n_steps_planned - before)
+        return record_of(sim, seed=seed, engine=engine)
+    finally:
+        sim.close()
+
+
+class _Steps:
+    """Turns finished jobs, and parts of one, into a share."""
+
+    def __init__(self, progress: Progress | None, n_jobs: int, *, done: int) -> None:
+        self._progress, self._n_jobs, self._done = progress, max(n_jobs, 1), done
+        self.part(0.0)
+
+    def part(self, share: float) -> None:
+        if self._progress is not None:
+            self._progress((self._done + share) / self._n_jobs)
+
+    def finish(self) -> None:
+        self._done += 1
+        self.part(0.0)
+
+
+def _run(job: Job, progress: Progress | None = None) -> Replicate:
+    """Run one job; what stressbook raises on purpose becomes part of the result."""
+    run: Callable[..., RunRecord] = run_placebo if job.is_placebo else run_scenario
+    try:
+        record = run(job.scenario, seed=job.seed, engine=job.engine, progress=progress)
+    except StressbookError as error:
+        return Replicate(job.seed, "", {}, f"{type(error).__name__}: {error}")
+    return Replicate(job.seed, record.digest, record.outcomes)
+
+
+def _in_processes(
+    jobs: dict[int, Job], workers: int, executor: Executor | None
+) -> Iterator[tuple[int, Replicate]]:
+    """Yield results as they come."""
+    sent = {i: _packed(job) for i, job in jobs.items()}
+    if executor is not None:
+        yield from _collect(executor, jobs, sent)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=context, initializer=_ignore_interrupts
+    )
+    try:
+        yield from _collect(pool, jobs, sent)
+    except BaseException:
+        _stop(pool)
+        raise
+    pool.shutdown()
+
+
+def _packed(job: Job) -> tuple[tuple[PluginSource, ...], bytes]:
+    """Return a job as it is sent: the files of its own classes have to be imported first."""
+    sources = plugin_sources(job.scenario)
+    typed = [source.module for source in sources if source.path is None]
+    try:
+        if not typed:
+            return sources, pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError) as error:
+        typed = [str(error)]
+    raise InvalidInput(
+        "cannot be found by other processes",
+        name="own class",
+        value=", ".join(typed),
+        allowed="classes at the top of a file",
+        hint="put the class into a file that is imported, or use workers=1",
+    )
+
+
+def _collect(
+    executor: Executor,
+    jobs: dict[int, Job],
+    sent: dict[int, tuple[tuple[PluginSource, ...], bytes]],
+) -> Iterator[tuple[int, Replicate]]:
+    # Workers start at these calls, and would inherit a handler that prints a traceback.
+    with _interrupts_held():
+        futures: dict[Future[Replicate], int] = {
+            executor.submit(_run_elsewhere, *packed): i for i, packed in sent.items()
+        }
+    for future in as_completed(futures):
+        i = futures[future]
+        try:
+            yield i, future.result()
+        except BrokenExecutor:
+            yield i, Replicate(jobs[i].seed, "", {}, "the process that ran it died")
+
+
+def _run_elsewhere(sources: tuple[PluginSource, ...], job: bytes) -> Replicate:
+    load_sources(sources)
+    return _run(pickle.loads(job))
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the one that started this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End workers in the middle of their runs: nothing of them would be kept."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+
+
+def _kept(job: Job, folder: Path | None) -> Replicate | None:
+    """Return what a former call has left of a job, if it would come out the same now."""
+    if folder is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads((folder / job.file_name()).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if found.pop("made_by", None) != _made_by(job) or found.get("error"):
+        return None
+    outcomes = {name: math.nan if x is None else x for name, x in found["outcomes"].items()}
+    return Replicate(found["seed"], found["digest"], outcomes)
+
+
+def _keep(job: Job, replicate: Replicate, folder: Path | None) -> Replicate:
+    if folder is not None:
+        write_json(folder / job.file_name(), {"made_by": _made_by(job), **asdict(replicate)})
+    return replicate
+
+
+def _made_by(job: Job) -> str:
+    """Return what fixes a run beside its seed: scenario, engine and all sources."""
+    digest = sha256(f"{job.scenario.digest()} {job.engine} {sources_digest()}".encode())
+    for source in plugin_sources(job.scenario):
+        digest.update(source.path.read_bytes() if source.path is not None else b"")
+    return digest.hexdigest()

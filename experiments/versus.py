@@ -1,0 +1,228 @@
+"""Two scenarios on the same draws: paired differences, what pairing achieved, and a placebo.
+
+Both scenarios run with each seed. Where they differ in a stress, everything before it is the same
+run; where they differ in a structural lever (margin regime, caps, population), each has its own
+opening book on the same draws. The placebo is the second scenario once more with one more order of
+one lot at the onset: an effect inside what that changes is not claimed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from stressbook.experiments.inference import (
+    Estimate,
+    correlation,
+    mean_estimate,
+    paired_difference,
+)
+from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.replicates import Job, Replicate, run_jobs, seeds_from
+from stressbook.experiments.run import Progress
+from stressbook.experiments.scenario import Scenario
+from stressbook.market.state import F64
+
+__all__ = ["Comparison", "OutcomeEffect", "Verdict", "compare"]
+
+Verdict = Literal["higher", "lower", "equal", "within placebo noise", "inconclusive"]
+_UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
+_ARMS: Final = ("control", "treated", "placebo")
+
+
+@dataclass(frozen=True)
+class OutcomeEffect:
+    """What the second scenario changed in one outcome.
+
+    Parameters
+    ----------
+    name, unit : str
+        Of the outcome.
+    control, treated : Estimate
+        Means of the first and of the second scenario.
+    difference : Estimate
+        Of treated - control, paired by seed.
+    placebo : Estimate
+        Of placebo - treated, paired by seed: the noise of a single lot; n is 0 without a placebo.
+    correlation : float
+        Of the two over seeds; NaN where one does not vary.
+    verdict : str
+        Whether a difference is claimed: its interval excludes 0 and it is larger than what the
+        placebo changes.
+    """
+
+    name: str
+    unit: str
+    control: Estimate
+    treated: Estimate
+    difference: Estimate
+    placebo: Estimate
+    correlation: float
+    verdict: Verdict
+
+    @property
+    def pairing_helps(self) -> bool:
+        """Whether pairing made the interval narrower than as many unpaired runs would."""
+        return self.correlation > 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two scenarios, run with the same seeds.
+
+    Parameters
+    ----------
+    control, treated : Scenario
+        The first and the second.
+    runs : dict of str to tuple of Replicate
+        By arm: "control", "treated", and "placebo" unless it was left out; each in seed order.
+    level : float
+        Confidence of the intervals.
+    """
+
+    control: Scenario
+    treated: Scenario
+    runs: dict[str, tuple[Replicate, ...]]
+    level: float = 0.95
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds, failed ones too."""
+        return tuple(replicate.seed for replicate in self.runs["control"])
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why runs failed, by "arm seed"; their seeds count in no statistic."""
+        return {
+            f"{arm} {replicate.seed}": replicate.error
+            for arm, replicates in self.runs.items()
+            for replicate in replicates
+            if replicate.error
+        }
+
+    def values(self, outcome: str) -> dict[str, F64]:
+        """Return an outcome of each arm over the seeds that ended in all arms.
+
+        Parameters
+        ----------
+        outcome : str
+            Its name.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shape (n,)
+        """
+        whole = [
+            rank
+            for rank in range(len(self.seeds))
+            if not any(replicates[rank].error for replicates in self.runs.values())
+        ]
+        return {
+            arm: np.array([replicates[rank].outcomes.get(outcome, math.nan) for rank in whole])
+            for arm, replicates in self.runs.items()
+        }
+
+    def effect(self, outcome: str) -> OutcomeEffect:
+        """Return what changed in one outcome."""
+        found = self.values(outcome)
+        control, treated = found["control"], found["treated"]
+        difference = paired_difference(treated, control, level=self.level)
+        noise = found.get("placebo", np.empty(0))
+        placebo = paired_difference(noise, treated[: len(noise)], level=self.level)
+        return OutcomeEffect(
+            name=outcome,
+            unit=_UNITS.get(outcome, "1"),
+            control=mean_estimate(control, level=self.level),
+            treated=mean_estimate(treated, level=self.level),
+            difference=difference,
+            placebo=placebo,
+            correlation=correlation(control, treated),
+            verdict=_verdict(control, treated, difference, placebo),
+        )
+
+    def effects(self) -> tuple[OutcomeEffect, ...]:
+        """Return what changed in every outcome that both scenarios have."""
+        names: dict[str, None] = {}
+        for replicate in (*self.runs["control"], *self.runs["treated"]):
+            names |= dict.fromkeys(replicate.outcomes)
+        return tuple(self.effect(name) for name in names)
+
+
+def _verdict(control: F64, treated: F64, difference: Estimate, placebo: Estimate) -> Verdict:
+    if len(control) > 0 and np.array_equal(control, treated, equal_nan=True):
+        return "equal"
+    if difference.n < 2 or not difference.excludes(0.0):
+        return "inconclusive"
+    noise = max(abs(placebo.low), abs(placebo.high)) if placebo.n > 1 else 0.0
+    if abs(difference.value) <= noise:
+        return "within placebo noise"
+    return "higher" if difference.value > 0.0 else "lower"
+
+
+def compare(
+    control: Scenario,
+    treated: Scenario,
+    *,
+    reps: int,
+    seed: int,
+    engine: str = "kernel",
+    workers: int = 1,
+    placebo: bool = True,
+    level: float = 0.95,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Comparison:
+    """Run two scenarios with the same seeds.
+
+    Parameters
+    ----------
+    control, treated : Scenario
+        The second is judged against the first.
+    reps : int
+        Number of seeds.
+    seed : int
+        First of them: `seed`, `seed` + 1, ...; keys of draws are hashed from them.
+    engine : {"kernel", "reference"}
+        Which venue.
+    workers : int, default 1
+        Processes; the numbers are the same for any.
+    placebo : bool, default True
+        Whether the placebo runs too, which makes three runs a seed of two.
+    level : float, default 0.95
+        Confidence of the intervals.
+    folder : Path, optional
+        Finished runs are kept there, and read again by the same call.
+    progress : callable, optional
+        Called with the share that is done.
+    executor : concurrent.futures.Executor, optional
+        Runs the jobs instead of own processes.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InvalidInput
+        If `reps` or `workers` is below 1, or `seed` below 0.
+    """
+    arms = _ARMS if placebo else _ARMS[:2]
+    # Seed by seed, so that a stopped comparison has whole pairs.
+    jobs = [
+        Job(control if arm == "control" else treated, s, engine, arm == "placebo")
+        for s in seeds_from(seed, reps)
+        for arm in arms
+    ]
+    found = run_jobs(jobs, workers=workers, folder=folder, progress=progress, executor=executor)
+    return Comparison(control, treated, _by_arm(found, arms), level)
+
+
+def _by_arm(found: Sequence[Replicate], arms: Sequence[str]) -> dict[str, tuple[Replicate, ...]]:
+    return {arm: tuple(found[k :: len(arms)]) for k, arm in enumerate(arms)}

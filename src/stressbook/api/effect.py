@@ -1,0 +1,174 @@
+"""What a change did: paired differences over seeds, as text, table and numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING
+
+from stressbook.api.words import Text, amount, html_table, table
+from stressbook.errors import UnknownName
+from stressbook.experiments.inference import Estimate
+from stressbook.experiments.versus import Comparison, OutcomeEffect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Effect"]
+
+
+class Effect:
+    """The difference between two scenarios that ran with the same seeds.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        All runs of both, and of the placebo.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        As given: single runs by arm and seed.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.outcomes: dict[str, OutcomeEffect] = {
+            effect.name: effect for effect in comparison.effects()
+        }
+
+    def __getitem__(self, outcome: str) -> OutcomeEffect:
+        if outcome not in self.outcomes:
+            raise UnknownName("outcome", outcome, known=self.outcomes)
+        return self.outcomes[outcome]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def summary(self) -> Text:
+        """Return means, paired differences with intervals, and what may be claimed of them."""
+        body = table(self._rows(), aligned="lrrrrr")
+        return Text("\n".join([self._headline(), body, *self._notes()]))
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each outcome.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Means of both, difference and placebo with bounds, correlation, n and verdict.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_record(effect) for effect in self.outcomes.values()])
+
+    def values(self) -> pd.DataFrame:
+        """Return every outcome of every run.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each arm and seed; runs that failed have an `error` and no outcomes.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"arm": arm, "seed": run.seed, "error": run.error, **run.outcomes}
+                for arm, runs in self.comparison.runs.items()
+                for run in runs
+            ]
+        )
+
+    def _headline(self) -> str:
+        found = self.comparison
+        seeds = found.seeds
+        pair = f"{found.treated.name} against {found.control.name}"
+        span = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+        return f"{pair} · {len(seeds)} pairs · {span}"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        percent = f"{self.comparison.level:.0%}"
+        rows: list[tuple[str, ...]] = [
+            (
+                "outcome",
+                "control",
+                "treated",
+                "difference",
+                f"{percent} interval",
+                "corr",
+                "verdict",
+            )
+        ]
+        for effect in self.outcomes.values():
+            rows.append(
+                (
+                    effect.name,
+                    amount(effect.control.value),
+                    amount(effect.treated.value),
+                    amount(effect.difference.value),
+                    interval(effect.difference),
+                    "" if math.isnan(effect.correlation) else f"{effect.correlation:.2f}",
+                    effect.verdict,
+                )
+            )
+        return rows
+
+    def _notes(self) -> list[str]:
+        found, notes = self.comparison, []
+        n = next(iter(self.outcomes.values())).difference.n if self.outcomes else 0
+        if n < 2:
+            notes.append("one pair has no interval: ask for more reps")
+        if "placebo" in found.runs:
+            notes.append(
+                "placebo: the treated runs with one more order of one lot at the onset; "
+                "a difference within what that changes is not claimed"
+            )
+        else:
+            notes.append("no placebo ran: differences may be noise of single orders")
+        blind = [effect.name for effect in self.outcomes.values() if effect.correlation <= 0.0]
+        if blind:
+            notes.append(f"pairing did not narrow: {', '.join(blind)}")
+        notes += [f"failed, {place}: {error}" for place, error in found.failures.items()]
+        return notes
+
+    def __repr__(self) -> str:
+        claimed = [e.name for e in self.outcomes.values() if e.verdict in ("higher", "lower")]
+        found = self.comparison
+        return (
+            f"<Effect of {found.treated.name} against {found.control.name}: "
+            f"{len(found.seeds)} pairs, {len(claimed)} of {len(self)} outcomes differ>"
+        )
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
+        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}<ul>{notes}</ul>"
+
+
+def interval(estimate: Estimate) -> str:
+    """Return the bounds of an estimate as text, empty where there are none."""
+    if math.isnan(estimate.low):
+        return ""
+    return f"{amount(estimate.low)} to {amount(estimate.high)}"
+
+
+def _record(effect: OutcomeEffect) -> dict[str, float | str]:
+    return {
+        "outcome": effect.name,
+        "unit": effect.unit,
+        "control": effect.control.value,
+        "treated": effect.treated.value,
+        "difference": effect.difference.value,
+        "low": effect.difference.low,
+        "high": effect.difference.high,
+        "n": effect.difference.n,
+        "correlation": effect.correlation,
+        "placebo": effect.placebo.value,
+        "placebo_low": effect.placebo.low,
+        "placebo_high": effect.placebo.high,
+        "verdict": effect.verdict,
+    }

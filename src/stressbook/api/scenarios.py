@@ -1,0 +1,355 @@
+"""The front door: a scenario that can be looked at, changed, run and compared."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Self
+
+from stressbook.agents.account import Account
+from stressbook.api.effect import Effect
+from stressbook.api.parameters import Parameter, parameter_rows
+from stressbook.api.plan import plan_text
+from stressbook.api.replicates import Replicates
+from stressbook.api.result import RunResult
+from stressbook.api.words import Text, duration, html_table, table
+from stressbook.errors import InvalidInput
+from stressbook.experiments.plugins import plugin_sources
+from stressbook.experiments.replicates import Job, run_jobs, seeds_from
+from stressbook.experiments.run import Progress, run_scenario
+from stressbook.experiments.scenario import Scenario as Resolved
+from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.stress import Stress
+from stressbook.experiments.versus import compare
+
+__all__ = ["Scenario", "demo", "scenario"]
+
+
+class Scenario:
+    """Everything that a run needs beside its seed; made by `scenario`, changed by its methods.
+
+    Every change gives a new scenario, checked as a whole.
+
+    Parameters
+    ----------
+    resolved : stressbook.experiments.scenario.Scenario
+        The checked numbers, with every default in.
+
+    Attributes
+    ----------
+    resolved : stressbook.experiments.scenario.Scenario
+        As given.
+
+    Examples
+    --------
+    >>> calm = scenario("skeleton").with_(stresses=[], duration="10min")
+    >>> calm
+    <Scenario skeleton: BTC, HYPE under cross margin, 10 min after 5 min of warm-up, no stress>
+    """
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved = resolved
+
+    # --- change ------------------------------------------------------------------------------
+    def with_(self, **changes: Any) -> Self:
+        """Return the scenario with some of it replaced.
+
+        Parameters
+        ----------
+        **changes
+            By key of a scenario file: `margin_regime="cross"`, `duration="1h"`,
+            `world={"HYPE": {"daily_volatility": 0.1}}`. Tables are merged, `stresses` and `assets`
+            replaced.
+
+        Returns
+        -------
+        Scenario
+
+        Raises
+        ------
+        InvalidScenario
+            With every problem at once.
+        """
+        return type(self)(self.resolved.with_(**changes))
+
+    def stressed(self, *stresses: Stress) -> Self:
+        """Return the scenario with stresses added after those it has.
+
+        Parameters
+        ----------
+        *stresses : Stress
+            In the order of application.
+
+        Returns
+        -------
+        Scenario
+
+        Raises
+        ------
+        InvalidScenario
+            If a stress does not fit the assets or the clock.
+        """
+        return type(self)(self.resolved.stressed(*stresses))
+
+    def add(self, agent: type[Account], *, n: int = 1, **params: Any) -> Self:
+        """Return the scenario with accounts of an own class.
+
+        Parameters
+        ----------
+        agent : type
+            Subclass of `Account`.
+        n : int, default 1
+            Number of accounts.
+        **params
+            Parameters that the class declares, or `cash_usd` and the others of every account.
+
+        Returns
+        -------
+        Scenario
+
+        Raises
+        ------
+        InvalidInput
+            If `agent` is no class of accounts with a `decide`.
+        InvalidScenario
+            If a parameter is unknown or out of range.
+        """
+        if not (isinstance(agent, type) and issubclass(agent, Account)) or agent is Account:
+            raise InvalidInput(
+                "is no class of accounts",
+                name="agent",
+                value=agent,
+                allowed="a subclass of stressbook.Account",
+                hint="give the class itself: .add(BasisArb, n=20)",
+            )
+        return self.with_(agents={agent.__name__: {"accounts": n, **params}})
+
+    # --- look --------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return self.resolved.name
+
+    def plan(self) -> Text:
+        """Return the ten steps of the clock and the timeline of the run, as text."""
+        return Text(plan_text(self.resolved))
+
+    def parameters(self) -> list[Parameter]:
+        """Return every number with its place in the file, unit, meaning and source."""
+        return parameter_rows(self.resolved)
+
+    def describe(self, prefix: str = "") -> Text:
+        """Return every number as text.
+
+        Parameters
+        ----------
+        prefix : str
+            Only numbers whose place starts so: "agents.hedger", "world.HYPE", "venue".
+        """
+        rows = [row for row in self._parameter_cells() if row[0].startswith(prefix)]
+        return Text(f"{self.name}: {self.resolved.summary}\n{table(rows, aligned='lr')}")
+
+    def to_toml(self) -> str:
+        """Return the resolved form, which reads back to an equal scenario."""
+        return self.resolved.to_toml()
+
+    def _parameter_cells(self) -> list[tuple[str, ...]]:
+        return [
+            (row.place, str(row.value), row.unit, row.meaning, row.source)
+            for row in self.parameters()
+        ]
+
+    # --- run ---------------------------------------------------------------------------------
+    def run(
+        self, *, seed: int, engine: str = "kernel", progress: Progress | None = None
+    ) -> RunResult:
+        """Run the scenario from its opening to its end.
+
+        Parameters
+        ----------
+        seed : int
+            Key of every draw.
+        engine : {"kernel", "reference"}
+            The compiled venue, or the venue in plain Python: slower, with the same digest.
+        progress : callable, optional
+            Called with the share that is done, 0 to 1.
+
+        Returns
+        -------
+        RunResult
+
+        Raises
+        ------
+        UnknownName
+            If there is no such engine.
+        AgentError
+            If an own agent fails.
+        """
+        record = run_scenario(self.resolved, seed=seed, engine=engine, progress=progress)
+        return RunResult(record, plugins=plugin_sources(self.resolved))
+
+    def replicate(
+        self,
+        *,
+        reps: int,
+        seed: int,
+        engine: str = "kernel",
+        workers: int = 1,
+        folder: str | Path | None = None,
+        progress: Progress | None = None,
+        executor: Executor | None = None,
+    ) -> Replicates:
+        """Run the scenario with several seeds, and keep the outcomes.
+
+        Parameters
+        ----------
+        reps : int
+            Number of seeds.
+        seed : int
+            First of them: `seed`, `seed` + 1, ...
+        engine : {"kernel", "reference"}
+            Which venue.
+        workers : int, default 1
+            Processes; the numbers are the same for any.
+        folder : str or Path, optional
+            Finished runs are kept there, and read again by the same call.
+        progress : callable, optional
+            Called with the share that is done.
+        executor : concurrent.futures.Executor, optional
+            Runs them instead of own processes.
+
+        Returns
+        -------
+        Replicates
+
+        Raises
+        ------
+        InvalidInput
+            If `reps` or `workers` is below 1, or `seed` below 0.
+        """
+        jobs = [Job(self.resolved, s, engine) for s in seeds_from(seed, reps)]
+        found = run_jobs(
+            jobs,
+            workers=workers,
+            folder=None if folder is None else Path(folder),
+            progress=progress,
+            executor=executor,
+        )
+        return Replicates(self.resolved, found)
+
+    def versus(
+        self,
+        other: Scenario | Stress,
+        *,
+        reps: int,
+        seed: int,
+        engine: str = "kernel",
+        workers: int = 1,
+        placebo: bool = True,
+        level: float = 0.95,
+        folder: str | Path | None = None,
+        progress: Progress | None = None,
+        executor: Executor | None = None,
+    ) -> Effect:
+        """Compare with another scenario on the same draws.
+
+        Parameters
+        ----------
+        other : Scenario or Stress
+            What is judged against this scenario; a stress is added to it.
+        reps, seed, engine, workers, folder, progress, executor
+            As of `replicate`.
+        placebo : bool, default True
+            Whether `other` also runs with one more order of one lot at the onset: effects within
+            what that changes are not claimed.
+        level : float, default 0.95
+            Confidence of the intervals.
+
+        Returns
+        -------
+        Effect
+            Of each outcome: both means, the paired difference with its interval, the correlation
+            that pairing achieved.
+
+        Raises
+        ------
+        InvalidInput
+            If `reps` or `workers` is below 1, or `seed` below 0.
+        """
+        treated = self.stressed(other) if isinstance(other, Stress) else other
+        found = compare(
+            self.resolved,
+            treated.resolved,
+            reps=reps,
+            seed=seed,
+            engine=engine,
+            workers=workers,
+            placebo=placebo,
+            level=level,
+            folder=None if folder is None else Path(folder),
+            progress=progress,
+            executor=executor,
+        )
+        return Effect(found)
+
+    def __repr__(self) -> str:
+        mine = self.resolved
+        n = len(mine.stresses)
+        stresses = ", ".join(stress.kind for stress in mine.stresses) if n else "no stress"
+        return (
+            f"<Scenario {mine.name}: {', '.join(mine.assets)} under {mine.margin_regime} margin, "
+            f"{duration(mine.duration_s)} after {duration(mine.warmup_s)} of warm-up, {stresses}>"
+        )
+
+    def _repr_html_(self) -> str:
+        head = ("place", "value", "unit", "meaning", "source")
+        return f"<p>{self!r}</p>".replace("<Scenario", "Scenario").replace(">", "") + html_table(
+            [head, *self._parameter_cells()]
+        )
+
+
+def scenario(name_or_path: str | Path, *, overrides: tuple[str, ...] = ()) -> Scenario:
+    """Return a scenario of the catalogue or of a file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name that `stressbook list` prints, or the path of a TOML file.
+    overrides : tuple of str
+        Single values, each "place=value", as `--set` takes them.
+
+    Returns
+    -------
+    Scenario
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue has no such name.
+    InvalidScenario
+        With every problem of the file at once.
+
+    Examples
+    --------
+    >>> scenario("skeleton").with_(margin_regime="portfolio").resolved.margin_regime
+    'portfolio'
+    """
+    return Scenario(load_scenario(name_or_path, overrides=overrides))
+
+
+def demo(*, seed: int = 7, progress: Progress | None = None) -> RunResult:
+    """Run the smallest shipped scenario: HYPE falls by 10 % under cross margin.
+
+    Parameters
+    ----------
+    seed : int, default 7
+        Key of every draw.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    RunResult
+        `demo().plot()` and `demo().summary()` are a first look.
+    """
+    return scenario("skeleton").run(seed=seed, progress=progress)
