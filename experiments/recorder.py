@@ -94,6 +94,8 @@ def _record_assets(v: VenueState, s: Series, n: int) -> None:
         row.oracle_usd = v.price[a].oracle_usd
         row.mark_usd = v.price[a].mark_usd
         row.funding_rate_e15 = v.price[a].last_funding_rate_e15
+        row.taken_over_lots = 0.0  # rows are written over after a snapshot was restored
+        row.deleveraged_lots = 0.0
         inst = v.asset[a].perp_inst
         if inst >= 0:
             row.liquidated_lots = float(s.book[n, inst].forced_lots)
