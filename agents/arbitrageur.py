@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.agents import hedged_book
+from stressbook.agents.execution import Sender
 from stressbook.agents.hedged_book import (
     hedge,
     keep_stocks,
@@ -161,7 +162,7 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
         return
     if me.account.breached != 0:
         if me.order.shape[0] > 0:
-            cancel_all(out, me, -1)
+            cancel_all(out, Sender(me.account), -1)
         return
     keep_stocks(me, mkt, p, out)
     asset = mkt.asset[p.asset]
@@ -172,7 +173,9 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
             _see_room(m, p, asset, me.account, me.leverage[inst], kind, price)
             set_orders(m, p, asset, mkt.inst[inst], kind, price, float(mkt.clock[0].dt_ms))
             if m.take_lots > 0:
-                place(out, me, inst, m.take_side, m.take_tick, m.take_lots, IOC, 0, 0)
+                place(
+                    out, Sender(me.account), inst, m.take_side, m.take_tick, m.take_lots, IOC, 0, 0
+                )
             refresh(me, out, inst, kind * N_SIDES, N_LEVELS, N_SLOTS, N_LEVELS, 0)
 
 

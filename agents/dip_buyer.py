@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, cancel_all
 from stressbook.agents.quoting import (
     array_record,
@@ -123,7 +124,7 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     m.anchor_usd += p.anchor_weight * (price - m.anchor_usd)
     if me.account.breached != 0:
         if me.order.shape[0] > 0:
-            cancel_all(out, me, -1)
+            cancel_all(out, Sender(me.account), -1)
         return
     see_what_was_hit(me, p)
     set_deep_levels(m, p, book)

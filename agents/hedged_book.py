@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, move_in, move_out, trade_outside
 from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Market, Me
 from stressbook.market.kernel import inline_kernel, spliced_kernel
@@ -131,7 +132,7 @@ def hedge(me: Me, p: Any, out: Outbox, share: float) -> None:
         excess = m.delta_lots[kind] - neutral_lots(p, kind)
         lots = -int(float(excess) * share)
         if lots != 0:
-            trade_outside(out, me, p.asset, kind, lots)
+            trade_outside(out, Sender(me.account), p.asset, kind, lots)
             m.asked_lots[kind] = lots
 
 
@@ -145,10 +146,10 @@ def keep_stocks(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
         whole = float(p.spot_lots)
         if not TOKENS_LOW * whole <= held <= TOKENS_HIGH * whole:
             units = (whole - held) * m.lot_size * mkt.token[asset.token].unit
-            _move(me, out, asset.token, int(units))
+            _move(out, me.account, asset.token, int(units))
     micro = int(_missing_usd(m, p, me.account.initial_usd) * 1e6)
     if micro != 0:
-        _move(me, out, 0, micro)
+        _move(out, me.account, 0, micro)
         m.moved_usd += float(micro) / 1e6
 
 
@@ -176,8 +177,8 @@ def _missing_usd(m: Any, p: Any, initial_usd: float) -> Any:
 
 
 @inline_kernel
-def _move(me: Me, out: Outbox, token: int, units: int) -> None:
+def _move(out: Outbox, account: Any, token: int, units: int) -> None:
     if units > 0:
-        move_in(out, me, token, units)
+        move_in(out, Sender(account), token, units)
     elif units < 0:
-        move_out(out, me, token, -units)
+        move_out(out, Sender(account), token, -units)

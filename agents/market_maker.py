@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.agents import hedged_book
+from stressbook.agents.execution import Sender
 from stressbook.agents.hedged_book import (
     hedge,
     keep_stocks,
@@ -245,7 +246,7 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     decide_willingness(m, p, mkt.asset[p.asset], clock, me.account.key)
     if clock.t_ms < m.away_until_ms or me.account.breached != 0:
         if me.order.shape[0] > 0:
-            cancel_all(out, me, -1)
+            cancel_all(out, Sender(me.account), -1)
         return
     is_turn = (clock.t_ms + p.turn_phase_ms) % p.turn_ms < clock.dt_ms
     n_eager = N_LEVELS if is_turn else p.n_eager
@@ -366,10 +367,12 @@ def _set_levels(
     # Others follow the outside by as much as it has moved since they last looked.
     top = book.best_ask_tick + moved - 1 if book.best_ask_tick < EMPTY_ASK else EMPTY_ASK
     bottom = book.best_bid_tick + moved + 1 if book.best_bid_tick > EMPTY_BID else EMPTY_BID
+    lots_per_usd = 1.0 / (book.lot_size * fair)
+    slack_per_usd = p.tolerance_frac / tick_usd
     for level in range(N_LEVELS):
         away = centre * 1e-4 * m.widening * p.distance_bp[kind * N_LEVELS + level]
-        size_lots = p.size_usd[kind * N_LEVELS + level] / (book.lot_size * fair)
-        slack = int(p.tolerance_frac * away / tick_usd)
+        size_lots = p.size_usd[kind * N_LEVELS + level] * lots_per_usd
+        slack = int(slack_per_usd * away)
         bid = bid_tick(centre - away, tick_usd)
         ask = ask_tick(centre + away, tick_usd)
         slot = kind * N_SIDES + level

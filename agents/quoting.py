@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, cancel, place
 from stressbook.agents.view import Me
 from stressbook.market.codes import BUY, GTC, POST_ONLY, SELL
@@ -120,26 +121,28 @@ def refresh(
     the safe side stays. Quotes are post-only, but the innermost `n_taking` levels may take.
     """
     m: Any = me.memory
+    sender = Sender(me.account)
     kept = 0
     for k in range(me.order.shape[0]):
         order = me.order[k]
         if order.inst != inst:
             continue
         slot = order.client_id % n_slots
-        bit = 1 << (slot - first)
-        eager = (slot - first) % n_levels < n_eager
+        index = slot - first
+        bit = 1 << index
+        eager = (index if index < n_levels else index - n_levels) < n_eager
         if kept & bit == 0 and _stands(order, m, slot, eager):
             kept |= bit
         else:
-            cancel(out, me, order.client_id)
+            cancel(out, sender, order.client_id)
     for j in range(2 * n_levels):
         slot = first + j
         if (kept >> j) & 1 == 0 and m.target_lots[slot] > 0:
             m.counter += 1
-            tif = GTC if j % n_levels < n_taking else POST_ONLY
-            side = BUY if j < n_levels else SELL
-            client_id = slot + n_slots * m.counter
-            place(out, me, inst, side, m.target_tick[slot], m.target_lots[slot], tif, 0, client_id)
+            side, level = (BUY, j) if j < n_levels else (SELL, j - n_levels)
+            tif = GTC if level < n_taking else POST_ONLY
+            tick, lots = m.target_tick[slot], m.target_lots[slot]
+            place(out, sender, inst, side, tick, lots, tif, 0, slot + n_slots * m.counter)
 
 
 @inline_kernel
