@@ -50,6 +50,7 @@ from stressbook.market.world_setup import (
 )
 
 ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {"kernel": Venue}
+RENEWAL_FROM_S: Final = 43_200.0  # shorter runs study one episode: nobody is replaced
 
 
 class Simulation(mesa.Model):
@@ -103,6 +104,7 @@ class Simulation(mesa.Model):
             seed=seed,
             regime=scenario.margin_regime,
             world=scenario.world,
+            renewal=scenario.warmup_s + scenario.duration_s >= RENEWAL_FROM_S,
             classes=shipped,
         )
         own_accounts = open_own_accounts(own, spec, seed=seed, regime=scenario.margin_regime)
