@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stressbook.market.by_address import by_address
-from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED
+from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED, PERP, TWAP
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import (
     C_EVENTS,
@@ -94,17 +94,28 @@ def _record_assets(v: VenueState, s: Series, n: int) -> None:
         row.oracle_usd = v.price[a].oracle_usd
         row.mark_usd = v.price[a].mark_usd
         row.funding_rate_e15 = v.price[a].last_funding_rate_e15
-        row.taken_over_lots = 0.0  # rows are written over after a snapshot was restored
+        row.liquidated_lots = 0.0  # rows are written over after a snapshot was restored
+        row.taken_over_lots = 0.0
         row.deleveraged_lots = 0.0
         inst = v.asset[a].perp_inst
         if inst >= 0:
-            row.liquidated_lots = float(s.book[n, inst].forced_lots)
             row.open_interest_lots = _open_interest(v, s, inst, a, n)
+    _record_liquidations(v, s, n)
+
+
+@inline_kernel
+def _record_liquidations(v: VenueState, s: Series, n: int) -> None:
+    """Count each perp lot of the breached once: what the backstop took, and sheds, counts there."""
+    for k in range(v.ctr[C_FILLS]):
+        fill = v.fill[k]
+        spec = v.inst[fill.inst]
+        if spec.kind == PERP and fill.options & FORCED and fill.options & TWAP == 0:
+            s.asset[n, spec.asset].liquidated_lots += float(fill.qty_lots)
     for k in range(v.ctr[C_EVENTS]):
         e = v.event[k]
         if e.inst >= 0 and e.kind == EV_TAKEOVER_PERPS:
             s.asset[n, v.inst[e.inst].asset].taken_over_lots += float(abs(e.lots))
-        elif e.inst >= 0 and e.kind == EV_DELEVERAGED:
+        elif e.inst >= 0 and e.kind == EV_DELEVERAGED and e.user != v.par[0].backstop_user:
             s.asset[n, v.inst[e.inst].asset].deleveraged_lots += float(abs(e.lots))
 
 
