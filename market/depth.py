@@ -43,18 +43,13 @@ def depth_usd_within(v: VenueState, inst: int, side: int, mid_tick2: int, frac: 
     float
         USD at the orders' own prices.
     """
+    bound = frac * float(mid_tick2)
+    empty = EMPTY_BID if side == BUY else EMPTY_ASK
     lots_ticks = 0.0
     tick = int(v.best[inst, side])
-    if side == BUY:
-        bound = float(mid_tick2) * (1.0 - frac)
-        while tick != EMPTY_BID and 2.0 * float(tick) >= bound:
-            lots_ticks += float(v.level[inst, tick].qty_lots) * float(tick)
-            tick = next_tick(v, inst, BUY, tick)
-    else:
-        bound = float(mid_tick2) * (1.0 + frac)
-        while tick != EMPTY_ASK and 2.0 * float(tick) <= bound:
-            lots_ticks += float(v.level[inst, tick].qty_lots) * float(tick)
-            tick = next_tick(v, inst, SELL, tick)
+    while tick != empty and float(abs(2 * tick - mid_tick2)) <= bound:
+        lots_ticks += float(v.level[inst, tick].qty_lots) * float(tick)
+        tick = next_tick(v, inst, side, tick)
     return lots_ticks * float(v.inst[inst].k) / 1e6
 
 

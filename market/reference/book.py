@@ -130,11 +130,10 @@ class ReferenceBook:
 
     def depth_usd_within(self, side: int, mid_tick2: int, frac: float) -> float:
         """Return the USD that one side holds within a fraction of the mid, at its own prices."""
-        bound = float(mid_tick2) * (1.0 - frac if side == BUY else 1.0 + frac)
+        bound = frac * float(mid_tick2)
         lots_ticks = 0.0
         for tick, lots in self.levels(side):
-            is_near = 2.0 * float(tick) >= bound if side == BUY else 2.0 * float(tick) <= bound
-            if not is_near:
+            if float(abs(2 * tick - mid_tick2)) > bound:
                 break
             lots_ticks += float(lots) * float(tick)
         return lots_ticks * float(self.k) / 1e6
