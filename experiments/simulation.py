@@ -39,6 +39,7 @@ from stressbook.market.by_address import compiled_call
 from stressbook.market.digest import DigestChain, canonical_state
 from stressbook.market.engine import Engine
 from stressbook.market.philox import key_from_seed
+from stressbook.market.reference.venue import ReferenceVenue
 from stressbook.market.setup import make_state
 from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
 from stressbook.market.venue import Venue
@@ -49,7 +50,10 @@ from stressbook.market.world_setup import (
     world_of_venue,
 )
 
-ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {"kernel": Venue}
+ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {
+    "kernel": Venue,
+    "reference": ReferenceVenue,
+}
 RENEWAL_FROM_S: Final = 43_200.0  # shorter runs study one episode: nobody is replaced
 
 
@@ -245,6 +249,7 @@ class Simulation(mesa.Model):
         self.t_ms, self.defence = saved.t_ms, saved.defence
         self.set_stresses(saved.stresses)
         put_venue(self.engine.state, saved.venue)
+        self.engine.reload()
         put_arrays(self.world, saved.world)
         put_arrays(self.accounts, saved.accounts)
         put_arrays(self.market, saved.market)

@@ -1,16 +1,17 @@
 """The backstop: a ring-fenced account that sells what it took over and repays what it assumed.
 
-It sells a fixed share of the rest at every mark update, so that the rest halves every ten minutes;
-debts are repaid from the sales, and from its own capital once every token is sold.
+It sells a fixed share of the rest at every mark update, so that the rest halves every ten minutes.
+Debts are repaid from those sales; once every token is sold from its own capital; and what is left
+when its perps are closed as well is a deficit like any other.
+Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-01.
 """
 
-from __future__ import annotations
-
+from stressbook.market.claims import set_off
 from stressbook.market.codes import (
     BUY,
+    CAUSE_REPAY,
     CAUSE_TWAP_SALE,
     EV_BACKSTOP_USED,
-    EV_WRITTEN_OFF,
     FAULT_OUTBOX,
     FORCED,
     IOC,
@@ -22,89 +23,205 @@ from stressbook.market.codes import (
 )
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.reserve import repay, write_off
-from stressbook.market.state import C_FAULT, C_OUTBOX, N_TICKS
+from stressbook.market.ledger import position_lots, raise_fault
+from stressbook.market.reserve import repay
+from stressbook.market.state import C_OUTBOX, N_TICKS, VenueState
+from stressbook.market.valuation import holds_perps, perp_value_micro
 
-
-@sub_kernel
-def emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms):  # type: ignore[no-untyped-def]
-    """Put an order without latency into the outbox, at most the forced slippage away from a price."""
-    n = v.ctr[C_OUTBOX]
-    if n >= v.outbox.shape[0]:
-        v.ctr[C_FAULT] |= FAULT_OUTBOX
-        return
-    slip = v.par[0].forced_slippage_frac
-    bound_usd = price_usd * (1.0 + slip) if side == BUY else price_usd * (1.0 - slip)
-    m = v.outbox[n]
-    m.op = OP_NEW
-    m.user = user
-    m.inst = inst
-    m.side = side
-    m.price_tick = min(max(int(bound_usd / v.inst[inst].tick_usd), 1), N_TICKS - 1)
-    m.qty_lots = lots
-    m.tif = IOC
-    m.options = flags
-    m.client_id = 0
-    m.handle = 0
-    m.emitted_ms = t_ms
-    v.ctr[C_OUTBOX] = n + 1
+__all__ = [
+    "emit_forced",
+    "has_sold_out",
+    "limit_tick",
+    "loss_limit_holds",
+    "repay_assumed_debt",
+    "sell_taken_over",
+    "twap_lots",
+]
 
 
 @inline_kernel
-def loss_limit_holds(v):  # type: ignore[no-untyped-def]
-    """Whether the backstop may take perps: on, and its equity (capital inside) above zero."""
+def limit_tick(side: int, price_usd: float, slippage_frac: float, tick_usd: float) -> int:
+    """Return the limit of a forced order.
+
+    Parameters
+    ----------
+    side : int
+        Of the order.
+    price_usd : float
+        Mark, or oracle of a token.
+    slippage_frac : float
+        How far from it the order may trade.
+    tick_usd : float
+        Tick of the book.
+
+    Returns
+    -------
+    int
+        Ticks, truncated, on the ladder.
+
+    Examples
+    --------
+    >>> limit_tick(SELL, 100.0, 0.1, 0.5), limit_tick(BUY, 100.0, 0.1, 0.5)
+    (180, 220)
+    """
+    slip = slippage_frac if side == BUY else -slippage_frac
+    return min(max(int(price_usd * (1.0 + slip) / tick_usd), 1), N_TICKS - 1)
+
+
+@inline_kernel
+def twap_lots(rest_lots: int, step_frac: float) -> int:
+    """Return what one mark update sells of a rest.
+
+    Parameters
+    ----------
+    rest_lots : int
+        Signed.
+    step_frac : float
+        Share that halves the rest in the half-life.
+
+    Returns
+    -------
+    int
+        Lots, at least one of a rest that is not 0.
+
+    Examples
+    --------
+    >>> twap_lots(-1_000, 0.00346), twap_lots(5, 0.00346), twap_lots(0, 0.00346)
+    (3, 1, 0)
+    """
+    if rest_lots == 0:
+        return 0
+    return max(1, int(float(abs(rest_lots)) * step_frac))
+
+
+@sub_kernel
+def emit_forced(
+    v: VenueState,
+    user: int,
+    inst: int,
+    side: int,
+    price_usd: float,
+    lots: int,
+    flags: int,
+    t_ms: int,
+) -> None:
+    """Put an order without latency into the outbox.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `outbox`.
+    user, inst, side, lots, flags : int
+        Of the message, an immediate-or-cancel order.
+    price_usd : float
+        What its limit is measured from.
+    t_ms : int
+        Time of the step.
+    """
+    place = int(v.ctr[C_OUTBOX])
+    if place >= v.outbox.shape[0]:
+        raise_fault(v, FAULT_OUTBOX)
+        return
+    message = v.outbox[place]
+    message.op = OP_NEW
+    message.user = user
+    message.inst = inst
+    message.side = side
+    message.price_tick = limit_tick(
+        side, price_usd, v.par[0].forced_slippage_frac, v.inst[inst].tick_usd
+    )
+    message.qty_lots = lots
+    message.tif = IOC
+    message.options = flags
+    message.client_id = 0
+    message.handle = 0
+    message.emitted_ms = t_ms
+    v.ctr[C_OUTBOX] = place + 1
+
+
+@inline_kernel
+def loss_limit_holds(v: VenueState) -> bool:
+    """Tell whether the backstop may take perps: it is on, and has equity left.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only; equity, capital inside, as last valued.
+    """
     return v.par[0].backstop_on == 1 and v.risk[v.par[0].backstop_user].equity_usd > 0.0
 
 
 @sub_kernel
-def sell_taken_over(v, t_ms):  # type: ignore[no-untyped-def]
-    """Emit this update's part of the disposal: perps reduced, tokens sold for USDC."""
-    user = v.par[0].backstop_user
-    frac = v.par[0].twap_step_frac
-    for inst in range(v.par[0].n_insts):
+def sell_taken_over(v: VenueState, t_ms: int) -> None:
+    """Emit this update's part of the disposal: perps reduced, tokens sold for USDC.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `outbox`.
+    t_ms : int
+        Time of the step.
+    """
+    user = int(v.par[0].backstop_user)
+    for inst in range(v.inst.shape[0]):
+        rest = position_lots(v, user, inst)
+        if rest == 0:
+            continue
         spec = v.inst[inst]
+        price = v.price[spec.asset]
+        flags = FORCED | TWAP
+        price_usd = price.oracle_usd
         if spec.kind == PERP:
-            rest = v.perp[user, inst]
-            price_usd = v.price[spec.asset].mark_usd
-        else:
-            rest = v.token[user, spec.token] // spec.lot_units
-            price_usd = v.price[spec.asset].oracle_usd
-        if rest != 0:
-            lots = max(1, int(float(abs(rest)) * frac))
-            side = SELL if rest > 0 else BUY
-            flags = FORCED | TWAP | (REDUCE_ONLY if spec.kind == PERP else 0)
-            emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms)
-
-
-@inline_kernel
-def _holds_tokens(v, user):  # type: ignore[no-untyped-def]
-    for inst in range(v.par[0].n_insts):
-        spec = v.inst[inst]
-        if spec.kind != PERP and v.token[user, spec.token] >= spec.lot_units:
-            return True
-    return False
+            flags |= REDUCE_ONLY
+            price_usd = price.mark_usd
+        side = SELL if rest > 0 else BUY
+        lots = twap_lots(rest, v.par[0].twap_step_frac)
+        emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms)
 
 
 @sub_kernel
-def repay_assumed_debt(v, t_ms):  # type: ignore[no-untyped-def]
-    """Repay from sales; once all is sold from capital; the rest goes down the reserve's waterfall."""
-    user = v.par[0].backstop_user
+def repay_assumed_debt(v: VenueState, t_ms: int) -> None:
+    """Repay what was assumed: from sales, and once every token is sold from capital.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger, `reserve`, `user` and `event`.
+    t_ms : int
+        Time of the step.
+    """
+    user = int(v.par[0].backstop_user)
     me = v.user[user]
-    sold_micro = v.flow[user, 0, CAUSE_TWAP_SALE]
+    set_off(v, user)
+    free = int(v.cash[user]) + perp_value_micro(v, user)
+    sold = int(v.flow[user, 0, CAUSE_TWAP_SALE])
+    paid = repay(v, user, 0, min(sold - int(me.sales_used_micro), free))
+    me.sales_used_micro += paid
     if v.debt[user, 0] == 0:
-        me.sales_used_micro = sold_micro  # what a sale brought beyond its debt is capital
+        me.sales_used_micro = sold  # what sales bring beyond the debt is capital
         return
-    from_sales = min(max(sold_micro - me.sales_used_micro, 0), v.debt[user, 0])
-    from_sales = min(from_sales, max(v.cash[user], 0))
-    if from_sales > 0:
-        repay(v, user, 0, from_sales)
-        me.sales_used_micro += from_sales
-    if v.debt[user, 0] > 0 and not _holds_tokens(v, user):
-        from_capital = min(v.debt[user, 0], max(v.cash[user], 0))
-        if from_capital > 0:
-            repay(v, user, 0, from_capital)
-            log_event(v, t_ms, EV_BACKSTOP_USED, user, -1, 0, 0, from_capital, 0, -1)
-        left = v.debt[user, 0]
-        if left > 0:
-            write_off(v, user, 0, left)
-            log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, left, 0, -1)
+    if not _holds_whole_lots(v, user):
+        paid = repay(v, user, 0, free - paid)
+        if paid > 0:
+            log_event(v, t_ms, EV_BACKSTOP_USED, user, -1, 0, 0, paid, CAUSE_REPAY, -1)
+
+
+@inline_kernel
+def has_sold_out(v: VenueState) -> bool:
+    """Tell whether nothing is left of what the backstop took over: no perp, no lot of a token.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    """
+    user = int(v.par[0].backstop_user)
+    return not holds_perps(v, user) and not _holds_whole_lots(v, user)
+
+
+@inline_kernel
+def _holds_whole_lots(v: VenueState, user: int) -> bool:
+    for inst in range(v.inst.shape[0]):
+        if v.inst[inst].kind != PERP and position_lots(v, user, inst) > 0:
+            return True
+    return False

@@ -311,7 +311,7 @@ def cancel_all(v: VenueState, user: int, inst: int) -> int:
 
 @sub_kernel
 def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
-    """Cancel the newest resting order of a user that could add to a perp position.
+    """Cancel the newest resting order of a user that could add to its risk.
 
     Parameters
     ----------
@@ -323,8 +323,8 @@ def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
     Returns
     -------
     int
-        The instrument of that order; -1 if no perp order is left that is not reduce-only and goes
-        beyond the position of its book.
+        The instrument of that order; -1 if none is left that bids for a token, or is for a perp,
+        not reduce-only, and goes beyond the position of its book.
     """
     newest = 0
     for inst in range(v.inst.shape[0]):
@@ -345,7 +345,9 @@ def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
 
 @inline_kernel
 def _adds_risk(v: VenueState, user: int, inst: int, side: int, flags: int) -> bool:
-    if v.inst[inst].kind != PERP or flags & REDUCE_ONLY != 0:
+    if v.inst[inst].kind != PERP:
+        return side == BUY
+    if flags & REDUCE_ONLY != 0:
         return False
     return v.open_lots[user, inst, side] > reducible_lots(v, user, inst, side)
 

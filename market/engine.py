@@ -21,3 +21,6 @@ class Engine(Protocol):
 
     def match(self, t_ms: int) -> None:
         """Do steps 7 to 9: sequence and match the outbox, settle margins, sample the books."""
+
+    def reload(self) -> None:
+        """Take `state` as it stands: it has been written to from outside."""

@@ -124,6 +124,9 @@ class LiquidationRules:
     slice_at_partial_threshold: bool = rule(
         "switch", "slices start at the partial threshold, else at the trigger ratio"
     )
+    slice_of_remaining: bool = rule("switch", "a slice is a part of what is left to take")
+    slice_full_discount: bool = rule("switch", "slices of any size pay the full discount")
+    deficit_socialised: bool = rule("switch", "holders of positions bear deficits")
 
 
 @dataclass(frozen=True)

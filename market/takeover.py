@@ -1,7 +1,11 @@
-"""Takeovers by the backstop: of perps with their margin, of a slice of a loan, of everything."""
+"""Takeovers by the backstop: of perps with their margin, of a loan with its collateral, of a slice.
 
-from __future__ import annotations
+What an account owes is `max(0, -net)`: debt less its own cash and lent cash, and perps at the mark.
+For a pure loan that is the debt; idle borrowed cash changes nothing.
+Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
+"""
 
+from stressbook.market.claims import move_claim, move_debt
 from stressbook.market.codes import (
     CAUSE_TAKEOVER,
     EV_SLICE,
@@ -11,105 +15,208 @@ from stressbook.market.codes import (
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_perp_at, move_cash, move_token
-from stressbook.market.units import FLOOR, NEAREST, mul_div, round_up
+from stressbook.market.state import VenueState
+from stressbook.market.units import FLOOR, NEAREST, mul_div, round_down, round_up
+from stressbook.market.valuation import perp_value_micro
+
+__all__ = [
+    "loan_threshold_usd",
+    "slice_price_usd",
+    "take_everything",
+    "take_perps",
+    "take_slice",
+]
 
 
-@inline_kernel
-def _token_value(v, row, token):  # type: ignore[no-untyped-def]
-    spec = v.token_spec[token]
-    price = v.price[spec.asset].borrow_oracle_usd
-    return float(v.token[row, token]) / float(spec.unit) * price
+@sub_kernel
+def loan_threshold_usd(v: VenueState, row: int, full: bool) -> float:
+    """Return what an account may owe before its collateral is taken.
 
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    row : int
+        A row.
+    full : bool
+        Of taking everything, else of taking a part (a switch has slices wait for that).
 
-@inline_kernel
-def full_threshold_usd(v, row):  # type: ignore[no-untyped-def]
-    """Debt beyond which everything is taken: sum of value x (2 + LTV) / 3 over collaterals."""
+    Returns
+    -------
+    float
+        USD: sum over collaterals of value at the borrow oracle x (2 + LTV) / 3, or (1 + LTV) / 2.
+    """
     total = 0.0
-    for token in range(1, v.par[0].n_tokens):
+    for token in range(1, v.token_spec.shape[0]):
         ltv = v.token_spec[token].ltv
         if ltv > 0.0 and v.token[row, token] > 0:
-            total += _token_value(v, row, token) * ((ltv + 2.0) / 3.0)
+            share = (2.0 + ltv) / 3.0 if full else (1.0 + ltv) / 2.0
+            total += _value_usd(v, row, token) * share
     return total
 
 
+@inline_kernel
+def slice_price_usd(oracle_usd: float, ltv: float, part_usd: float, width_usd: float) -> float:
+    """Return the price at which a part of a loan takes collateral.
+
+    Parameters
+    ----------
+    oracle_usd : float
+        Borrow oracle price.
+    ltv : float
+        Loan-to-value.
+    part_usd : float
+        Size of the part.
+    width_usd : float
+        Size at which the discount is at its largest, (1 - LTV) / 3; from 0 on for a width of 0.
+
+    Returns
+    -------
+    float
+        USD.
+
+    Examples
+    --------
+    >>> round(slice_price_usd(100.0, 0.7, 1_000.0, 2_000.0), 9)
+    95.0
+    """
+    depth = 1.0 if part_usd >= width_usd else part_usd / width_usd
+    return oracle_usd * (1.0 - (1.0 - ltv) / 3.0 * depth)
+
+
 @sub_kernel
-def take_perps(v, user, t_ms):  # type: ignore[no-untyped-def]
-    """Move every perp at the mark, and the margin behind them, to the backstop."""
-    backstop = v.par[0].row_backstop
-    for inst in range(v.par[0].n_insts):
-        lots = v.perp[user, inst]
+def take_perps(v: VenueState, user: int, t_ms: int) -> None:
+    """Move every perp at the mark, and the margin behind them, to the backstop.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger and `event`.
+    user : int
+        Whose. Its margin is what net USDC it has, lent cash last; borrowed cash stays with the
+        debt, and collateral with the loan.
+    t_ms : int
+        Time of the step.
+    """
+    backstop = int(v.par[0].row_backstop)
+    for inst in range(v.inst.shape[0]):
+        lots = int(v.perp[user, inst])
         if lots != 0:
-            price_e8 = v.price[v.inst[inst].asset].mark_e8
-            book_perp_at(v, user, backstop, inst, lots, price_e8, CAUSE_TAKEOVER)
+            mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
+            paid = book_perp_at(v, user, backstop, inst, lots, mark_e8, CAUSE_TAKEOVER)
             log_event(
-                v, t_ms, EV_TAKEOVER_PERPS, user, inst, lots, price_e8, 0, CAUSE_TAKEOVER, backstop
+                v,
+                t_ms,
+                EV_TAKEOVER_PERPS,
+                user,
+                inst,
+                lots,
+                mark_e8,
+                paid,
+                CAUSE_TAKEOVER,
+                backstop,
             )
-    margin = v.cash[user] - v.debt[user, 0]  # borrowed cash stays to repay its debt
+    margin = int(v.cash[user]) + int(v.supply[user, 0]) - int(v.debt[user, 0])
     if margin > 0:
-        move_cash(v, user, backstop, margin, CAUSE_TAKEOVER)
+        own = min(margin, max(int(v.cash[user]), 0))
+        move_cash(v, user, backstop, own, CAUSE_TAKEOVER)
+        move_claim(v, user, backstop, margin - own, CAUSE_TAKEOVER)
+
+
+@sub_kernel
+def take_everything(v: VenueState, user: int, perps_too: bool, t_ms: int) -> None:
+    """Move collateral, debt and all margin to the backstop.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger and `event`.
+    user : int
+        Whose.
+    perps_too : bool
+        Whether perps go as well; else they stay, with nothing behind them: equity 0 at the mark.
+    t_ms : int
+        Time of the step.
+    """
+    backstop = int(v.par[0].row_backstop)
+    if perps_too:
+        take_perps(v, user, t_ms)
+    for token in range(1, v.token_spec.shape[0]):
+        if v.token_spec[token].ltv > 0.0 and v.token[user, token] > 0:
+            move_token(v, user, backstop, token, int(v.token[user, token]), CAUSE_TAKEOVER)
+    debt = int(v.debt[user, 0])
+    margin = int(v.cash[user]) + perp_value_micro(v, user)
+    move_debt(v, user, backstop, debt, CAUSE_TAKEOVER)
+    move_claim(v, user, backstop, int(v.supply[user, 0]), CAUSE_TAKEOVER)
+    move_cash(v, user, backstop, margin, CAUSE_TAKEOVER)
+    owed = debt + max(-margin, 0)
+    log_event(v, t_ms, EV_TAKEOVER_ALL, user, -1, 0, 0, owed, CAUSE_TAKEOVER, backstop)
+
+
+@sub_kernel
+def take_slice(v: VenueState, user: int, t_ms: int) -> None:
+    """Take one slice of what a flat account owes, for collateral at a discount.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger, `user` and `event`.
+    user : int
+        Flat, with collateral; its own cash has paid what it could, so that it owes its debt and
+        what its cash lies below zero (a loan that caps or an empty pool refused).
+    t_ms : int
+        Time of the step.
+
+    Notes
+    -----
+    A slice is a fixed share of what is owed at the first one (a switch: of what is left), split
+    over collaterals by value.
+    """
+    me = v.user[user]
+    owed = int(v.debt[user, 0]) + max(-int(v.cash[user]), 0)
+    if owed == 0:
+        return
+    if me.slice_micro == 0 or v.par[0].slice_of_remaining == 1:
+        me.slice_micro = max(mul_div(owed, int(v.par[0].slice_frac_e6), 1_000_000, NEAREST), 1)
+    slice_micro = min(int(me.slice_micro), owed)
+    total_usd = 0.0
+    for token in range(1, v.token_spec.shape[0]):
+        if v.token_spec[token].ltv > 0.0:
+            total_usd += _value_usd(v, user, token)
+    for token in range(1, v.token_spec.shape[0]):
+        if v.token_spec[token].ltv > 0.0 and v.token[user, token] > 0:
+            share = _value_usd(v, user, token) / total_usd
+            part = min(round_up(float(slice_micro) * share), owed)
+            owed -= _take_part(v, user, token, part, t_ms)
+
+
+@sub_kernel
+def _take_part(v: VenueState, user: int, token: int, part_micro: int, t_ms: int) -> int:
+    """Take one token for a part; return what of it was taken: less if there is not enough."""
+    backstop = int(v.par[0].row_backstop)
+    spec = v.token_spec[token]
+    price = v.price[spec.asset]
+    part_usd = float(part_micro) / 1e6
+    width_usd = 0.0 if v.par[0].slice_full_discount == 1 else spec.slice_width_usd
+    price_usd = slice_price_usd(price.borrow_oracle_usd, spec.ltv, part_usd, width_usd)
+    units = round_down(part_usd / price_usd * float(spec.unit))
+    have = int(v.token[user, token])
+    if units > have:
+        part_micro = mul_div(part_micro, have, units, FLOOR)
+        units = have
+    from_debt = min(part_micro, int(v.debt[user, 0]))
+    move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
+    move_debt(v, user, backstop, from_debt, CAUSE_TAKEOVER)
+    move_cash(v, backstop, user, part_micro - from_debt, CAUSE_TAKEOVER)
+    borrow_e8 = int(price.borrow_oracle_e8)
+    log_event(
+        v, t_ms, EV_SLICE, user, token, units, borrow_e8, part_micro, CAUSE_TAKEOVER, backstop
+    )
+    return part_micro
 
 
 @inline_kernel
-def _move_debt(v, user, amount_micro):  # type: ignore[no-untyped-def]
-    v.debt[user, 0] -= amount_micro
-    v.debt[v.par[0].row_backstop, 0] += amount_micro
-
-
-@sub_kernel
-def take_everything(v, user, t_ms, perps_too):  # type: ignore[no-untyped-def]
-    """Move collateral, cash and debt to the backstop; perps too while its loss limit holds."""
-    backstop = v.par[0].row_backstop
-    debt = v.debt[user, 0]
-    if perps_too:
-        take_perps(v, user, t_ms)
-    for token in range(1, v.par[0].n_tokens):
-        units = v.token[user, token]
-        if v.token_spec[token].ltv > 0.0 and units > 0:
-            move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
-    _move_debt(v, user, debt)
-    move_cash(v, user, backstop, v.cash[user], CAUSE_TAKEOVER)
-    log_event(v, t_ms, EV_TAKEOVER_ALL, user, -1, 0, 0, debt, CAUSE_TAKEOVER, backstop)
-
-
-@sub_kernel
-def take_slice(v, user, t_ms):  # type: ignore[no-untyped-def]
-    """Take one slice of the debt against collateral at a discount that grows with the slice.
-
-    The slice is a fixed share of the debt at the first one, split over collaterals by value. A part
-    d takes tokens worth d at borrow_oracle_price x (1 - (1 - LTV)/3 x min(1, d/width)).
-    """
-    me = v.user[user]
-    if me.slice_micro == 0:
-        me.slice_micro = mul_div(v.debt[user, 0], v.par[0].slice_frac_e6, 1_000_000, NEAREST)
-        me.slice_micro = max(me.slice_micro, 1)
-    slice_micro = min(me.slice_micro, v.debt[user, 0])
-    total_value = 0.0
-    for token in range(1, v.par[0].n_tokens):
-        if v.token_spec[token].ltv > 0.0:
-            total_value += _token_value(v, user, token)
-    if total_value <= 0.0:
-        return
-    for token in range(1, v.par[0].n_tokens):
-        if v.token_spec[token].ltv > 0.0 and v.token[user, token] > 0:
-            share = _token_value(v, user, token) / total_value
-            part = min(round_up(float(slice_micro) * share), v.debt[user, 0])
-            _take_part(v, user, token, part, t_ms)
-
-
-@sub_kernel
-def _take_part(v, user, token, part_micro, t_ms):  # type: ignore[no-untyped-def]
-    backstop = v.par[0].row_backstop
+def _value_usd(v: VenueState, row: int, token: int) -> float:
     spec = v.token_spec[token]
-    part_usd = float(part_micro) / 1e6
-    depth = min(1.0, part_usd / spec.slice_width_usd)
-    discount = (1.0 - spec.ltv) / 3.0 * depth
-    price = v.price[spec.asset].borrow_oracle_usd * (1.0 - discount)
-    units = round_up(part_usd / price * float(spec.unit))
-    have = v.token[user, token]
-    if units > have:  # never more than there is: the debt taken shrinks with it
-        part_micro = min(part_micro, mul_div(part_micro, have, units, FLOOR))
-        units = have
-    move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
-    _move_debt(v, user, part_micro)
-    price_e8 = v.price[spec.asset].borrow_oracle_e8
-    log_event(v, t_ms, EV_SLICE, user, token, units, price_e8, part_micro, CAUSE_TAKEOVER, backstop)
+    units = float(v.token[row, token]) / float(spec.unit)
+    return units * float(v.price[spec.asset].borrow_oracle_usd)

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
-from stressbook.errors import ConservationError, LadderExhausted, OverflowFault
 from stressbook.market.by_address import compiled_call
-from stressbook.market.codes import (
-    FAULT_CONSERVATION,
-    FAULT_EVENT_LOG,
-    FAULT_FILL_LOG,
-    FAULT_LADDER,
-    FAULT_OUTBOX,
-    FAULT_OVERFLOW,
-)
+from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
+from stressbook.market.faults import raise_faults
 from stressbook.market.funding import sample_premium, settle_funding
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.match import match_messages
@@ -25,7 +18,6 @@ from stressbook.market.resolution import risk_step, settle_step
 from stressbook.market.sequence import sequence_outbox
 from stressbook.market.state import (
     C_EVENTS,
-    C_FAULT,
     C_FILLS,
     C_OUTBOX,
     C_REPLIES,
@@ -68,6 +60,7 @@ def match_step(v: VenueState, t_ms: int) -> None:
     match_messages(v, n, t_ms)
     if is_due(t_ms, v.par[0].dt_ms, v.par[0].price_period_ms):
         settle_step(v, t_ms)
+    settle_flat_rows(v, t_ms)
     sample_books(v)
 
 
@@ -104,33 +97,5 @@ class Venue:
         self._calls[1](self.state, t_ms)
         raise_faults(self.state, t_ms)
 
-
-def raise_faults(state: VenueState, t_ms: int) -> None:
-    """Turn the fault word that kernels set into an error.
-
-    Raises
-    ------
-    LadderExhausted, OverflowFault, ConservationError
-        For a price off its ladder, a balance or log that overflowed, units that do not add up.
-    """
-    word = int(state.ctr[C_FAULT])
-    if word == 0:
-        return
-    if word & FAULT_LADDER:
-        raise LadderExhausted(
-            "left the price ladder",
-            name="oracle or mark price",
-            value=[float(p) for p in state.price["oracle_usd"]],
-            allowed="1 to 262143 ticks",
-            hint=f"at t = {t_ms} ms; a smaller shock, or another opening tick",
-        )
-    if word & FAULT_CONSERVATION:
-        raise ConservationError("units were created or lost", name="ledger", value=t_ms)
-    logs = {
-        FAULT_OVERFLOW: "a balance passed 2^62",
-        FAULT_FILL_LOG: "the fill log of one step is full",
-        FAULT_EVENT_LOG: "the event log of one step is full",
-        FAULT_OUTBOX: "the outbox of one step is full",
-    }
-    found = [text for bit, text in logs.items() if word & bit]
-    raise OverflowFault("; ".join(found), name="t_ms", value=t_ms)
+    def reload(self) -> None:
+        """Take the state as it stands: kernels keep nothing beside it."""

@@ -348,7 +348,7 @@ class ReferenceExchange:
         return len(own)
 
     def cancel_newest_risk_increasing(self, user: int) -> int:
-        """Cancel the newest order that could add to a perp position; return its book, or -1."""
+        """Cancel the newest order that bids for a token or could add to a perp; its book, or -1."""
         for order in self.orders.of_user(user):
             if self._adds_risk(order):
                 self.orders.remove(order)
@@ -356,7 +356,9 @@ class ReferenceExchange:
         return -1
 
     def _adds_risk(self, order: RestingOrder) -> bool:
-        if order.is_reduce_only or not self.instruments[order.inst].is_perp:
+        if not self.instruments[order.inst].is_perp:
+            return order.side == BUY
+        if order.is_reduce_only:
             return False
         place = (order.user, order.inst, order.side)
         return self.orders.open_lots(*place) > self.reducible_lots(*place)

@@ -1,0 +1,95 @@
+"""Loans and lent cash that change hands, and what an account pays out of its own.
+
+Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0030-way-down.md).
+"""
+
+from typing import Final
+
+from stressbook.market.codes import CAUSE_REDEEM
+from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.ledger import move_cash
+from stressbook.market.reserve import repay
+from stressbook.market.state import VenueState
+
+__all__ = ["move_claim", "move_debt", "sell_claim", "set_off"]
+
+_USDC: Final = 0
+_CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
+
+
+@inline_kernel
+def move_claim(v: VenueState, source: int, target: int, amount: int, cause: int) -> None:
+    """Hand lent USDC over; the pool does not move.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `supply` and `flow`.
+    source, target : int
+        Rows.
+    amount : int
+        Micro-USDC, at most what the source has lent.
+    cause : int
+        One of the `CAUSE_` codes.
+    """
+    v.supply[source, _USDC] -= amount
+    v.supply[target, _USDC] += amount
+    v.flow[source, _CLAIMS, cause] -= amount
+    v.flow[target, _CLAIMS, cause] += amount
+
+
+@inline_kernel
+def move_debt(v: VenueState, source: int, target: int, amount: int, cause: int) -> None:
+    """Have another row owe what one has borrowed.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `debt` and `flow`.
+    source, target : int
+        Rows.
+    amount : int
+        Micro-USDC, at most the debt of the source.
+    cause : int
+        One of the `CAUSE_` codes.
+    """
+    v.debt[source, _USDC] -= amount
+    v.debt[target, _USDC] += amount
+    v.flow[source, _CLAIMS, cause] += amount
+    v.flow[target, _CLAIMS, cause] -= amount
+
+
+@sub_kernel
+def set_off(v: VenueState, row: int) -> None:
+    """Have a row pay its debt out of what it has lent; an empty pool is no obstacle.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
+    row : int
+        A row.
+    """
+    lent = min(int(v.supply[row, _USDC]), int(v.debt[row, _USDC]))
+    if lent > 0:
+        move_cash(v, int(v.par[0].row_pool0), row, lent, CAUSE_REDEEM)
+        v.supply[row, _USDC] -= lent
+        v.reserve[_USDC].total_supply -= lent
+        repay(v, row, _USDC, lent)
+
+
+@inline_kernel
+def sell_claim(v: VenueState, row: int, buyer: int) -> None:
+    """Have a buyer pay what a row's cash lies below zero, for as much of its lent USDC.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `supply`, `flow`.
+    row, buyer : int
+        Rows.
+    """
+    amount = min(int(v.supply[row, _USDC]), -int(v.cash[row]))
+    if amount > 0:
+        move_claim(v, row, buyer, amount, CAUSE_REDEEM)
+        move_cash(v, buyer, row, amount, CAUSE_REDEEM)

@@ -1,0 +1,126 @@
+"""Conservation: nothing that is booked is created or lost, checked on the ledger itself.
+
+Cash and tokens sum to constants over all rows, perps to zero. The reserve's pool and debts are what
+supplies, retained interest and the claim of rounding add up to; claims that change hands sum to
+zero. Each balance is the sum of its flows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stressbook.errors import ConservationError
+from stressbook.market.kernel import kernel
+from stressbook.market.ledger import imbalance
+from stressbook.market.state import I64, VenueState
+
+__all__ = ["Conservation"]
+
+_CLAIMS: Final = 1  # column of `flow` for claims on the pool, which tokens do not use
+_N_OTHERS: Final = 4  # three sums of the reserve, and balances against flows
+
+
+class Conservation:
+    """What must stay as it is at the start, whatever happens.
+
+    Parameters
+    ----------
+    state : VenueState
+        Of either engine; its sums as they stand are the constants.
+
+    Examples
+    --------
+    >>> from stressbook.market.setup import AccountOpening, make_state
+    >>> from stressbook.market.spec import load_preset
+    >>> v = make_state(load_preset("hyperliquid"), [AccountOpening(key=1, cash_micro=5)], seed=1)
+    >>> books = Conservation(v)
+    >>> books.check(v)
+    >>> v.cash[0] += 1
+    >>> books.check(v, t_ms=3_000)
+    Traceback (most recent call last):
+    ...
+    stressbook.errors.ConservationError: cash = 1 was created or lost.
+      allowed: 0 units
+      hint   : at t = 3000 ms
+    """
+
+    def __init__(self, state: VenueState) -> None:
+        n_tokens, n_insts = state.token.shape[1], state.perp.shape[1]
+        self._names = ["cash"]
+        self._names += ["claims on the pool"] + [f"token {k}" for k in range(1, n_tokens)]
+        self._names += [f"perp of instrument {inst}" for inst in range(n_insts)]
+        self._names += ["pool and debts of the reserve", "debts", "supplies", "flows"]
+        self._constants = _sums_of(state)
+        self._constants[1 + n_tokens :] = 0
+
+    def check(self, state: VenueState, *, t_ms: int = 0) -> None:
+        """Compare the sums with what they were.
+
+        Parameters
+        ----------
+        state : VenueState
+            Read only.
+        t_ms : int
+            For the message.
+
+        Raises
+        ------
+        ConservationError
+            The first sum that has moved, and by how much.
+        """
+        moved = _sums_of(state) - self._constants
+        for place in np.flatnonzero(moved)[:1]:
+            raise ConservationError(
+                "was created or lost",
+                name=self._names[place],
+                value=int(moved[place]),
+                allowed="0 units",
+                hint=f"at t = {t_ms} ms",
+            )
+
+
+def _sums_of(state: VenueState) -> I64:
+    sums = np.zeros(1 + state.token.shape[1] + state.perp.shape[1] + _N_OTHERS, np.int64)
+    _add_up(state, sums)
+    return sums
+
+
+@kernel
+def _add_up(v: VenueState, sums: I64) -> None:
+    n = 1 + v.token.shape[1] + v.perp.shape[1]
+    for column in range(n):
+        sums[column] = imbalance(v, column)
+    reserve = v.reserve[0]
+    debts = supplies = 0
+    for row in range(v.debt.shape[0]):
+        debts += int(v.debt[row, 0])
+        supplies += int(v.supply[row, 0])
+    owned = supplies + int(reserve.retained) + int(reserve.claim)
+    sums[n] = int(v.cash[v.par[0].row_pool0]) + debts - owned
+    sums[n + 1] = int(reserve.total_debt) - debts
+    sums[n + 2] = int(reserve.total_supply) - supplies
+    for row in range(v.cash.shape[0]):
+        sums[_CLAIMS] += _flows(v, row, _CLAIMS)
+        for column in range(n):
+            if column != _CLAIMS:
+                sums[n + 3] += abs(_balance(v, row, column) - _flows(v, row, column))
+
+
+@kernel
+def _balance(v: VenueState, row: int, column: int) -> int:
+    n_tokens = v.token.shape[1]
+    if column == 0:
+        return int(v.cash[row])
+    if column <= n_tokens:
+        return int(v.token[row, column - 1])
+    return int(v.perp[row, column - 1 - n_tokens])
+
+
+@kernel
+def _flows(v: VenueState, row: int, column: int) -> int:
+    total = 0
+    for cause in range(v.flow.shape[2]):
+        total += int(v.flow[row, column, cause])
+    return total

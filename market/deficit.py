@@ -1,0 +1,161 @@
+"""Deficits: what an account owes when there is nothing left to take or to close.
+
+They are booked at once, so that the account's next deposit does not pay them: debt down the
+reserve's waterfall, cash below zero to the treasury, or to those who hold positions (a switch).
+Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
+"""
+
+from typing import Final
+
+from stressbook.market.backstop import has_sold_out
+from stressbook.market.claims import sell_claim, set_off
+from stressbook.market.codes import (
+    CAUSE_DEFICIT,
+    EV_BREACH_ENDED,
+    EV_DEFICIT,
+    EV_WRITTEN_OFF,
+    REGIME_PORTFOLIO,
+)
+from stressbook.market.events import log_event
+from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.ledger import move_cash
+from stressbook.market.reserve import repay, write_off
+from stressbook.market.state import VenueState
+from stressbook.market.units import round_down
+from stressbook.market.valuation import holds_collateral, holds_perps, value_account
+
+__all__ = [
+    "BORNE_BY_RETAINED",
+    "BORNE_BY_SUPPLIERS",
+    "end_breach",
+    "pay_from_own",
+    "settle_backstop",
+    "settle_flat_rows",
+]
+
+BORNE_BY_RETAINED: Final = 1  # `cause` of EV_WRITTEN_OFF; 0 would be the backstop's capital
+BORNE_BY_SUPPLIERS: Final = 2
+
+
+@inline_kernel
+def settle_flat_rows(v: VenueState, t_ms: int) -> None:
+    """Book the deficit of every flat account but the backstop, and end its breach.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger, `reserve`, `risk`, `user` and `event`.
+    t_ms : int
+        Time of the step.
+    """
+    for user in range(v.par[0].n_users):
+        below = v.cash[user] < v.debt[user, 0]
+        if (below or v.user[user].breached == 1) and _is_flat(v, user):
+            _settle(v, user, t_ms)
+
+
+@sub_kernel
+def settle_backstop(v: VenueState, t_ms: int) -> None:
+    """Book the deficit of the backstop once it has sold all, and its capital is spent.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger, `reserve`, `risk`, `user` and `event`.
+    t_ms : int
+        Time of the step, after `repay_assumed_debt`.
+    """
+    user = int(v.par[0].backstop_user)
+    below = v.cash[user] < v.debt[user, 0]
+    if (below or v.user[user].breached == 1) and has_sold_out(v):
+        _settle(v, user, t_ms)
+
+
+@sub_kernel
+def pay_from_own(v: VenueState, user: int) -> None:
+    """Have a flat account pay its debt out of what it has lent, then out of its cash.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger and `reserve`.
+    user : int
+        Without perps: its cash is its own.
+    """
+    set_off(v, user)
+    repay(v, user, 0, int(v.cash[user]))
+
+
+@sub_kernel
+def end_breach(v: VenueState, user: int, t_ms: int) -> None:
+    """Note that an account is no longer in breach.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `user` and `event`.
+    user : int
+        A user.
+    t_ms : int
+        Time of the step.
+    """
+    me = v.user[user]
+    me.breached = 0
+    me.slice_micro = 0
+    me.next_slice_ms = 0
+    log_event(v, t_ms, EV_BREACH_ENDED, user, -1, 0, 0, 0, 0, -1)
+
+
+@sub_kernel
+def _is_flat(v: VenueState, user: int) -> bool:
+    """Tell whether nothing is left to close or to take."""
+    if user == v.par[0].backstop_user:
+        return False
+    return not holds_perps(v, user) and not holds_collateral(v, user)
+
+
+@sub_kernel
+def _settle(v: VenueState, user: int, t_ms: int) -> None:
+    pay_from_own(v, user)
+    _write_off(v, user, t_ms)
+    if v.row[user].regime == REGIME_PORTFOLIO or user == v.par[0].backstop_user:
+        sell_claim(v, user, int(v.par[0].row_treasury))
+    deficit = -int(v.cash[user])
+    if deficit > 0:
+        socialised = _socialise(v, user, deficit) if v.par[0].deficit_socialised == 1 else 0
+        move_cash(v, int(v.par[0].row_treasury), user, deficit - socialised, CAUSE_DEFICIT)
+        log_event(v, t_ms, EV_DEFICIT, user, -1, 0, 0, deficit, CAUSE_DEFICIT, -1)
+    value_account(v, user)
+    if v.user[user].breached == 1:
+        end_breach(v, user, t_ms)
+
+
+@sub_kernel
+def _write_off(v: VenueState, user: int, t_ms: int) -> None:
+    owed = int(v.debt[user, 0])
+    if owed <= 0:
+        return
+    retained = int(v.reserve[0].retained)
+    borne = write_off(v, user, 0, owed)
+    retained -= int(v.reserve[0].retained)
+    if retained > 0:
+        log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, retained, BORNE_BY_RETAINED, -1)
+    if borne > 0:
+        log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, borne, BORNE_BY_SUPPLIERS, -1)
+
+
+@sub_kernel
+def _socialise(v: VenueState, user: int, deficit: int) -> int:
+    """Share a deficit over accounts with positions, by equity; return what they paid."""
+    total_usd = 0.0
+    for other in range(v.par[0].n_users):
+        if v.risk[other].equity_usd > 0.0 and holds_perps(v, other):
+            total_usd += v.risk[other].equity_usd
+    paid = 0
+    for other in range(v.par[0].n_users):
+        equity_usd = v.risk[other].equity_usd
+        if equity_usd > 0.0 and holds_perps(v, other):
+            share_micro = round_down(min(float(deficit) / total_usd, 1e6) * equity_usd)
+            move_cash(v, other, user, share_micro, CAUSE_DEFICIT)
+            paid += share_micro
+    return paid

@@ -1,0 +1,81 @@
+"""The backstop again, as the rules read: it sells what it took over and repays what it assumed."""
+
+from __future__ import annotations
+
+from stressbook.market.codes import (
+    BUY,
+    CAUSE_REPAY,
+    CAUSE_TWAP_SALE,
+    EV_BACKSTOP_USED,
+    FORCED,
+    IOC,
+    OP_NEW,
+    REDUCE_ONLY,
+    SELL,
+    TWAP,
+)
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.records import Message
+from stressbook.market.state import N_TICKS
+
+__all__ = ["has_sold_out", "loss_limit_holds", "order", "repay_assumed_debt", "sell_taken_over"]
+
+
+def order(parts: VenueParts, user: int, inst: int, *, side: int, lots: int, flags: int) -> None:
+    """Send an order without latency, at most the slippage away from mark or, for tokens, oracle."""
+    rules = parts.exchange.instruments[inst]
+    prices = parts.desk.assets[rules.asset]
+    price_usd = prices.mark_usd if rules.is_perp else prices.oracle_usd
+    slippage = parts.rules.forced_slippage_frac
+    bound_usd = price_usd * (1.0 + (slippage if side == BUY else -slippage))
+    tick = min(max(int(bound_usd / rules.tick_usd), 1), N_TICKS - 1)
+    message = Message(
+        OP_NEW, user, inst=inst, side=side, tif=IOC, flags=flags, price_tick=tick, qty_lots=lots
+    )
+    parts.forced.append(message)
+
+
+def loss_limit_holds(parts: VenueParts) -> bool:
+    """Tell whether the backstop may take perps: it is on, and has equity left."""
+    return parts.rules.backstop_on and parts.valuations[parts.rows.backstop].equity_usd > 0.0
+
+
+def holdings(parts: VenueParts) -> dict[int, int]:
+    """Return what the backstop has to sell: instrument to whole lots."""
+    user = parts.rows.backstop
+    insts = range(len(parts.exchange.instruments))
+    found = {inst: parts.exchange.position(user, inst) for inst in insts}
+    return {inst: lots for inst, lots in found.items() if lots != 0}
+
+
+def sell_taken_over(parts: VenueParts) -> None:
+    """Send this update's part of the disposal, at least one lot of each."""
+    for inst, rest in holdings(parts).items():
+        flags = FORCED | TWAP
+        if parts.exchange.instruments[inst].is_perp:
+            flags |= REDUCE_ONLY
+        side = SELL if rest > 0 else BUY
+        lots = max(1, int(float(abs(rest)) * parts.rules.twap_step_frac))
+        order(parts, parts.rows.backstop, inst, side=side, lots=lots, flags=flags)
+
+
+def repay_assumed_debt(parts: VenueParts, t_ms: int) -> None:
+    """Repay from what sales have brought; once every token is sold, from capital."""
+    user = parts.rows.backstop
+    me = parts.standings[user]
+    parts.set_off(user)
+    free = parts.cash(user) + parts.perp_value_micro(user)
+    sold = parts.exchange.ledger.flows[("cash", 0), user, CAUSE_TWAP_SALE]
+    paid = parts.repay(user, min(sold - me.sales_used_micro, free))
+    me.sales_used_micro += paid
+    if parts.debt(user) == 0:
+        me.sales_used_micro = sold
+    elif not any(not parts.exchange.instruments[inst].is_perp for inst in holdings(parts)):
+        used = parts.repay(user, free - paid)
+        if used > 0:
+            parts.log(t_ms, EV_BACKSTOP_USED, user, amount_micro=used, cause=CAUSE_REPAY)
+
+
+def has_sold_out(parts: VenueParts) -> bool:
+    """Tell whether nothing is left of what the backstop took over."""
+    return not holdings(parts)

@@ -1,0 +1,156 @@
+"""Resolution again, as the rules read: breaches in drawn order, one measure each."""
+
+from __future__ import annotations
+
+from stressbook.market.codes import (
+    BUY,
+    CAUSE_FORCED_TRADE,
+    EV_BREACH,
+    EV_FORCED_ORDER,
+    EV_RISK_ORDER_CANCELLED,
+    FORCED,
+    REDUCE_ONLY,
+    SELL,
+)
+from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
+from stressbook.market.reference.backstop import (
+    loss_limit_holds,
+    order,
+    repay_assumed_debt,
+    sell_taken_over,
+)
+from stressbook.market.reference.deficit import end_breach, settle_backstop, settle_flat_rows
+from stressbook.market.reference.deleveraging import deleverage
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.takeover import (
+    loan_threshold_usd,
+    take_everything,
+    take_perps,
+    take_slice,
+)
+from stressbook.market.reference.valuation import is_breached, value_account, value_all
+from stressbook.market.units import round_nearest
+
+__all__ = ["risk_step", "settle_step"]
+
+
+def risk_step(parts: VenueParts, t_ms: int) -> None:
+    """Value all accounts, record breaches, resolve them, and let the backstop dispose."""
+    value_all(parts)
+    breached = _breached_in_drawn_order(parts, t_ms)
+    if parts.rules.resolution_on:
+        repay_assumed_debt(parts, t_ms)
+        waiting = [user for user in breached if _resolve(parts, user, t_ms)]
+        # `sorted` keeps the order of equals; nobody's valuation changes before all are done.
+        for user in sorted(waiting, key=lambda user: parts.valuations[user].equity_usd):
+            deleverage(parts, user, t_ms)
+        sell_taken_over(parts)
+        settle_backstop(parts, t_ms)
+    settle_flat_rows(parts, t_ms)
+
+
+def settle_step(parts: VenueParts, t_ms: int) -> None:
+    """Have accounts below initial margin lose risk-increasing orders, newest first."""
+    for user in range(len(parts.exchange.users)):
+        if not parts.exchange.orders.of_user(user):
+            continue
+        value_account(parts, user)
+        while parts.valuations[user].available_usd < 0.0:
+            inst = parts.exchange.cancel_newest_risk_increasing(user)
+            if inst < 0:
+                break
+            parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, inst=inst, lots=1)
+            value_account(parts, user)
+
+
+def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:
+    """Note who has fallen into breach and who has left it; return who is in it."""
+    breached = []
+    for user, participant in enumerate(parts.exchange.users):
+        if is_breached(parts, user):
+            breached.append(user)
+            if not participant.breached:
+                participant.breached = True
+                parts.standings[user].breach_t_ms = t_ms
+                equity_micro = round_nearest(parts.valuations[user].equity_usd * 1e6)
+                parts.log(t_ms, EV_BREACH, user, amount_micro=equity_micro)
+        elif participant.breached:
+            end_breach(parts, user, t_ms)
+    key0, key1 = parts.sequencer.key
+    keys = {user: parts.exchange.users[user].key for user in breached}
+    return sorted(
+        breached,
+        key=lambda user: uniform(key0, key1, PURPOSE_BREACH_ORDER, keys[user], t_ms, 0),
+    )
+
+
+def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
+    """Apply the first measure that fits; return whether the account waits to be deleveraged."""
+    n_cancelled = parts.exchange.cancel_all(user)
+    if n_cancelled > 0:
+        parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, lots=n_cancelled)
+    worth, rules = parts.valuations[user], parts.rules
+    perps, collateral = parts.perps(user), parts.collateral(user)
+    if perps and worth.equity_usd < 0.0 and rules.adl_on:
+        return True
+    if user == parts.rows.backstop:
+        return False
+    if collateral and -worth.net_usd > loan_threshold_usd(parts, user, full=True):
+        perps_too = bool(perps) and loss_limit_holds(parts)
+        take_everything(parts, user, t_ms, perps_too=perps_too)
+    elif perps and _is_below_backstop_margin(parts, user) and loss_limit_holds(parts):
+        take_perps(parts, user, t_ms)
+    elif perps:
+        _order_to_book(parts, user, t_ms)
+        return False
+    elif collateral and _is_slice_due(parts, user, t_ms):
+        parts.pay_from_own(user)
+        take_slice(parts, user, t_ms)
+        parts.standings[user].next_slice_ms = t_ms + parts.clock.price_ms
+    else:
+        return False
+    value_account(parts, parts.rows.backstop)
+    value_account(parts, user)
+    return False
+
+
+def _is_below_backstop_margin(parts: VenueParts, user: int) -> bool:
+    """Tell whether less than 2/3 of maintenance is left; under portfolio margin credit counts."""
+    worth = parts.valuations[user]
+    backing = worth.net_usd + worth.credit_usd if worth.is_portfolio else worth.equity_usd
+    return backing < parts.rules.backstop_mm_frac * worth.maintenance_usd
+
+
+def _order_to_book(parts: VenueParts, user: int, t_ms: int) -> None:
+    """Send a fifth of each large perp, and all of the others; during the cooldown all of each."""
+    me, rules = parts.standings[user], parts.rules
+    in_cooldown = t_ms < me.cooldown_until_ms
+    for inst, position in parts.perps(user).items():
+        lots = abs(position)
+        lot_size = parts.exchange.instruments[inst].lot_size
+        notional_usd = float(lots) * lot_size * parts.mark_usd(inst)
+        is_large = notional_usd * 1e6 > float(rules.partial_notional_micro)
+        if is_large and not in_cooldown:
+            lots = max(1, lots * rules.partial_frac_e6 // 10**6)
+        if lots < abs(position):
+            me.cooldown_until_ms = t_ms + rules.cooldown_ms
+        side = SELL if position > 0 else BUY
+        order(parts, user, inst, side=side, lots=lots, flags=FORCED | REDUCE_ONLY)
+        parts.log(
+            t_ms,
+            EV_FORCED_ORDER,
+            user,
+            inst=inst,
+            lots=-lots if side == SELL else lots,
+            price_e8=parts.mark_e8(inst),
+            cause=CAUSE_FORCED_TRADE,
+        )
+
+
+def _is_slice_due(parts: VenueParts, user: int, t_ms: int) -> bool:
+    if t_ms < parts.standings[user].next_slice_ms:
+        return False
+    if not parts.rules.slice_at_partial_threshold:
+        return True
+    owed_usd = -parts.valuations[user].net_usd
+    return owed_usd > loan_threshold_usd(parts, user, full=False)

@@ -1,0 +1,77 @@
+"""Valuation again, as the rules read: draws of debt, what accounts are worth, who is in breach."""
+
+from __future__ import annotations
+
+from stressbook.market.codes import CAUSE_BORROW
+from stressbook.market.reference.parts import Valuation, VenueParts
+
+__all__ = ["draw_needed_debt", "is_breached", "refresh_collateral", "value_account", "value_all"]
+
+
+def value_all(parts: VenueParts) -> None:
+    """Draw the debts that margin needs, and value every account."""
+    refresh_collateral(parts)
+    for user, participant in enumerate(parts.exchange.users):
+        if participant.has_portfolio_regime:
+            draw_needed_debt(parts, user)
+        value_account(parts, user)
+
+
+def value_account(parts: VenueParts, user: int) -> None:
+    """Note what one account is worth now."""
+    account = parts.account(user)
+    portfolio = account.is_judged_as_portfolio()
+    equity_usd = account.equity_usd()
+    if user == parts.rows.backstop:  # what it took over is its own until sold
+        equity_usd = account.net_usd() + account.token_value_usd()
+    parts.valuations[user] = Valuation(
+        is_portfolio=portfolio,
+        net_usd=account.net_usd(),
+        equity_usd=equity_usd,
+        initial_usd=account.initial_usd(),
+        maintenance_usd=account.maintenance_usd(),
+        available_usd=account.available_usd(parts.reserve),
+        ratio=account.margin_ratio(),
+        credit_usd=account.credit_usd() if portfolio else 0.0,
+        gross_notional_usd=account.gross_notional_usd(),
+        token_value_usd=account.token_value_usd(),
+        debt_usd=float(account.debt_micro) / 1e6,
+        deepest_negative_usd=min(parts.valuations[user].deepest_negative_usd, equity_usd),
+    )
+
+
+def is_breached(parts: VenueParts, user: int) -> bool:
+    """Tell whether an account must be resolved; the backstop is only ever deleveraged."""
+    worth = parts.valuations[user]
+    if user == parts.rows.backstop:
+        return worth.equity_usd < 0.0 and bool(parts.perps(user))
+    if worth.is_portfolio:
+        return worth.ratio > parts.rules.pm_trigger_ratio
+    return worth.equity_usd < worth.maintenance_usd
+
+
+def draw_needed_debt(parts: VenueParts, user: int) -> None:
+    """Raise a debt to what the commitment needs, as far as loan-to-value, caps and pool go."""
+    account = parts.account(user)
+    missing = account.debt_target_micro() - account.debt_micro
+    if missing > 0:
+        drawn = min(missing, account.room_micro(parts.reserve))
+        if drawn > 0:
+            parts.reserve.draw(row=user, amount=drawn)
+            parts.exchange.ledger.move_cash(parts.rows.pool, user, drawn, cause=CAUSE_BORROW)
+
+
+def refresh_collateral(parts: VenueParts) -> None:
+    """Add up collateral, user caps in; beyond the platform's cap it counts in proportion."""
+    ledger, users = parts.exchange.ledger, parts.exchange.users
+    for token, rules in enumerate(parts.desk.tokens[1:], start=1):
+        total = 0
+        if rules.ltv > 0.0:
+            total = sum(
+                min(ledger.token(user, token), rules.user_supply_cap)
+                for user, participant in enumerate(users)
+                if participant.has_portfolio_regime
+            )
+        cap = parts.platform_supply_caps[token]
+        rules.counted_share = float(cap) / float(total) if total > cap else 1.0
+        parts.collateral_units[token] = total
