@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from stressbook.agents.directional import OPENING_HOUR, long_probability
+from stressbook.agents.directional import OPENING_HOUR, SENTIMENT_HOURS, long_probability
 from stressbook.market.draws import (
     PURPOSE_OPENING_AGE,
     PURPOSE_OPENING_PATH,
@@ -29,7 +29,8 @@ from stressbook.market.elementary import exp, normal_quantile
 from stressbook.market.quantiles import exponential_from_uniform
 from stressbook.market.state import F64
 
-PAST_HOURS: Final = 240  # five mean holding times
+PAST_HOLDINGS: Final = 5.0  # mean holding times that the past is long
+MOST_HOURS: Final = OPENING_HOUR - SENTIMENT_HOURS
 LEFT_SHARE: Final = 0.5  # of the maintenance requirement: left to one that was liquidated
 CLOSE_SHARE: Final = 1.25  # nobody opens with less equity than this share of maintenance
 LONG: Final = 0
@@ -39,8 +40,13 @@ SHORT: Final = 1
 class Past(NamedTuple):
     """Hourly past of one asset, oldest first; the last hour is the opening."""
 
-    price: F64  # (PAST_HOURS + 1,), over the opening price
-    long_probability: F64  # (PAST_HOURS + 1,)
+    price: F64  # (hours + 1,), over the opening price
+    long_probability: F64  # (hours + 1,)
+
+    @property
+    def hours(self) -> int:
+        """Its length."""
+        return len(self.price) - 1
 
 
 class Life(NamedTuple):
@@ -78,26 +84,28 @@ def past_of(
     Past
     """
     key = key_from_seed(seed)
-    own, market = _shocks(key, asset), _shocks(key, 0)
+    hours = min(int(PAST_HOLDINGS * p.hold_s / 3600.0), MOST_HOURS)
+    own, market = _shocks(key, asset, hours), _shocks(key, 0, hours)
     scale = daily_volatility / math.sqrt(24.0)
     rest = math.sqrt(1.0 - market_loading * market_loading) if asset else 0.0
     loading = market_loading if asset else 1.0
-    log_price = np.zeros(PAST_HOURS + 1)
-    for hour in range(PAST_HOURS, 0, -1):
-        shock = scale * (loading * float(market[hour]) + rest * float(own[hour]))
-        log_price[hour - 1] = log_price[hour] - shock
-    first = OPENING_HOUR - PAST_HOURS
-    probability = [long_probability(*key, p, first + hour) for hour in range(PAST_HOURS + 1)]
+    log_price = np.zeros(hours + 1)
+    for age in range(hours):
+        shock = scale * (loading * float(market[age]) + rest * float(own[age]))
+        log_price[hours - age - 1] = log_price[hours - age] - shock
+    first = OPENING_HOUR - hours
+    probability = [long_probability(*key, p, first + hour) for hour in range(hours + 1)]
     return Past(np.array([exp(float(x)) for x in log_price]), np.array(probability))
 
 
-def _shocks(key: tuple[int, int], asset: int) -> F64:
+def _shocks(key: tuple[int, int], asset: int, hours: int) -> F64:
+    """Draw the shocks of an asset, the youngest first: a longer past has the same end."""
     draws = uniforms(
         *key,
         purpose=PURPOSE_OPENING_PATH,
         account_key=asset,
         t_ms=0,
-        index=np.arange(PAST_HOURS + 1),
+        index=np.arange(hours),
     )
     return np.array([normal_quantile(float(u)) for u in draws])
 
@@ -128,16 +136,16 @@ def live(p: Any, past: Past, *, seed: int, key: int, maintenance_frac: float) ->
     while True:
         if not is_open:
             hour += draws.wait_h(spell)
-        if hour >= PAST_HOURS:
-            wait_s = 3600.0 * (hour - PAST_HOURS)
+        if hour >= past.hours:
+            wait_s = 3600.0 * (hour - past.hours)
             return Life(False, wait_s, True, 0.5, 1.0, (money, money), (True, True))
         entry, draw = int(hour), draws.side(spell)
         side = LONG if draw < float(past.long_probability[entry]) else SHORT
         hour += draws.hold_h(spell)
         spell += 1
-        leave = min(int(hour), PAST_HOURS)
+        leave = min(int(hour), past.hours)
         lost = _lost_at(past.price, entry, leave, p.leverage, maintenance_frac, side)
-        if lost is None and hour >= PAST_HOURS:
+        if lost is None and hour >= past.hours:
             return _standing(past, p, entry, draw, side, hour, maintenance_frac)
         is_open = False
         if lost is None:
@@ -197,12 +205,12 @@ def _standing(
     money, alive = [], []
     ratio = 1.0 / float(past.price[entry])
     for one in (LONG, SHORT):
-        lost = _lost_at(past.price, entry, PAST_HOURS, p.leverage, maintenance_frac, one)
+        lost = _lost_at(past.price, entry, past.hours, p.leverage, maintenance_frac, one)
         equity = _money(p.leverage, one, ratio)
         money.append(equity)
         least = CLOSE_SHARE * maintenance_frac * p.leverage * ratio
         alive.append(lost is None and equity > least)
-    until_s = 3600.0 * (hour - PAST_HOURS)
+    until_s = 3600.0 * (hour - past.hours)
     return Life(
         alive[side],
         until_s,

@@ -70,7 +70,7 @@ class DirectionalParams:
 
     Examples
     --------
-    >>> DirectionalParams().hold_h
+    >>> DirectionalParams().hold_h["BTC"]
     48.0
     """
 
@@ -107,8 +107,17 @@ class DirectionalParams:
         1.25, unit="1", help="exponent of the Pareto tail of their money", low=0.1
     )
     wealth_ratio: float = param(25.0, unit="1", help="largest money over the smallest", low=1.0)
-    hold_h: float = param(48.0, unit="h", help="mean time that a position is held", low=0.01)
-    flat_h: float = param(24.0, unit="h", help="mean time between positions", low=0.01)
+    hold_h: Mapping[str, float] = param(
+        {"BTC": 48.0, "ETH": 48.0, "SOL": 48.0, "HYPE": 120.0},
+        unit="h",
+        help="mean time that a position is held; it makes their share of volume alike",
+        source="assumed; daily volume over open interest of HYPE is 0.4 of BTC's",
+    )
+    flat_h: Mapping[str, float] = param(
+        {"BTC": 24.0, "ETH": 24.0, "SOL": 24.0, "HYPE": 60.0},
+        unit="h",
+        help="mean time between positions",
+    )
     children: int = param(60, unit="1", help="orders of an entry or exit", low=1)
     child_s: float = param(10.0, unit="s", help="time between them", low=1.0)
     long_bias: Mapping[str, float] = param(
@@ -295,8 +304,8 @@ def account_parameters(
     r["n_children"] = params.children
     r["equity_usd"] = equity
     r["leverage"] = notional / np.where(equity > 0.0, equity, 1.0)
-    r["hold_s"] = params.hold_h * 3600.0
-    r["flat_s"] = params.flat_h * 3600.0
+    r["hold_s"] = params.hold_h[name] * 3600.0
+    r["flat_s"] = params.flat_h[name] * 3600.0
     r["long_bias"] = params.long_bias.get(name, 0.0)
     r["sentiment_decay"] = decay
     r["sentiment_scale"] = params.sentiment_sd * math.sqrt(1.0 - decay * decay)
@@ -342,7 +351,7 @@ def _sizes(
     drawn = params.leverage_median.get(name, 1.0) * np.array([exp(float(x)) for x in spread])
     leverage = np.minimum(drawn, params.leverage_max.get(name, 1.0))
     wealth = pareto_trait(seed, keys, 0, tail=params.wealth_tail, largest=params.wealth_ratio)
-    held = params.hold_h / (params.hold_h + params.flat_h)
+    held = params.hold_h[name] / (params.hold_h[name] + params.flat_h[name])
     notional = _filled(wealth * leverage, total=gross / held, most=LARGEST_SHARE * gross)
     most = np.array([float(_tier_leverage(float(x), tiers)) for x in notional])
     leverage = np.minimum(leverage, TIER_SHARE * most)

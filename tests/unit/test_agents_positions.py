@@ -644,7 +644,7 @@ def test_large_winnings_are_taken_out_as_far_as_they_are_free():
 
 
 def test_trader_enters_holds_leaves_and_waits():
-    toy = directional_toy(12, hold_h=2.0, flat_h=1.0)
+    toy = directional_toy(12, hold_h={"BTC": 2.0}, flat_h={"BTC": 1.0})
     phases = [set() for _ in range(12)]
     largest = np.zeros(12)
     for _ in range(20 * 360):
@@ -690,7 +690,7 @@ def test_entry_takes_sixty_children():
 
 
 def test_liquidated_trader_comes_back_with_new_money():
-    toy = directional_toy(flat_h=0.5)
+    toy = directional_toy(flat_h={"BTC": 0.5})
     toy.fill(toy.step(10))
     toy.run(700, every=10)
     assert toy.accounts.position[0, BTC] != 0
@@ -806,7 +806,7 @@ def digest():
         hedger_toy(),
         hedger_toy(mode=MODE_UNIFIED),
         holder_toy(),
-        directional_toy(6, flat_h=0.2, hold_h=0.3),
+        directional_toy(6, flat_h={"BTC": 0.2}, hold_h={"BTC": 0.3}),
         lender_toy(0.5),
     ]
     for toy in toys[2:5]:

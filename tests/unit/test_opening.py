@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stressbook.agents import carry_book, directional
-from stressbook.agents.aging import LONG, PAST_HOURS, SHORT, Life, Past, live, past_of
+from stressbook.agents.aging import LONG, SHORT, Life, Past, live, past_of
 from stressbook.agents.directional import DirectionalParams
 from stressbook.agents.directional_book import Bet, balance, maintenance_frac, turn_sides
 from stressbook.agents.drafts import Draft, listings, perp_lots, token_micro, token_units
@@ -168,6 +168,7 @@ def test_without_supply_nobody_borrows():
 # --- directional traders -------------------------------------------------------------------------
 
 TIERS = [MarginTier(0.0, 40)]
+PAST_HOURS = 240
 
 
 def trader(leverage=5.0, **changes):
