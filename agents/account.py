@@ -82,7 +82,8 @@ class Account(OneAccount):
 
     def __init__(self, model: Any, params: Any) -> None:
         super().__init__(model)
-        vars(self).update({entry.name: getattr(params, entry.name) for entry in fields(params)})
+        for entry in fields(params):
+            setattr(self, entry.name, getattr(params, entry.name))
         self.setup()
 
     def setup(self) -> None:

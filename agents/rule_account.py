@@ -79,7 +79,8 @@ class RuleAccounts:
 
     def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
         """Let the accounts decide one after the other."""
-        seen = Market(*(_Rows(map(slots, rows)) for rows in market))
+        rows: tuple[Any, ...] = tuple(_Rows(map(slots, records)) for records in market)
+        seen = Market(*rows)
         box = _Box(out)
         for j, agent in enumerate(self.agents):
             memory = slots(self.memory[j])

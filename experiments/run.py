@@ -131,7 +131,6 @@ def _advance(sim: Simulation, progress: Progress | None) -> None:
 
 def manifest(record: RunRecord) -> dict[str, Any]:
     """Return what replays a run: the resolved scenario, seed, engine, digest and versions."""
-    packages = ("stressbook", "numpy", "numba", "mesa", "scipy")
     return {
         "schema": 1,
         "scenario": record.scenario.to_toml(),
@@ -139,8 +138,14 @@ def manifest(record: RunRecord) -> dict[str, Any]:
         "seed": record.seed,
         "engine": record.engine,
         "digest": record.digest,
-        "versions": {name: version(name) for name in packages},
+        "versions": versions(),
     }
 
 
-__all__ = ["Progress", "RunRecord", "manifest", "record_of", "run_scenario"]
+def versions() -> dict[str, str]:
+    """Return the versions of what a run depends on, by package."""
+    packages = ("stressbook", "numpy", "numba", "mesa", "scipy")
+    return {name: version(name) for name in packages}
+
+
+__all__ = ["Progress", "RunRecord", "manifest", "record_of", "run_scenario", "versions"]

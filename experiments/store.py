@@ -33,6 +33,8 @@ __all__ = ["load_run", "read_manifest", "run_folder_name", "save_run", "write_js
 
 _MANIFEST: Final = "manifest.json"
 _SCHEMA: Final = 1
+_RUN: Final[dict[str, type]] = {"scenario": str, "seed": int, "engine": str, "digest": str}
+_BATCH: Final[dict[str, type]] = {"scenarios": dict, "engine": str, "runs": list}
 
 
 def run_folder_name(record: RunRecord) -> str:
@@ -62,14 +64,7 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MANIFEST).unlink(missing_ok=True)
-    kept = []
-    for module, path in plugins:
-        if path is None:
-            kept.append({"module": module, "file": None, "sha256": None})
-            continue
-        text = path.read_bytes()
-        write_whole(folder / "plugins" / path.name, text)
-        kept.append({"module": module, "file": path.name, "sha256": sha256(text).hexdigest()})
+    kept = keep_plugins(folder, plugins)
     write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
     write_json(folder / "outcomes.json", record.outcomes)
     series = record.series
@@ -88,6 +83,19 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
     return folder
 
 
+def keep_plugins(folder: Path, plugins: tuple[PluginSource, ...]) -> list[dict[str, Any]]:
+    """Copy the files of own classes into a folder, and return what its manifest says of them."""
+    kept: list[dict[str, Any]] = []
+    for module, path in plugins:
+        if path is None:
+            kept.append({"module": module, "file": None, "sha256": None})
+            continue
+        text = path.read_bytes()
+        write_whole(folder / "plugins" / path.name, text)
+        kept.append({"module": module, "file": path.name, "sha256": sha256(text).hexdigest()})
+    return kept
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a run folder.
 
@@ -99,7 +107,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        With `scenario` (TOML), `seed`, `engine`, `digest`, `versions` and `plugins`.
+        Of a run: `scenario` (TOML), `seed`, `engine`, `digest`, `versions`, `plugins`. Of many
+        runs, `kind` "batch": `scenarios` (TOML by arm), `engine`, `runs`, `versions`, `plugins`.
 
     Raises
     ------
@@ -129,7 +138,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _checked_manifest(found: Any, path: Path) -> dict[str, Any]:
-    needed = {"scenario": str, "seed": int, "engine": str, "digest": str}
+    is_batch = isinstance(found, dict) and found.get("kind") == "batch"
+    needed = _BATCH if is_batch else _RUN
     table = found if isinstance(found, dict) else {}
     missing = [key for key, kind in needed.items() if not isinstance(table.get(key), kind)]
     if missing or table.get("schema") != _SCHEMA:
@@ -137,7 +147,7 @@ def _checked_manifest(found: Any, path: Path) -> dict[str, Any]:
             f"lacks {', '.join(missing)}" if missing else "has another schema",
             name="manifest",
             value=str(path),
-            allowed=f"schema {_SCHEMA} with scenario, seed, engine and digest",
+            allowed=f"schema {_SCHEMA} with {', '.join(needed)}",
             hint="run the scenario again with this version",
         )
     return table
@@ -161,6 +171,14 @@ def load_run(folder: Path) -> RunRecord:
         If a file is missing or cannot be read.
     """
     about = read_manifest(folder)
+    if about.get("kind") == "batch":
+        raise InvalidInput(
+            "holds many runs, without their rows",
+            name="folder",
+            value=str(folder),
+            allowed="the folder of one run",
+            hint="run one of its seeds by itself",
+        )
     folder = folder.parent if folder.name == _MANIFEST else folder
     load_kept_plugins(folder, about)
     series, events = _read_arrays(folder / "series.npz"), _read_arrays(folder / "events.npz")
@@ -211,8 +229,8 @@ def _is_imported(kept: Mapping[str, Any]) -> bool:
     """Say whether a module of own classes is here already, in the same words."""
     file = getattr(sys.modules.get(kept["module"]), "__file__", None)
     if not isinstance(file, str) or not Path(file).is_file():
-        return kept["file"] is None and kept["module"] in sys.modules
-    return sha256(Path(file).read_bytes()).hexdigest() == kept["sha256"]
+        return kept["file"] is None and str(kept["module"]) in sys.modules
+    return sha256(Path(file).read_bytes()).hexdigest() == str(kept["sha256"])
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -244,7 +262,7 @@ def _finite(content: Any) -> Any:
 
 def _write_arrays(path: Path, arrays: Mapping[str, Records]) -> None:
     buffer = io.BytesIO()
-    plain = {name: array.view(_plain_dtype(array)) for name, array in arrays.items()}
+    plain: dict[str, Any] = {name: rows.view(_plain_dtype(rows)) for name, rows in arrays.items()}
     np.savez_compressed(buffer, **plain)
     write_whole(path, buffer.getvalue())
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stressbook.api.words import Text, amount, html_table, table
 from stressbook.errors import UnknownName
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.versus import Comparison, OutcomeEffect
+from stressbook.experiments.words import Text, amount, html_table, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,11 @@ class Effect:
         """
         import pandas as pd
 
-        return pd.DataFrame([_record(effect) for effect in self.outcomes.values()])
+        return pd.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `frame` as plain tables."""
+        return [_record(effect) for effect in self.outcomes.values()]
 
     def values(self) -> pd.DataFrame:
         """Return every outcome of every run.
@@ -156,7 +160,7 @@ def interval(estimate: Estimate) -> str:
     return f"{amount(estimate.low)} to {amount(estimate.high)}"
 
 
-def _record(effect: OutcomeEffect) -> dict[str, float | str]:
+def _record(effect: OutcomeEffect) -> dict[str, Any]:
     return {
         "outcome": effect.name,
         "unit": effect.unit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,8 @@ def run_panels(record: RunRecord) -> list[Panel]:
         interest[name] = (
             _means(rows["open_interest_lots"] * lot_size * rows["mark_usd"], window) / 1e6
         )
-    t_min = _means((np.arange(len(asset)) + 1.0) * scenario.dt_s / 60.0, window)
+    t_s: F64 = np.arange(1.0, len(asset) + 1.0) * scenario.dt_s
+    t_min = _means(t_s / 60.0, window)
     return [
         Panel("Mark since the onset", "%", t_min, marks),
         Panel("Forced, taken over and deleveraged", "M USD a minute", t_min, forced),
@@ -98,18 +99,18 @@ def _make_figure(n_panels: int) -> list[Axes]:
     """Return the places of a figure; one that no window manager knows where there is no screen."""
     from matplotlib import get_backend
 
-    shape = {"nrows": n_panels, "sharex": True, "squeeze": False}
-    size = {"figsize": (8.0, 2.2 * n_panels), "layout": "constrained"}
+    shape: dict[str, Any] = {"nrows": n_panels, "sharex": True, "squeeze": False}
+    size: dict[str, Any] = {"figsize": (8.0, 2.2 * n_panels), "layout": "constrained"}
     if get_backend().lower() == "agg":
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(**size)  # type: ignore[arg-type]
+        figure = Figure(**size)
         FigureCanvasAgg(figure)
-        return list(figure.subplots(**shape)[:, 0])  # type: ignore[arg-type]
+        return list(figure.subplots(**shape)[:, 0])
     from matplotlib import pyplot
 
-    _, axes = pyplot.subplots(**shape, **size)  # type: ignore[arg-type]
+    _, axes = pyplot.subplots(**shape, **size)
     return list(axes[:, 0])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Final
 
-from stressbook.api.words import amount, duration, table
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
+from stressbook.experiments.words import amount, duration, table
 
 __all__ = ["STEPS", "plan_text", "timeline"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stressbook.api.effect import interval
-from stressbook.api.words import Text, amount, html_table, table
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.words import Text, amount, html_table, table
 
 if TYPE_CHECKING:
     import pandas as pd

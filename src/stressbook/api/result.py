@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from stressbook.api.figure import draw_run
 from stressbook.api.frames import frame
-from stressbook.api.words import Text, amount, duration, html_table, table
 from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.plugins import PluginSource
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.store import load_run, run_folder_name, save_run
+from stressbook.experiments.words import Text, amount, duration, html_table, table
 
 if TYPE_CHECKING:
     import pandas as pd

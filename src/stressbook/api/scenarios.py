@@ -12,7 +12,6 @@ from stressbook.api.parameters import Parameter, parameter_rows
 from stressbook.api.plan import plan_text
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
-from stressbook.api.words import Text, duration, html_table, table
 from stressbook.errors import InvalidInput
 from stressbook.experiments.plugins import plugin_sources
 from stressbook.experiments.replicates import Job, run_jobs, seeds_from
@@ -21,6 +20,7 @@ from stressbook.experiments.scenario import Scenario as Resolved
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.versus import compare
+from stressbook.experiments.words import Text, duration, html_table, table
 
 __all__ = ["Scenario", "demo", "scenario"]
 
@@ -114,7 +114,8 @@ class Scenario:
         InvalidScenario
             If a parameter is unknown or out of range.
         """
-        if not (isinstance(agent, type) and issubclass(agent, Account)) or agent is Account:
+        given: Any = agent  # what a caller may get wrong
+        if not isinstance(given, type) or not issubclass(given, Account) or given is Account:
             raise InvalidInput(
                 "is no class of accounts",
                 name="agent",

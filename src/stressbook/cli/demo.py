@@ -1,25 +1,39 @@
-"""`stressbook demo`: from a fresh clone to a page that can be read."""
+"""`demo`: from a fresh clone to a page that can be read."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from stressbook.cli.options import Json, Quiet
+from stressbook.cli.terminal import note, progress_of, result, result_json
+from stressbook.cli.warm import compile_once
+
 __all__ = ["demo"]
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Key of every draw.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Key of every draw.")] = 7,
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("results/runs/demo"),
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run a small stress and write a report of it."""
-    from stressbook.api import demo as run_demo
+    """Run a small stress and write its report: the path printed is a page for a browser."""
+    from stressbook.api import scenario
+    from stressbook.experiments.store import write_whole
 
-    run = run_demo(seed=seed)
+    small = scenario("skeleton")
+    compile_once(small, engine="kernel", quiet=quiet)
+    with progress_of("demo", quiet=quiet) as progress:
+        run = small.run(seed=seed, progress=progress)
     run.save(out)
     page = out / "report.html"
-    page.write_text(f"<!doctype html><meta charset=utf-8><title>demo</title>{run._repr_html_()}")
-    sys.stdout.write(f"{page}\n")
+    head = "<!doctype html><html lang=en><meta charset=utf-8><title>stressbook demo</title>"
+    write_whole(page, f"{head}{run._repr_html_()}</html>\n".encode())
+    if as_json:
+        result_json({"path": str(page), "digest": run.digest, "outcomes": run.outcomes})
+    else:
+        result(str(page))
+    note("open it in a browser", quiet=quiet)

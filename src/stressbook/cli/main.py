@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from stressbook.cli.again import replay, report
+from stressbook.cli.calibrate import calibrate
+from stressbook.cli.catalogue import list_scenarios, plan, schema, show
 from stressbook.cli.demo import demo
+from stressbook.cli.doctor import doctor
+from stressbook.cli.run import run
+from stressbook.cli.versus import versus
 from stressbook.errors import StressbookError
 
 __all__ = ["app", "main"]
 
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from stressbook import __version__
+
+        sys.stdout.write(f"{__version__}\n")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="stressbook",
     help="Stress laboratory for a perpetuals-and-spot venue under portfolio margin.",
+    epilog="Exit codes: 0 done, 1 a check failed, 2 wrong input, 3 some runs failed, 130 stopped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,22 +38,40 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print and stop."),
+    ] = False,
+) -> None:
     pass
 
 
 app.command()(demo)
+app.command("list")(list_scenarios)
+for _command in (show, schema, plan, run, versus, replay, report, calibrate, doctor):
+    app.command()(_command)
 
 
 def main() -> None:
     """Run the command line, and end the process with its exit code.
 
-    0 done, 1 a budget failed with `--check`, 2 wrong input, 3 some runs failed, 130 stopped.
+    0 done, 1 a check failed, 2 wrong input, 3 some runs failed, 130 stopped.
     """
     try:
-        app()
+        app(prog_name="stressbook")
     except KeyboardInterrupt:
-        sys.exit(130)
+        _stopped()
     except StressbookError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        # What replaces ValueError and KeyError was caused by what was typed.
         sys.exit(2 if isinstance(error, ValueError | KeyError) else 3)
+    except SystemExit as ending:
+        if ending.code == 130:
+            _stopped()
+        raise
+
+
+def _stopped() -> None:
+    sys.stderr.write("stopped; what was finished is kept, the same command goes on\n")
+    sys.exit(130)

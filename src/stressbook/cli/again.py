@@ -1,0 +1,50 @@
+"""`replay` and `report`: what a folder of results can still do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stressbook.cli.options import Json, Quiet, Workers
+from stressbook.cli.terminal import progress_of, result, result_json
+
+__all__ = ["replay", "report"]
+
+Folder = Annotated[Path, typer.Argument(metavar="PATH", help="Folder that a command has saved.")]
+
+
+def replay(path: Folder, workers: Workers = 1, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Run again what a folder holds, and compare the digests; exit with 1 if one differs."""
+    from stressbook.experiments.batch import replay as run_again
+
+    with progress_of(f"replay {path}", quiet=quiet) as progress:
+        found = run_again(path, workers=workers, progress=progress)
+    differing = [each for each in found if not each.is_equal]
+    if as_json:
+        rows = [{**each._asdict(), "equal": each.is_equal} for each in found]
+        result_json({"path": str(path), "equal": not differing, "runs": rows})
+    else:
+        for each in differing:
+            result(f"{each.run} differs: {each.expected} in the folder, {each.found} now")
+        result(f"{len(found) - len(differing)} of {len(found)} runs came out the same")
+    if differing:
+        raise typer.Exit(1)
+
+
+def report(
+    path: Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="The file; report.html in the folder if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run as one HTML file."""
+    from stressbook.api import RunResult
+
+    page = RunResult.load(path).report(out or path / "report.html")
+    if as_json:
+        result_json({"path": str(page)})
+    else:
+        result(str(page))

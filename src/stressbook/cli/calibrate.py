@@ -1,0 +1,35 @@
+"""`calibrate`: from recordings to the numbers of a world and its flow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stressbook.cli.options import Json, Quiet
+from stressbook.cli.terminal import note, result
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="Holds one recording of each kind.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of bootstraps and simulated records.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for calibration.json and calibration.toml.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Estimate the numbers of a world and its flow from recordings."""
+    from stressbook.experiments.calibration import calibrate as estimate
+    from stressbook.experiments.store import write_whole
+
+    note("estimating, about 20 s ...", quiet=quiet)
+    found = estimate(folder, seed=seed)
+    if out is not None:
+        write_whole(out / "calibration.json", found.to_json().encode())
+        write_whole(out / "calibration.toml", found.to_toml().encode())
+        note(f"saved {out}", quiet=quiet)
+    result(found.to_json() if as_json else found.summary())

@@ -1,0 +1,104 @@
+"""`list`, `show`, `schema` and `plan`: look before a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stressbook.cli.options import Json, Plugins, ScenarioName, Sets, Stresses
+from stressbook.cli.resolve import resolved
+from stressbook.cli.terminal import result, result_json
+
+__all__ = ["list_scenarios", "plan", "schema", "show"]
+
+
+def list_scenarios(as_json: Json = False) -> None:
+    """List the shipped scenarios."""
+    from stressbook.experiments.scenario import load_scenario
+    from stressbook.experiments.scenario_file import catalogue_names
+    from stressbook.experiments.words import table
+
+    found = [load_scenario(name) for name in catalogue_names()]
+    if as_json:
+        result_json([{"name": one.name, "summary": one.summary} for one in found])
+    else:
+        result(table([(one.name, one.summary) for one in found], indent=0))
+
+
+def show(
+    name: ScenarioName,
+    prefix: Annotated[
+        str, typer.Argument(help="Only places that start so: agents.hedger, world.HYPE, venue.")
+    ] = "",
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    plugins: Plugins = [],  # noqa: B006 - as above
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print the resolved file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print every number of a scenario, or of a kind of stress, with unit, meaning and source."""
+    if _is_stress(name, plugins):
+        _show_stress(name, as_json=as_json)
+        return
+    found = resolved(name, sets=sets, plugins=plugins)
+    if as_toml:
+        result(found.to_toml().rstrip("\n"))
+    elif as_json:
+        rows = [row._asdict() for row in found.parameters() if row.place.startswith(prefix)]
+        result_json({"name": found.name, "summary": found.resolved.summary, "parameters": rows})
+    else:
+        result(found.describe(prefix))
+
+
+def _is_stress(name: str, plugins: list[Path]) -> bool:
+    from stressbook.experiments.stress import REGISTRY
+
+    if plugins:
+        from stressbook.api import load_plugin
+
+        for path in plugins:
+            load_plugin(path)
+    return name in REGISTRY
+
+
+def _show_stress(kind: str, *, as_json: bool) -> None:
+    from stressbook.experiments.stress import REGISTRY
+    from stressbook.experiments.words import table
+    from stressbook.market.parameters import describe
+
+    fields = describe(REGISTRY[kind])
+    if as_json:
+        result_json({"kind": kind, "parameters": [field._asdict() for field in fields]})
+        return
+    cells = [(each.name, str(each.default), each.unit, each.help, each.source) for each in fields]
+    summary = (REGISTRY[kind].__doc__ or "").partition("\n")[0]
+    result(f"{kind}: {summary}\n{table(cells, aligned='lr')}")
+
+
+def schema(plugins: Plugins = []) -> None:  # noqa: B006 - typer copies it
+    """Print the JSON Schema of scenario files, for editors."""
+    from stressbook.api import load_plugin
+    from stressbook.experiments.schema import json_schema
+
+    for path in plugins:
+        load_plugin(path)
+    result_json(json_schema())
+
+
+def plan(
+    name: ScenarioName,
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    stresses: Stresses = [],  # noqa: B006 - as above
+    plugins: Plugins = [],  # noqa: B006 - as above
+    as_json: Json = False,
+) -> None:
+    """Print the steps of the clock and when stresses act, before any run."""
+    from stressbook.api.plan import STEPS, timeline
+
+    found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
+    if as_json:
+        rows = [{"at": at, "event": event} for at, event in timeline(found.resolved)]
+        result_json({"steps": [step for step, _ in STEPS], "timeline": rows})
+    else:
+        result(found.plan())

@@ -1,0 +1,99 @@
+"""What goes where: results to stdout, progress and notes to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["chosen_seed", "note", "progress_of", "result", "result_json"]
+
+_SEED_BOUND = 2**31
+
+
+def result(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def result_json(content: Any) -> None:
+    """Print a result as JSON; what is no number becomes null."""
+    result(json.dumps(_finite(content), indent=2, allow_nan=False))
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """Print what is no result."""
+    if not quiet:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def chosen_seed(seed: int | None, *, quiet: bool) -> int:
+    """Return the seed, or draw one and say which."""
+    if seed is not None:
+        return seed
+    drawn = secrets.randbelow(_SEED_BOUND)
+    note(f"seed {drawn}", quiet=quiet)
+    return drawn
+
+
+@contextmanager
+def progress_of(label: str, *, quiet: bool) -> Iterator[Callable[[float], None] | None]:
+    """Give a function that is told the share that is done, and shows it.
+
+    A bar on a terminal, a line each 10 % elsewhere.
+    """
+    if quiet:
+        yield None
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with _bar(label) as told:
+            yield told
+    else:
+        yield _lines(label)
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[float], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(label, total=1.0)
+        yield lambda share: shown.update(task, completed=share)
+
+
+def _lines(label: str) -> Callable[[float], None]:
+    printed = 0
+    start_s = time.monotonic()
+
+    def tell(share: float) -> None:
+        nonlocal printed
+        tenths = math.floor(share * 10.0 + 1e-9)
+        if tenths > printed:
+            printed = tenths
+            note(f"{label}: {tenths * 10} % after {time.monotonic() - start_s:.0f} s")
+
+    return tell
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(item) for name, item in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(item) for item in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
