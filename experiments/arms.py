@@ -11,7 +11,7 @@ what differs between Z and R is noise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -66,6 +66,7 @@ def run_arms(
     *,
     horizon_s: float = 7200.0,
     arms: Sequence[Arm] = ARMS,
+    after: Callable[[Arm, Simulation], None] | None = None,
 ) -> dict[str, ArmRun]:
     """Run arms from the present state of a simulation, which is the onset.
 
@@ -79,6 +80,8 @@ def run_arms(
         Length of each arm, s.
     arms : sequence of str
         Which ones.
+    after : callable, optional
+        Called with each arm and the simulation at the end of that arm, to look at it.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def run_arms(
         for arm in arms:
             sim.restore(start)
             found[arm] = _run_arm(sim, arm, stresses, horizon_s)
+            if after is not None:
+                after(arm, sim)
     finally:
         sim.restore(start)
     return found

@@ -34,14 +34,15 @@ class Outcome(NamedTuple):
 class _Run:
     """A finished simulation, with what several outcomes need."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(self, sim: Simulation, since_step: int) -> None:
         self.v = sim.engine.state
         self.n = int(sim.series.step[0])
-        self.asset = sim.series.asset[: self.n]
-        self.book = sim.series.book[: self.n]
-        self.venue = sim.series.venue[: self.n]
-        self.events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
-        self.onset = onset_step(sim)
+        self.asset = sim.series.asset[since_step : self.n]
+        self.book = sim.series.book[since_step : self.n]
+        self.venue = sim.series.venue[since_step : self.n]
+        events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
+        self.events = events[events["t_ms"] > since_step * sim.dt_ms]
+        self.onset = max(onset_step(sim) - since_step, 0)
 
     def events_of(self, *kinds: int) -> Records:
         return self.events[np.isin(self.events["kind"], kinds)]
@@ -185,15 +186,22 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
 )
 
 
-def measure(sim: Simulation) -> dict[str, float]:
+def measure(sim: Simulation, *, since_step: int = 0) -> dict[str, float]:
     """Return every outcome of a finished run, and the drawdown of each asset's mark.
+
+    Parameters
+    ----------
+    sim : Simulation
+        At its end.
+    since_step : int, default 0
+        Steps before it do not count; what accounts and bookings sum up, they sum from the opening.
 
     Returns
     -------
     dict of str to float
         `OUTCOMES` by name, then `drawdown_<ASSET>_frac`.
     """
-    run = _Run(sim)
+    run = _Run(sim, since_step)
     found = {outcome.name: outcome.measure(run) for outcome in OUTCOMES}
     falls = drawdown_frac(run.asset["mark_usd"], run.onset)
     for name, fall in zip(sim.scenario.assets, falls, strict=True):
