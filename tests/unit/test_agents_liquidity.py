@@ -466,6 +466,17 @@ def test_a_quote_is_filled_up_once_half_of_it_is_gone():
     assert messages[1]["qty_lots"] == whole
 
 
+def test_of_two_orders_in_one_slot_the_newer_stays():
+    pit = maker_pit(n=1)
+    pit.step()
+    double = list(pit.resting[0][3])
+    double[4] += 1000 * 28
+    pit.resting[0].append(double)
+    messages = pit.step()
+    assert messages["op"].tolist() == [OP_CANCEL_CLIENT_ID]
+    assert messages["client_id"].tolist() == [double[4] - 1000 * 28]
+
+
 def test_new_quotes_do_not_cross_the_other_side_of_the_book():
     pit = maker_pit(n=1)
     pit.accounts.position[0, PERP_INST] = -300_000  # wants to buy: leans up
@@ -655,6 +666,17 @@ def test_full_inventory_stops_buying_and_shifts_what_is_paid():
     pit.book(PERP_INST, int(PRICE * (1 + 1e-4)), 90_000)
     first = takes(pit.step())[0]  # sells at less than cost: the shift pays for it
     assert (first.user, first.side) == (0, SELL)
+
+
+@pytest.mark.parametrize(("sign", "gone"), [(1, BUY), (-1, SELL)])
+def test_beyond_capacity_nothing_rests_on_the_side_that_adds(sign, gone):
+    pit = arbitrage_pit()
+    pit.accounts.position[:, PERP_INST] = int(sign * 1.5 * 119e6 / (LOT * PRICE))
+    pit.accounts.outside[:, 0, OUTSIDE_PERP] = -pit.accounts.position[:, PERP_INST]
+    pit.step()
+    # Capacity is 1.06, 1.2, 1.6 and 2.6 times the capital at 3, 10, 30 and 80 bp.
+    assert len(pit.quotes(0, PERP, gone)) == 2
+    assert len(pit.quotes(0, PERP, 1 - gone)) == 4
 
 
 def test_an_outage_scales_capacity_and_a_full_one_leaves_nothing_resting():
