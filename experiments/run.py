@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stressbook.experiments.account_table import account_rows
 from stressbook.experiments.outcomes import measure, onset_step
 from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.scenario import Scenario
@@ -40,6 +41,8 @@ class RunRecord:
         Rows of every step.
     classes : ndarray of CLASS_SUM
         Holdings, profits and transfers of each class at the end.
+    accounts : ndarray of ACCOUNT_ROW
+        What each account opened and ended with, in the order of users.
     events : ndarray of EVENT
         Every breach, forced order, takeover, deleveraging, deficit, funding and interest booking.
     refusals : dict of str to int
@@ -55,6 +58,7 @@ class RunRecord:
     outcomes: dict[str, float]
     series: Series
     classes: Records
+    accounts: Records
     events: Records
     refusals: dict[str, int]
     onset_step: int
@@ -111,6 +115,7 @@ def record_of(sim: Simulation, *, seed: int, engine: str) -> RunRecord:
         outcomes=measure(sim),
         series=used(sim.series),
         classes=sim.classes.copy(),
+        accounts=account_rows(sim),
         events=np.concatenate(sim.events) if sim.events else v.event[:0].copy(),
         refusals={name: n for name, n in counts.items() if n},
         onset_step=onset_step(sim),

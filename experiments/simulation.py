@@ -21,6 +21,7 @@ from stressbook.agents.own_agents import OwnAgents, open_own_accounts
 from stressbook.agents.population import PopulationParams, build_population
 from stressbook.agents.rule_account import RuleAccounts
 from stressbook.errors import OverflowFault, UnknownName
+from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.recorder import make_series, record_step
@@ -137,6 +138,7 @@ class Simulation(mesa.Model):
         add_step(state, self.world, self.class_sums, self._exposure, self._last)
         self.class_sums["revaluation_usd"] = 0.0
         self.class_sums["transfers_usd"] = 0.0
+        self.opening_equity_usd = equities_usd(self)
         self.digest_chain = DigestChain()
         self.events: list[Records] = []
         self._bind_kernels()

@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.errors import InvalidInput
+from stressbook.experiments.account_table import ACCOUNT_ROW
 from stressbook.experiments.accounting import CLASS_SUM
 from stressbook.experiments.plugins import PluginSource, load_plugin
 from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
@@ -75,6 +76,7 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
             "asset": series.asset,
             "venue": series.venue,
             "class": record.classes,
+            "account": record.accounts,
         },
     )
     _write_arrays(folder / "events.npz", {"event": record.events})
@@ -182,7 +184,7 @@ def load_run(folder: Path) -> RunRecord:
     folder = folder.parent if folder.name == _MANIFEST else folder
     load_kept_plugins(folder, about)
     series, events = _read_arrays(folder / "series.npz"), _read_arrays(folder / "events.npz")
-    book = _records(series["book"], BOOK_ROW)
+    book = _records(series, "book", BOOK_ROW)
     outcomes = json.loads((folder / "outcomes.json").read_text(encoding="utf-8"))
     return RunRecord(
         scenario=scenario_from_table(tomllib.loads(about["scenario"]), source="scenario.toml"),
@@ -192,12 +194,13 @@ def load_run(folder: Path) -> RunRecord:
         outcomes={name: math.nan if x is None else float(x) for name, x in outcomes.items()},
         series=Series(
             book,
-            _records(series["asset"], ASSET_ROW),
-            _records(series["venue"], VENUE_ROW),
+            _records(series, "asset", ASSET_ROW),
+            _records(series, "venue", VENUE_ROW),
             np.array([len(book)], np.int64),
         ),
-        classes=_records(series["class"], CLASS_SUM),
-        events=_records(events["event"], EVENT),
+        classes=_records(series, "class", CLASS_SUM),
+        accounts=_records(series, "account", ACCOUNT_ROW),
+        events=_records(events, "event", EVENT),
         refusals=dict(about.get("refusals", {})),
         onset_step=int(about.get("onset_step", 0)),
     )
@@ -284,12 +287,13 @@ def _read_arrays(path: Path) -> dict[str, Records]:
         ) from error
 
 
-def _records(array: Records, dtype: np.dtype[np.void]) -> Records:
-    if array.dtype.names != dtype.names:
+def _records(arrays: Mapping[str, Records], name: str, dtype: np.dtype[np.void]) -> Records:
+    array = arrays.get(name)
+    if array is None or array.dtype.names != dtype.names:
         raise InvalidInput(
             "has other columns than this version records",
-            name="series",
-            value=", ".join(array.dtype.names or ()),
+            name=f"rows of {name}",
+            value="none" if array is None else ", ".join(array.dtype.names or ()),
             allowed=", ".join(dtype.names or ()),
             hint="run the scenario again with this version",
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.versus import Comparison, OutcomeEffect
@@ -92,6 +93,8 @@ class Effect:
         found = self.comparison
         seeds = found.seeds
         pair = f"{found.treated.name} against {found.control.name}"
+        changed = "; ".join(scenario_changes(found.control, found.treated))
+        pair = f"{pair} ({changed})" if changed else pair
         span = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
         return f"{pair} · {len(seeds)} pairs · {span}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from stressbook.errors import UnknownName
+from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.run import RunRecord
 from stressbook.market.codes import (
     CAUSE_NAMES,
@@ -19,7 +20,7 @@ from stressbook.market.codes import (
     EVENT_NAMES,
     REFUSAL_NAMES,
 )
-from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.draws import CLASS_NUMBERS, class_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +37,10 @@ def frame(record: RunRecord, name: str) -> pd.DataFrame:
     ----------
     record : RunRecord
         A finished run.
-    name : {"market", "assets", "venue", "classes", "events"}
+    name : {"market", "assets", "venue", "classes", "accounts", "events"}
         "market": a row for each step and book; "assets": for each step and underlying; "venue": for
-        each step; "classes": for each class of agents at the end; "events": for each event.
+        each step; "classes": for each class of agents at the end; "accounts": for each account at
+        the end; "events": for each event.
 
     Returns
     -------
@@ -104,6 +106,22 @@ def _classes(record: RunRecord) -> pd.DataFrame:
     return table[table["n_accounts"] > 0].reset_index(drop=True)
 
 
+def _accounts(record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
+    own = record.scenario.agents
+    numbers = CLASS_NUMBERS | class_numbers(name for name in own if is_own_class(name))
+    names = {number: name for name, number in numbers.items()}
+    table = pd.DataFrame(_columns(record.accounts))
+    last = len(table) - 1
+    labels = [names.get(int(number), "") for number in table["class_id"]]
+    table.insert(0, "class", [*labels[:last], "backstop"])
+    table.insert(1, "rank", table.pop("key") % 2**20)
+    table["enrolled"] = table["enrolled"].astype(bool)
+    table["gain_usd"] = table["equity_usd"] - table["opening_equity_usd"] - table["deposits_usd"]
+    return table.drop(columns="class_id")
+
+
 def _events(record: RunRecord) -> pd.DataFrame:
     import pandas as pd
 
@@ -152,5 +170,6 @@ FRAMES: Final[dict[str, Callable[[RunRecord], pd.DataFrame]]] = {
     "assets": _assets,
     "venue": _venue,
     "classes": _classes,
+    "accounts": _accounts,
     "events": _events,
 }

@@ -10,10 +10,11 @@ from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_table import Header
 from stressbook.market.parameters import ASSUMED
 
-__all__ = ["Parameter", "parameter_rows"]
+__all__ = ["Parameter", "parameter_rows", "scenario_changes"]
 
 _CHANGED: Final = "this scenario"
 _SKIPPED: Final = ("name", "correlation")
+_NO_CHANGE: Final = ("name", "summary", "stresses")
 
 
 class Parameter(NamedTuple):
@@ -53,6 +54,39 @@ def parameter_rows(scenario: Scenario) -> list[Parameter]:
     for index, stress in enumerate(scenario.stresses):
         found += _below(stress, f"stresses.{index}")
     return found
+
+
+def scenario_changes(first: Scenario, second: Scenario, *, most: int = 4) -> list[str]:
+    """Return in words what tells two scenarios apart.
+
+    Parameters
+    ----------
+    first, second : Scenario
+        Resolved.
+    most : int, default 4
+        Longest list; what is left out is counted at its end.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from stressbook.experiments.scenario import load_scenario
+    >>> cross = load_scenario("skeleton")
+    >>> scenario_changes(cross, cross.with_(margin_regime="portfolio", stresses=[]))
+    ['margin_regime cross -> portfolio', 'without price_gap']
+    """
+    before = {row.place: row.value for row in parameter_rows(first)}
+    after = {row.place: row.value for row in parameter_rows(second)}
+    found = [
+        f"{place} {before.get(place, 'none')} -> {after.get(place, 'none')}"
+        for place in dict.fromkeys([*before, *after])
+        if before.get(place) != after.get(place) and not place.startswith(_NO_CHANGE)
+    ]
+    found += [f"with {s.kind}" for s in second.stresses if s not in first.stresses]
+    found += [f"without {s.kind}" for s in first.stresses if s not in second.stresses]
+    return found if len(found) <= most else [*found[:most], f"{len(found) - most} more"]
 
 
 def _header(scenario: Scenario) -> Iterator[Parameter]:

@@ -85,7 +85,7 @@ class RunResult:
 
         Parameters
         ----------
-        name : {"market", "assets", "venue", "classes", "events"}
+        name : {"market", "assets", "venue", "classes", "accounts", "events"}
             Which one.
 
         Returns

@@ -1,0 +1,49 @@
+"""What each account opened and ended with: for whoever wants to know what became of a book."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stressbook.experiments.accounting import account_equities
+from stressbook.market.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
+from stressbook.market.state import F64, Records, record_dtype
+
+if TYPE_CHECKING:
+    from stressbook.experiments.simulation import Simulation
+
+__all__ = ["ACCOUNT_ROW", "account_rows", "equities_usd"]
+
+# Equities with outside cash and inventory; deposits less withdrawals of USDC since the opening.
+ACCOUNT_ROW = record_dtype(
+    "key class_id enrolled",
+    "opening_equity_usd equity_usd deposits_usd deepest_negative_usd",
+)
+
+
+def equities_usd(sim: Simulation) -> F64:
+    """Return the equity of every user as of now, venue and outside together, USD."""
+    found = np.empty(int(sim.engine.state.par[0].n_users))
+    account_equities(sim.engine.state, sim.world, found)
+    return found
+
+
+def account_rows(sim: Simulation) -> Records:
+    """Return a row for each user, in the order of users; the backstop is the last.
+
+    Returns
+    -------
+    ndarray of ACCOUNT_ROW, shape (n_users,)
+    """
+    v = sim.engine.state
+    n_users = int(v.par[0].n_users)
+    rows = np.zeros(n_users, ACCOUNT_ROW)
+    for name in ("key", "class_id", "enrolled"):
+        rows[name] = v.user[name]
+    rows["opening_equity_usd"] = sim.opening_equity_usd
+    rows["equity_usd"] = equities_usd(sim)
+    moved = v.flow[:n_users, 0, CAUSE_DEPOSIT] + v.flow[:n_users, 0, CAUSE_WITHDRAWAL]
+    rows["deposits_usd"] = moved / 1e6
+    rows["deepest_negative_usd"] = v.risk["deepest_negative_usd"]
+    return rows
