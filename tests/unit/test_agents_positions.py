@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import runpy
 import subprocess
 import sys
 
@@ -841,4 +840,3 @@ def test_compiled_rules_equal_plain_python_to_the_bit():
     )
     assert result.stderr == ""
     assert result.stdout.strip() == digest()
-    assert runpy  # the same file is both test and script

@@ -1,5 +1,9 @@
 """Who trades: keys, traits, enrolment, and what stays the same when something else changes."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +60,30 @@ def test_same_seed_same_population():
     other = build_population(PopulationParams(), SPEC, seed=8)
     assert traits(other).keys() == traits(PORTFOLIO).keys()
     assert traits(other) != traits(PORTFOLIO)
+
+
+def digest():
+    """Return the hash of a population with its opening book."""
+    population = build_population(PopulationParams(), SPEC, seed=7)
+    hashed = hashlib.sha256(repr(population.accounts).encode())
+    for cohort in population.cohorts:
+        hashed.update(cohort.parameters.tobytes() + cohort.memory.tobytes())
+    return hashed.hexdigest()
+
+
+@pytest.mark.slow
+def test_compiled_and_plain_python_build_the_same_population():
+    other = "0" if os.environ.get("NUMBA_DISABLE_JIT") == "1" else "1"
+    code = f"import runpy; print(runpy.run_path({__file__!r})['digest']())"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": other},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+    assert result.stdout.strip() == digest()
 
 
 def test_users_are_numbered_by_class_and_place():
