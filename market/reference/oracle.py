@@ -170,8 +170,9 @@ class AssetPrices:
             self.last.add(quote_usd, period_s)
         gap_usd, last_usd = self.gap.value(), self.last.value()
         average_usd = None if gap_usd is None else oracle_usd + gap_usd
-        found = [average_usd, quote_usd, outside_usd if outside_usd > 0.0 else None]
-        sources = [price for price in found if price is not None]
+        found = [average_usd, quote_usd, outside_usd]
+        # After a crash the average may lie further below the oracle than that is worth.
+        sources = [price for price in found if price is not None and price > 0.0]
         if len(sources) == 2 and last_usd is not None:
             sources.append(last_usd)
         self.mark_e8 = _e8(median(sources) if sources else _usd(self.mark_e8))
