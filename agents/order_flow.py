@@ -265,7 +265,7 @@ def account_parameters(
     ...     kind=PERP, price_usd=8e4, lot_size=1e-5,
     ... )
     >>> round(float(r[0]["child_usd"]))
-    18913
+    18900
     """
     n = len(keys)
     r = np.zeros(n, PARAMETERS)
