@@ -10,12 +10,13 @@ from stressbook.agents.directional_book import Bet, balance, maintenance_frac, t
 from stressbook.agents.drafts import Draft, listings, perp_lots, token_micro, token_units
 from stressbook.agents.holder import HolderParams
 from stressbook.agents.lender import LenderParams
+from stressbook.agents.near_breach import near_breach_usd
 from stressbook.agents.opening import plain
 from stressbook.agents.population import RULE_MODULES, PopulationParams, build_population
 from stressbook.errors import InvalidScenario
 from stressbook.market.codes import REGIME_PORTFOLIO
 from stressbook.market.listing import MarginTier
-from stressbook.market.setup import make_state
+from stressbook.market.setup import AccountOpening, make_state
 from stressbook.market.spec import load_preset
 from stressbook.market.valuation import value_all
 
@@ -335,3 +336,30 @@ def test_carriers_without_collateral_do_not_borrow():
     _, holders = of_class(population, "holder")
     assert all(account.debt == 0 for account in holders)
     assert carry_book.CAP_SHARE == 0.9
+
+
+# --- distance to breach --------------------------------------------------------------------------
+
+
+def test_notional_near_breach_grows_with_the_move_and_leaves_the_state_alone():
+    v = make_state(SPEC, POPULATION["portfolio", 7].accounts, seed=7)
+    before = v.cash.copy(), v.debt.copy(), v.price.copy(), v.risk.copy()
+    near = near_breach_usd(v, [0.025, 0.036, 0.042, 0.05], hours=6.0, deviations=(0.0, 1.0, 3.0))
+    assert near[0] == 0.0
+    assert 0.0 < near[1] < near[2]
+    for old, new in zip(before, (v.cash, v.debt, v.price, v.risk), strict=True):
+        assert (old == new).all()
+
+
+def test_account_at_a_known_distance_counts_from_there_on():
+    # 20x long: 1 - 1/20 < q (1 - 1/80) keeps it, so it breaches 3.8 % below.
+    lots = 100_000
+    price_e8 = BTC.price_e8
+    money = round(78_803.0 / 20 * 1e6)
+    accounts = [
+        AccountOpening(key=1, cash_micro=money, perps={BTC.perp: (lots, price_e8)}),
+        AccountOpening(key=2, cash_micro=10**12, perps={BTC.perp: (-lots, price_e8)}),
+    ]
+    v = make_state(SPEC, accounts, seed=7)
+    day = [0.01, 0.0, 0.0, 0.0]
+    assert near_breach_usd(v, day, hours=24.0, deviations=(3.7, 4.0)) == [0.0, 78_803.0]
