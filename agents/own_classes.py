@@ -96,7 +96,7 @@ def params_dataclass(agent: type, declared: dict[str, Field[Any]], base: type | 
         bases=() if base is None else (base,),
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": agent.__doc__},
+        namespace={"__doc__": agent.__doc__ or f"Parameters of {agent.__name__}."},
     )
     # Found by that address when a scenario is sent to another process.
     made.__module__, made.__qualname__ = agent.__module__, f"{agent.__qualname__}.Params"
