@@ -1,0 +1,141 @@
+"""Portfolio against cross margin: what the same equity carries, by class of hedged books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stressbook.experiments.accounting import account_equities
+from stressbook.experiments.inference import mean_estimate, paired_difference
+from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.validation.calm import column
+from stressbook.experiments.validation.holdings import (
+    account_gross_usd,
+    asset_of_accounts,
+    class_of_accounts,
+)
+from stressbook.experiments.validation.runner import Found
+from stressbook.experiments.validation.table import Row, shown
+from stressbook.experiments.validation.watch import drop_rows
+from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.state import F64, I64
+
+__all__ = ["regime_pair", "regime_rows"]
+
+Bools = npt.NDArray[np.bool_]
+
+_CLASSES: Final = ("basis_trader", "hedger", "holder")
+_REGIMES: Final = ("portfolio", "cross")
+
+
+def regime_pair(scenario: Scenario, seed: int, *, warmup_h: int = 6, hours: int = 18) -> Found:
+    """Return gross positions over equity under both regimes, one seed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Without stresses; its regime is replaced.
+    seed : int
+        Key of its draws.
+    warmup_h, hours : int
+        Means are taken over the hours after the warm-up.
+
+    Returns
+    -------
+    dict of str to float
+        By "class.ASSET.group.regime"; groups are all accounts and those that the portfolio regime
+        enrols. Beside them "class.ASSET.group.opening_usd" by regime.
+    """
+    found: Found = {}
+    enrolled = np.zeros(0, np.bool_)
+    for regime in _REGIMES:
+        calm = scenario.with_(
+            margin_regime=regime, warmup=warmup_h * 3600.0, duration=hours * 3600.0, stresses=()
+        )
+        sim = Simulation(calm, seed=seed)
+        try:
+            if regime == "portfolio":
+                enrolled = sim.engine.state.user["enrolled"][: sim.engine.state.par[0].n_users] != 0
+            found |= _of_regime(sim, regime, enrolled, warmup_h, hours)
+        finally:
+            sim.close()
+    return found
+
+
+def _of_regime(sim: Simulation, regime: str, enrolled: Bools, warmup_h: int, hours: int) -> Found:
+    groups = _groups(sim, enrolled)
+    opening = _equities(sim)
+    gross, equity = np.zeros(len(opening)), np.zeros(len(opening))
+    per_hour = 3_600_000 // sim.dt_ms
+    for hour in range(warmup_h + hours):
+        sim.advance(per_hour)
+        drop_rows(sim)
+        if hour >= warmup_h:
+            gross += account_gross_usd(sim)
+            equity += _equities(sim)
+    found: Found = {}
+    for name, mine in groups.items():
+        found[f"{name}.{regime}"] = float(gross[mine].sum() / equity[mine].sum())
+        found[f"{name}.opening_usd.{regime}"] = float(opening[mine].sum())
+    return found
+
+
+def _groups(sim: Simulation, enrolled: Bools) -> dict[str, I64]:
+    """Return the accounts of every class, asset and group that has any."""
+    classes, asset = class_of_accounts(sim), asset_of_accounts(sim)
+    found = {}
+    for name in _CLASSES:
+        for a, coin in enumerate(sim.scenario.assets):
+            mine = (classes == CLASS_NUMBERS[name]) & (asset == a)
+            for group, members in (("all", mine), ("enrolled", mine & enrolled)):
+                if members.any():
+                    found[f"{name}.{coin}.{group}"] = np.flatnonzero(members)
+    return found
+
+
+def _equities(sim: Simulation) -> F64:
+    out = np.empty(int(sim.engine.state.par[0].n_users))
+    account_equities(sim.engine.state, sim.world, out)
+    return out
+
+
+def regime_rows(found: Sequence[Found]) -> list[Row]:
+    """Return the table of both regimes.
+
+    Parameters
+    ----------
+    found : sequence of dict
+        One a seed, of `regime_pair`.
+
+    Returns
+    -------
+    list of Row
+        The difference is "met" if its interval lies above 0.
+    """
+    rows: list[Row] = []
+    for key in found[0]:
+        name, _, regime = key.rpartition(".")
+        if regime != "portfolio" or name.endswith(".opening_usd"):
+            continue
+        with_credit, without = column(found, key), column(found, f"{name}.cross")
+        apart = paired_difference(with_credit, without)
+        verdict = "met" if apart.low > 0.0 else "missed" if apart.high < 0.0 else "undecided"
+        opening = [column(found, f"{name}.opening_usd.{one}") for one in _REGIMES]
+        most = float(np.abs(opening[0] - opening[1]).max())
+        note = f"opening equities differ by at most {most:.2f} USD"
+        where = _place(name)
+        rows += [
+            shown("gross over equity, portfolio", where, "1", mean_estimate(with_credit)),
+            shown("gross over equity, cross", where, "1", mean_estimate(without)),
+            Row("portfolio - cross", where, "1", apart, "above 0", verdict, note),
+        ]
+    return rows
+
+
+def _place(name: str) -> str:
+    kind, asset, group = name.split(".")
+    return f"{kind} {asset}, {'all accounts' if group == 'all' else 'enrolled accounts'}"
