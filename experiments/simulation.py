@@ -20,7 +20,7 @@ from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_agents import OwnAgents, open_own_accounts
 from stressbook.agents.population import PopulationParams, build_population
 from stressbook.agents.rule_account import RuleAccounts
-from stressbook.errors import OverflowFault, UnknownName
+from stressbook.errors import InvalidInput, OverflowFault, UnknownName
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
@@ -179,6 +179,14 @@ class Simulation(mesa.Model):
 
     def step(self) -> None:
         """Run the ten steps of the clock once."""
+        if self.series.step[0] >= len(self.series.venue):
+            raise InvalidInput(
+                "has no room for another step",
+                name="duration",
+                value=self.scenario.duration_s,
+                allowed="the time that is run after the warm-up, s",
+                hint="plan a longer run: scenario.with_(duration=...)",
+            )
         t = self.t_ms = self.t_ms + self.dt_ms
         v, w = self.engine.state, self.world
         self.apply_dials(t)  # 1
