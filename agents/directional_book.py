@@ -122,19 +122,48 @@ def turn_sides(bets: Sequence[Bet], net_lots: int) -> None:
     Parameters
     ----------
     bets : sequence of Bet
-        Changed in place. Only positions that would have survived on the other side turn.
+        Changed in place. Only positions that would have survived on the other side turn; where
+        these are too few, as at high leverage, others do, entered at the opening price.
     net_lots : int
         Wanted.
     """
+    held = [bet for bet in bets if bet.lots > 0]
+    _turn([bet for bet in held if all(bet.life.alive)], bets, net_lots)
+    if held and not _can_be_scaled(bets, net_lots):
+        _turn([bet for bet in held if not all(bet.life.alive)], bets, net_lots)
+
+
+def _turn(turnable: Sequence[Bet], bets: Sequence[Bet], net_lots: int) -> None:
     gap = net_lots - sum(bet.signed_lots for bet in bets)
-    turnable = [bet for bet in bets if bet.lots > 0 and all(bet.life.alive)]
     wrong = SHORT if gap > 0 else LONG
     candidates = [bet for bet in turnable if bet.side == wrong]
     for bet in sorted(candidates, key=lambda bet: (abs(bet.life.draw - 0.5), bet.draft.key)):
-        change = -2 * bet.signed_lots
+        change = _turned_lots(bet) - bet.signed_lots
         if abs(gap - change) < abs(gap):
-            bet.side = LONG if bet.side == SHORT else SHORT
             gap -= change
+            _turn_one(bet)
+
+
+def _turned_lots(bet: Bet) -> int:
+    """Return the signed lots of the other side, at today's price if it would not have survived."""
+    lots = bet.lots if all(bet.life.alive) else int(bet.lots * bet.life.entry)
+    return lots if bet.side == SHORT else -lots
+
+
+def _turn_one(bet: Bet) -> None:
+    lots = _turned_lots(bet)
+    if not all(bet.life.alive):
+        for perp, entry_e8 in bet.draft.entries_e8.items():
+            bet.draft.entries_e8[perp] = round(entry_e8 / bet.life.entry)
+        bet.life = bet.life._replace(entry=1.0, money=(1.0, 1.0), alive=(True, True))
+    bet.side, bet.lots = (LONG if lots > 0 else SHORT), abs(lots)
+
+
+def _can_be_scaled(bets: Sequence[Bet], net_lots: int) -> bool:
+    """Tell whether one factor on the longs, within its bounds, balances the perp."""
+    longs = sum(bet.lots for bet in bets if bet.side == LONG)
+    wanted = net_lots + sum(bet.lots for bet in bets if bet.side == SHORT)
+    return longs > 0 and FACTOR_LOW <= wanted / longs <= FACTOR_HIGH
 
 
 def balance(bets: Sequence[Bet], net_lots: int, *, name: str) -> list[int]:
@@ -163,7 +192,7 @@ def balance(bets: Sequence[Bet], net_lots: int, *, name: str) -> list[int]:
     wanted = net_lots + sum(bet.lots for bet in bets if bet.side == SHORT)
     if not bets and net_lots == 0:
         return []
-    if longs == 0 or not FACTOR_LOW <= wanted / longs <= FACTOR_HIGH:
+    if not _can_be_scaled(bets, net_lots):
         problem = Problem(
             "cannot take the other side of the hedged books at the opening",
             f"population.directional.{name}",

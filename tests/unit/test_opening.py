@@ -285,8 +285,28 @@ def test_sides_turn_from_the_undecided_to_the_decided():
 
 def test_who_would_not_have_survived_does_not_turn():
     bets = [bet(10, SHORT, 0.6, alive=(False, True)), bet(10, SHORT, 0.9)]
-    turn_sides(bets, 20)
+    turn_sides(bets, 2)
     assert [one.side for one in bets] == [SHORT, LONG]
+
+
+def test_where_too_few_can_turn_others_enter_today_on_the_other_side():
+    bets = [bet(100, SHORT, 0.6, alive=(False, True)), bet(10, LONG, 0.1)]
+    bets[0].life = bets[0].life._replace(entry=0.8, money=(-0.1, 1.3))
+    bets[0].draft.entries_e8[3] = 80
+    turn_sides(bets, 70)
+    assert [one.signed_lots for one in bets] == [80, 10]
+    assert bets[0].draft.entries_e8 == {3: 100}
+    assert bets[0].life.money == (1.0, 1.0)
+    assert balance(bets, 70, name="BTC") == [62, 8]
+
+
+@pytest.mark.parametrize("seed", [4, 7])
+def test_a_crowd_at_twice_its_leverage_can_be_balanced(seed):
+    spec = load_preset("hyperliquid")
+    params = PopulationParams(directional=DirectionalParams(leverage_multiplier=2.0))
+    population = build_population(params, spec, seed=seed)
+    for inst in range(len(spec.instruments)):
+        assert sum(one.perps.get(inst, (0, 0))[0] for one in population.accounts) == 0
 
 
 def test_balance_scales_longs_and_gives_the_rest_to_the_largest():
