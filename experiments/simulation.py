@@ -39,6 +39,7 @@ from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.by_address import compiled_call
 from stressbook.market.digest import DigestChain, canonical_state
 from stressbook.market.engine import Engine
+from stressbook.market.own_moves import settle_own_moves
 from stressbook.market.philox import key_from_seed
 from stressbook.market.reference.venue import ReferenceVenue
 from stressbook.market.setup import make_state
@@ -149,6 +150,7 @@ class Simulation(mesa.Model):
         self._advance_world = compiled_call(advance, w, 0)
         self._observe_accounts = compiled_call(observe_accounts, v, self.accounts)
         self._observe_market = compiled_call(observe_market, v, self.market, 0)
+        self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
         sums = (self.class_sums, self._exposure, self._last)
         self._add_step = compiled_call(add_step, v, w, *sums)
@@ -195,6 +197,7 @@ class Simulation(mesa.Model):
         self.engine.before_decide(t)  # 3-5
         self._decide(t)  # 6
         self.engine.match(t)  # 7-9
+        self._settle_own_moves(v, w)
         self._observe_market(v, self.market, t)
         self._record_step(v, self.series)  # 10
         self._add_step(v, w, self.class_sums, self._exposure, self._last)

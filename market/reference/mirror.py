@@ -114,6 +114,11 @@ class Mirror:
             self._write_book(parts, inst)
         self._write_common(parts)
 
+    def write_executed(self, messages: Iterable[Message]) -> None:
+        """Write the messages of the step in the order of their replies."""
+        for place, message in enumerate(messages):
+            self.state.merged[place] = (*message, 0, 0, 0)
+
     def _write_common(self, parts: VenueParts) -> None:
         events = [tuple(event) for event in parts.exchange.events]
         self._write_log(self.state.event, events, C_EVENTS, FAULT_EVENT_LOG)

@@ -83,6 +83,7 @@ class ReferenceVenue:
         waiting = sum(timed.emitted_ms == t_ms for timed in parts.sequencer.pending)
         exchange.reply_count[REPLY_PENDING] += waiting
         parts.replies = exchange.match(due, t_ms=t_ms)
+        self._mirror.write_executed(due)
         if parts.clock.ends(parts.clock.price_ms, t_ms):
             settle_step(parts, t_ms)
         settle_flat_rows(parts, t_ms)
