@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -293,20 +294,20 @@ class Scenario:
         )
         return Effect(found)
 
-    def __repr__(self) -> str:
+    def _in_a_line(self) -> str:
         mine = self.resolved
-        n = len(mine.stresses)
-        stresses = ", ".join(stress.kind for stress in mine.stresses) if n else "no stress"
+        stresses = ", ".join(stress.kind for stress in mine.stresses) or "no stress"
         return (
-            f"<Scenario {mine.name}: {', '.join(mine.assets)} under {mine.margin_regime} margin, "
-            f"{duration(mine.duration_s)} after {duration(mine.warmup_s)} of warm-up, {stresses}>"
+            f"Scenario {mine.name}: {', '.join(mine.assets)} under {mine.margin_regime} margin, "
+            f"{duration(mine.duration_s)} after {duration(mine.warmup_s)} of warm-up, {stresses}"
         )
+
+    def __repr__(self) -> str:
+        return f"<{self._in_a_line()}>"
 
     def _repr_html_(self) -> str:
         head = ("place", "value", "unit", "meaning", "source")
-        return f"<p>{self!r}</p>".replace("<Scenario", "Scenario").replace(">", "") + html_table(
-            [head, *self._parameter_cells()]
-        )
+        return f"<p>{escape(self._in_a_line())}</p>{html_table([head, *self._parameter_cells()])}"
 
 
 def scenario(name_or_path: str | Path, *, overrides: tuple[str, ...] = ()) -> Scenario:
