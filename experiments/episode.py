@@ -1,0 +1,356 @@
+"""What one episode did from its onset on: a timeline, caps in use, who gained and who lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
+from stressbook.experiments.outcomes import measure
+from stressbook.experiments.simulation import Simulation
+from stressbook.market.codes import REFUSAL_NAMES
+from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.state import F64, VenueState
+
+__all__ = [
+    "CLASS_LABELS",
+    "CapUse",
+    "Episode",
+    "Onset",
+    "Timeline",
+    "cap_uses",
+    "class_changes",
+    "episode_of",
+    "minutes_before",
+    "onset_of",
+    "timeline_of",
+]
+
+BIN_S: Final = 30.0
+LEAD_S: Final = 300.0  # shown before the onset
+SYSTEM: Final = N_CLASSES  # row of treasury, reserve and rounding in tables by class
+
+_NAMES: Final = {number: name.replace("_", " ") for name, number in CLASS_NUMBERS.items()}
+CLASS_LABELS: Final = tuple(
+    [_NAMES.get(k, "unused") for k in range(OTHER_CLASS)] + ["others", "treasury and reserve"]
+)
+
+
+class Timeline(NamedTuple):
+    """One asset's market over an episode, in bins of equal length; each array has shape (n,)."""
+
+    t_min: F64  # end of the bin, minutes from the onset
+    fundamental_usd: F64  # last of the bin, as are all prices and stocks
+    outside_usd: F64
+    oracle_usd: F64
+    mark_usd: F64
+    bid_depth_usd: F64  # median over the bin: what the first taker of each step met within 10 bp
+    depth_left_frac: F64  # what the stress leaves of makers' size
+    forced_usd: F64  # forced fills, at the mark: USD a minute, as the next two
+    taken_over_usd: F64
+    deleveraged_usd: F64
+    open_interest_usd: F64
+    funding_frac: F64  # hourly rate booked last
+    premium_frac: F64  # mark over oracle
+    borrowed_usd: F64
+    utilisation_frac: F64
+    n_breached: F64
+
+
+class CapUse(NamedTuple):
+    """How much of one cap is used."""
+
+    name: str
+    unit: str
+    used: float
+    cap: float
+
+
+class Onset(NamedTuple):
+    """What the end of an episode is compared with."""
+
+    step: int
+    equity_usd: F64  # (N_CLASSES + 1,), treasury and reserve last
+    transfers_usd: F64
+    revaluation_usd: F64
+    total_usd: float  # everything but `outside`, summed by asset
+    refused: F64  # messages refused so far, by code
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One arm from the onset to its end.
+
+    Parameters
+    ----------
+    outcomes : dict of str to float
+        By name: those of every run, and `EPISODE_OUTCOMES`.
+    timeline : Timeline
+        Of the asset that the study looks at.
+    classes : ndarray of float64, shape (N_CLASSES + 1, 3)
+        Equity at the onset, its change less transfers, and of that the revaluation, USD; the rows
+        are `CLASS_LABELS`.
+    outside_usd : float
+        What the outside market gained as the counterparty, with what outside and oracle prices
+        moved against the fundamental; found by asset, not by account.
+    refusals : dict of str to int
+        Refused messages by reason.
+    caps : tuple of CapUse
+        At the end.
+    digest : str
+        Of the run so far.
+    """
+
+    outcomes: dict[str, float]
+    timeline: Timeline
+    classes: F64
+    outside_usd: float
+    refusals: dict[str, int]
+    caps: tuple[CapUse, ...]
+    digest: str
+
+
+def onset_of(sim: Simulation) -> Onset:
+    """Look at a simulation that stands at the onset."""
+    equity, transfers, revaluation = _class_columns(sim)
+    return Onset(
+        int(sim.series.step[0]),
+        equity,
+        transfers,
+        revaluation,
+        _total_by_asset_usd(sim),
+        sim.engine.state.reply_count.astype(np.float64),
+    )
+
+
+def episode_of(sim: Simulation, onset: Onset, *, asset: int) -> Episode:
+    """Look at a simulation that stands at the end of an episode.
+
+    Parameters
+    ----------
+    sim : Simulation
+        As an arm left it.
+    onset : Onset
+        The same simulation at the onset.
+    asset : int
+        Index of the asset whose timeline is kept.
+
+    Returns
+    -------
+    Episode
+    """
+    v = sim.engine.state
+    refused = v.reply_count - onset.refused
+    classes, outside = class_changes(sim, onset)
+    return Episode(
+        outcomes=measure(sim, since_step=onset.step) | _episode_outcomes(sim, onset.step, asset),
+        timeline=timeline_of(sim, onset.step, asset=asset),
+        classes=classes,
+        outside_usd=outside,
+        refusals={name: int(refused[c]) for c, name in REFUSAL_NAMES.items() if refused[c] > 0},
+        caps=cap_uses(v),
+        digest=sim.digest(),
+    )
+
+
+def class_changes(sim: Simulation, onset: Onset) -> tuple[F64, float]:
+    """Return who gained and who lost, and the outside market as their counterparty.
+
+    Over all rows, change less revaluation and the outside's gain sum to zero: the first is taken
+    account by account, the second asset by asset.
+
+    Returns
+    -------
+    ndarray of float64, shape (N_CLASSES + 1, 3)
+        As in `Episode.classes`.
+    float
+        Gain of the outside market, USD.
+    """
+    equity, transfers, revaluation = _class_columns(sim)
+    moved = transfers - onset.transfers_usd
+    revalued = revaluation - onset.revaluation_usd
+    change = equity - onset.equity_usd - moved
+    table = np.stack([onset.equity_usd, change, revalued], axis=1)
+    gained = _total_by_asset_usd(sim) - onset.total_usd - moved.sum() - revalued.sum()
+    return table, -float(gained)
+
+
+def timeline_of(
+    sim: Simulation, onset_step: int, *, asset: int, bin_s: float = BIN_S, lead_s: float = LEAD_S
+) -> Timeline:
+    """Return the timeline of one asset, from a while before the onset to the present.
+
+    Parameters
+    ----------
+    sim : Simulation
+        At the end of the episode.
+    onset_step : int
+        Steps before the onset.
+    asset : int
+        Index of the asset.
+    bin_s, lead_s : float
+        Length of a bin, and of what is shown before the onset, s.
+
+    Returns
+    -------
+    Timeline
+    """
+    v, n = sim.engine.state, max(1, round(bin_s * 1000) // sim.dt_ms)
+    lead = min(onset_step, round(lead_s * 1000) // sim.dt_ms) // n * n
+    first = onset_step - lead
+    stop = first + (int(sim.series.step[0]) - first) // n * n
+    inst = int(v.asset[asset].perp_inst)
+    rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
+    venue, lot = sim.series.venue[first:stop], float(v.inst[inst].lot_size)
+    lots_usd = lot * rows["mark_usd"]
+    ends = np.arange(first + n, stop + 1, n)
+    left = [sim.schedule.dials_at(int(k) * sim.dt_ms) for k in ends]
+    name = sim.scenario.assets[asset]
+    per_minute = 60.0 / (n * sim.dt_ms / 1000.0)
+    return Timeline(
+        t_min=(ends - onset_step) * sim.dt_ms / 60_000.0,
+        fundamental_usd=_last(rows["fundamental_usd"], n),
+        outside_usd=_last(rows["outside_perp_usd"], n),
+        oracle_usd=_last(rows["oracle_usd"], n),
+        mark_usd=_last(rows["mark_usd"], n),
+        bid_depth_usd=np.median(book["bid_depth_usd"].reshape(-1, n), axis=1),
+        depth_left_frac=np.array([dials.value(name, "venue_depth") for dials in left]),
+        forced_usd=_sum(rows["liquidated_lots"] * lots_usd, n) * per_minute,
+        taken_over_usd=_sum(rows["taken_over_lots"] * lots_usd, n) * per_minute,
+        deleveraged_usd=_sum(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
+        open_interest_usd=_last(rows["open_interest_lots"] * lots_usd, n),
+        funding_frac=_last(rows["funding_rate_e15"] / 1e15, n),
+        premium_frac=_last(rows["mark_usd"] / rows["oracle_usd"] - 1.0, n),
+        borrowed_usd=_last(venue["borrowed_usd"], n),
+        utilisation_frac=_last(venue["utilisation"], n),
+        n_breached=_last(venue["n_breached"].astype(np.float64), n),
+    )
+
+
+def cap_uses(v: VenueState) -> tuple[CapUse, ...]:
+    """Return what is used of the caps of the reserves, platform and largest account.
+
+    Of a collateral, what enrolled accounts hold counts, up to each account's own cap.
+    """
+    usdc, debts = v.token_spec[0], v.debt[:, 0]
+    uses = [
+        CapUse("USDC borrowed, platform", "USD", debts.sum() / 1e6, usdc.platform_borrow_cap / 1e6),
+        CapUse(
+            "USDC borrowed, largest account", "USD", debts.max() / 1e6, usdc.user_borrow_cap / 1e6
+        ),
+        CapUse(
+            "USDC supplied, platform",
+            "USD",
+            v.supply[:, 0].sum() / 1e6,
+            usdc.platform_supply_cap / 1e6,
+        ),
+    ]
+    for k in range(1, int(v.par[0].n_tokens)):
+        spec = v.token_spec[k]
+        if spec.ltv > 0.0:
+            used, cap = v.reserve[k].total_supply / spec.unit, spec.platform_supply_cap / spec.unit
+            price = float(v.price[spec.asset].oracle_usd)
+            label = f"{{{int(spec.asset)}}} as collateral, platform"
+            uses.append(CapUse(label, "USD", used * price, cap * price))
+    return tuple(CapUse(u.name, u.unit, float(u.used), float(u.cap)) for u in uses)
+
+
+def minutes_before(sim: Simulation, *, asset: int, minutes: int) -> dict[str, F64]:
+    """Return means over the last minutes of the warm-up, for the drift before the onset.
+
+    Parameters
+    ----------
+    sim : Simulation
+        At the onset.
+    asset : int
+        Index of the asset.
+    minutes : int
+        How many.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (minutes,)
+    """
+    n = round(60_000 / sim.dt_ms)
+    stop = int(sim.series.step[0])
+    first = stop - n * minutes
+    inst = int(sim.engine.state.asset[asset].perp_inst)
+    rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
+    venue = sim.series.venue[first:stop]
+    return {
+        "open interest, lots": _sum(rows["open_interest_lots"], n) / n,
+        "bid depth within 10 bp": _sum(book["bid_depth_usd"], n) / n,
+        "borrowed USDC": _sum(venue["borrowed_usd"], n) / n,
+        "messages a step": _sum(venue["n_messages"].astype(np.float64), n) / n,
+    }
+
+
+def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, float]:
+    """Return what is asked of the asset's own market, from the onset on."""
+    v, inst = sim.engine.state, int(sim.engine.state.asset[asset].perp_inst)
+    stop = int(sim.series.step[0])
+    rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
+    open_lots = np.maximum(sim.series.asset[first - 1, asset]["open_interest_lots"], 1.0)
+    lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
+    traded = book["traded_lots"] * v.inst[inst].lot_size * rows["mark_usd"]
+    return {
+        "fall_frac": 1.0 - float(rows["mark_usd"].min()) / float(rows["mark_usd"][0]),
+        "liquidated_frac": float(lots.sum() / open_lots),
+        "open_interest_change_frac": float(rows["open_interest_lots"][-1] / open_lots - 1.0),
+        "bid_depth_usd": float(np.median(book["bid_depth_usd"])),
+        "spread_frac": float(np.nanmedian(book["end_spread_frac"])),
+        "traded_usd": float(traded.sum()),
+        "mean_borrowed_usd": float(sim.series.venue["borrowed_usd"][first:stop].mean()),
+        "peak_breached": float(sim.series.venue["n_breached"][first:stop].max()),
+        "lowest_premium_frac": float((rows["mark_usd"] / rows["oracle_usd"]).min() - 1.0),
+    }
+
+
+def _class_columns(sim: Simulation) -> tuple[F64, F64, F64]:
+    """Return equity, transfers and revaluation by class, treasury and reserve last."""
+    rows = sim.classes
+    system = _system_usd(sim.engine.state)
+    return (
+        np.append(rows["equity_usd"], system),
+        np.append(rows["transfers_usd"], 0.0),
+        np.append(rows["revaluation_usd"], 0.0),
+    )
+
+
+def _system_usd(v: VenueState) -> float:
+    """Return what belongs to no account: treasury, rounding, and the reserves' own."""
+    n_users, outside = int(v.par[0].n_users), int(v.par[0].row_outside)
+    rows = [row for row in range(n_users, len(v.cash)) if row != outside]
+    total = float(v.cash[rows].sum() + v.debt[:, 0].sum() - v.supply[:, 0].sum()) / 1e6
+    for k in range(1, int(v.par[0].n_tokens)):
+        spec = v.token_spec[k]
+        total += float(v.token[rows, k].sum()) / spec.unit * v.price[spec.asset].oracle_usd
+    return total
+
+
+def _total_by_asset_usd(sim: Simulation) -> float:
+    """Return the value of all rows but `outside`: cash, tokens, perps, own outside books."""
+    v, w = sim.engine.state, sim.world
+    inside = np.arange(len(v.cash)) != int(v.par[0].row_outside)
+    n_users = int(v.par[0].n_users)  # the outside's own row follows
+    total = float(v.cash[inside].sum() + w.cash[:n_users].sum()) / 1e6
+    for k in range(1, int(v.par[0].n_tokens)):
+        spec = v.token_spec[k]
+        total += float(v.token[inside, k].sum()) / spec.unit * v.price[spec.asset].oracle_usd
+    for i, spec in enumerate(v.inst):
+        total += float(v.perp[inside, i].sum()) * spec.lot_size * v.price[spec.asset].mark_usd
+    for a, quote in enumerate(v.outside):
+        held = w.inventory[:n_users, a].sum(axis=0) * w.asset[a].lot_size
+        total += float(held[0] * quote.spot_usd + held[1] * quote.perp_usd)
+    return total
+
+
+def _last(values: F64, n: int) -> F64:
+    return values[n - 1 :: n].copy()
+
+
+def _sum(values: F64, n: int) -> F64:
+    total: F64 = values.reshape(-1, n).sum(axis=1)
+    return total

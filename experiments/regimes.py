@@ -1,0 +1,342 @@
+"""What portfolio margin changes: one market calm, then stressed, under two margin regimes.
+
+Each regime starts from its own opening book on the same draws, warms up, and is then run in arms
+from one snapshot: calm, stressed, and with parts of the answer switched off. Seeds are paired
+across regimes. Beside the reference stand runs with another law of the outside's impact, which
+decides how large a cascade can grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+
+from stressbook.errors import InvalidInput
+from stressbook.experiments.arms import Arm, ArmRun, loss_usd, run_arms
+from stressbook.experiments.episode import (
+    CapUse,
+    Episode,
+    cap_uses,
+    episode_of,
+    minutes_before,
+    onset_of,
+)
+from stressbook.experiments.pool import map_jobs
+from stressbook.experiments.scenario import Scenario, load_scenario
+from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stress import Stress
+from stressbook.market.state import F64
+
+__all__ = [
+    "REGIMES",
+    "ArmNumbers",
+    "RegimePlan",
+    "RegimeRun",
+    "RegimeStudy",
+    "Variant",
+    "demo_plan",
+    "run_regimes",
+]
+
+REGIMES: Final = ("portfolio", "cross")
+_EPISODES: Final = ("0", "R")  # arms whose timeline and classes are kept
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another law of the outside.
+
+    Parameters
+    ----------
+    name : str
+        As tables show it.
+    world : mapping
+        Changes of `[world]`, as `Scenario.with_` takes them.
+    """
+
+    name: str
+    world: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegimePlan:
+    """Everything that fixes a study.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Calm; its duration is the horizon.
+    stresses : tuple of Stress
+        The shock, from the end of the warm-up on.
+    target : str
+        Asset that the shock hits, which the study looks at.
+    seeds : tuple of int
+        Of the reference; the first `n_variant_seeds` of the variants.
+    arms : tuple of str
+        Of the reference; variants run `0`, `F` and `R`.
+    severities : tuple of float
+        Milder shocks that run beside the full one.
+    variants : tuple of Variant
+        Beside the reference.
+    n_variant_seeds : int
+        Seeds of each variant.
+    """
+
+    scenario: Scenario
+    stresses: tuple[Stress, ...]
+    target: str
+    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...] = ("0", "P0", "P", "N", "F", "R", "Z")
+    severities: tuple[float, ...] = (0.5,)
+    variants: tuple[Variant, ...] = ()
+    n_variant_seeds: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise InvalidInput("is empty", name="seeds", value=self.seeds, allowed="1 or more")
+
+    @property
+    def target_index(self) -> int:
+        """Index of the target."""
+        return self.scenario.assets.index(self.target)
+
+    @property
+    def variant_seeds(self) -> tuple[int, ...]:
+        """Seeds of each variant."""
+        return self.seeds[: self.n_variant_seeds]
+
+
+@dataclass(frozen=True)
+class ArmNumbers:
+    """What is kept of every arm.
+
+    Parameters
+    ----------
+    drawdown_frac : ndarray of float64, shape (n_assets,)
+        Largest fall of ln(mark) from the onset.
+    liquidated_frac : ndarray of float64, shape (n_assets,)
+        Over open interest at the onset.
+    loss_usd : float
+        Over accounts, how far equity ended below that of arm `0` (passive arm: of `P0`; placebo:
+        of `R`).
+    opening_equity_usd : float
+        Sum at the onset.
+    """
+
+    drawdown_frac: F64
+    liquidated_frac: F64
+    loss_usd: float
+    opening_equity_usd: float
+
+
+@dataclass(frozen=True)
+class RegimeRun:
+    """One seed under one regime and one law of the outside.
+
+    Parameters
+    ----------
+    seed : int
+        Key of its draws.
+    regime, variant : str
+        Margin regime; empty for the reference, else the name of the variant.
+    arms : dict of str to ArmNumbers
+        By arm; milder shocks are "R@0.5".
+    episodes : dict of str to Episode
+        Of the calm arm and of all that run everything; none of variants but their numbers.
+    before : dict of str to ndarray of float64
+        Means over minutes before the onset.
+    caps : tuple of CapUse
+        At the onset.
+    """
+
+    seed: int
+    regime: str
+    variant: str
+    arms: dict[str, ArmNumbers]
+    episodes: dict[str, Episode]
+    before: dict[str, F64]
+    caps: tuple[CapUse, ...]
+
+
+@dataclass(frozen=True)
+class RegimeStudy:
+    """All runs of a plan.
+
+    Parameters
+    ----------
+    plan : RegimePlan
+        What was asked.
+    runs : tuple of RegimeRun
+        In the order of the plan, whatever the number of workers.
+    """
+
+    plan: RegimePlan
+    runs: tuple[RegimeRun, ...]
+
+    def of(self, regime: str, variant: str = "") -> tuple[RegimeRun, ...]:
+        """Return the runs of a regime in the order of seeds."""
+        return tuple(r for r in self.runs if r.regime == regime and r.variant == variant)
+
+    def outcome(self, regime: str, arm: str, name: str) -> F64:
+        """Return an outcome of an arm, one value a seed."""
+        return np.array([run.episodes[arm].outcomes[name] for run in self.of(regime)])
+
+    def drawdown(self, regime: str, arm: str, variant: str = "") -> F64:
+        """Return the largest fall of the target's ln(mark) in an arm, one value a seed."""
+        k = self.plan.target_index
+        return np.array([r.arms[arm].drawdown_frac[k] for r in self.of(regime, variant)])
+
+    def liquidated(self, regime: str, arm: str, variant: str = "") -> F64:
+        """Return the share of the target's open interest that was liquidated, one value a seed."""
+        k = self.plan.target_index
+        return np.array([r.arms[arm].liquidated_frac[k] for r in self.of(regime, variant)])
+
+    def loss(self, regime: str, arm: str) -> F64:
+        """Return the loss of an arm in USD, one value a seed; see `ArmNumbers.loss_usd`."""
+        return np.array([run.arms[arm].loss_usd for run in self.of(regime)])
+
+    @cached_property
+    def median_seed(self) -> int:
+        """The seed with the median drawdown under portfolio margin; the lower one of two."""
+        falls = self.drawdown(REGIMES[0], "R")
+        order = np.argsort(falls, kind="stable")
+        return self.of(REGIMES[0])[int(order[(len(order) - 1) // 2])].seed
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the digests of all episodes, in order."""
+        total = sha256()
+        for run in self.runs:
+            for arm, episode in run.episodes.items():
+                total.update(
+                    f"{run.variant}/{run.regime}/{run.seed}/{arm}/{episode.digest}".encode()
+                )
+        return total.hexdigest()
+
+
+def demo_plan(*, seeds: Sequence[int] = tuple(range(1, 9)), full: bool = False) -> RegimePlan:
+    """Return the study behind the demo: HYPE breaks away and its books thin.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        Paired across regimes.
+    full : bool, default False
+        Warm up for an hour, look at two hours, and run variants on all seeds; the demo itself warms
+        up for 20 minutes and looks at one hour.
+
+    Returns
+    -------
+    RegimePlan
+
+    Examples
+    --------
+    >>> plan = demo_plan()
+    >>> plan.target, len(plan.seeds), plan.scenario.warmup_s
+    ('HYPE', 8, 1200.0)
+    """
+    warmup_s, horizon_s = (3600.0, 7200.0) if full else (1200.0, 3600.0)
+    broken = load_scenario("correlation-break")
+    calm = load_scenario("hyperliquid").with_(warmup=warmup_s, duration=horizon_s)
+    stresses = tuple(replace(stress, at=warmup_s) for stress in broken.stresses)
+    return RegimePlan(
+        scenario=calm,
+        stresses=stresses,
+        target="HYPE",
+        seeds=tuple(seeds),
+        variants=impact_variants(calm, "HYPE"),
+        n_variant_seeds=len(seeds) if full else min(3, len(seeds)),
+    )
+
+
+def impact_variants(scenario: Scenario, target: str) -> tuple[Variant, ...]:
+    """Return the range of the outside's impact: its slope, and where it turns concave."""
+    asset = next(a for a in scenario.world.assets if a.name == target)
+    slope, turn = asset.spot.impact_bp_per_musd, asset.spot.impact_concave_from
+
+    def changed(name: str, **leg: float) -> Variant:
+        return Variant(name, {target: {"spot": dict(leg), "perp": dict(leg)}})
+
+    return (
+        changed("impact x 0.3", impact_bp_per_musd=0.3 * slope),
+        changed("impact x 2", impact_bp_per_musd=2.0 * slope),
+        changed(f"concave from {turn / 6.0:.0%}", impact_concave_from=turn / 6.0),
+        changed("never concave", impact_concave_from=10.0),
+    )
+
+
+def run_regimes(
+    plan: RegimePlan, *, workers: int = 1, progress: Callable[[float], None] | None = None
+) -> RegimeStudy:
+    """Run a study.
+
+    Parameters
+    ----------
+    plan : RegimePlan
+        What to run.
+    workers : int, default 1
+        Processes; the numbers are the same for any.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    RegimeStudy
+    """
+    jobs = [(plan, Variant(""), regime, s) for s in plan.seeds for regime in REGIMES]
+    for variant in plan.variants:
+        jobs += [(plan, variant, regime, s) for s in plan.variant_seeds for regime in REGIMES]
+    return RegimeStudy(plan, tuple(map_jobs(_run, jobs, workers=workers, progress=progress)))
+
+
+def _run(job: tuple[RegimePlan, Variant, str, int]) -> RegimeRun:
+    plan, variant, regime, seed = job
+    scenario = plan.scenario.with_(margin_regime=regime, world=variant.world)
+    sim = Simulation(scenario, seed=seed)
+    try:
+        sim.advance(round(scenario.warmup_s * 1000) // sim.dt_ms)
+        return _run_arms(sim, plan, variant, regime, seed)
+    finally:
+        sim.close()
+
+
+def _run_arms(
+    sim: Simulation, plan: RegimePlan, variant: Variant, regime: str, seed: int
+) -> RegimeRun:
+    onset, target = onset_of(sim), plan.target_index
+    caps = cap_uses(sim.engine.state)
+    before = minutes_before(sim, asset=target, minutes=int(plan.scenario.warmup_s / 120.0))
+    episodes: dict[str, Episode] = {}
+    runs: dict[str, ArmRun] = {}
+
+    def run(stresses: tuple[Stress, ...], arms: tuple[Arm, ...], mark: str) -> None:
+        def look(arm: Arm, at_end: Simulation) -> None:
+            if arm in _EPISODES:
+                episodes[arm + mark] = episode_of(at_end, onset, asset=target)
+
+        horizon_s = plan.scenario.duration_s
+        found = run_arms(sim, stresses, horizon_s=horizon_s, arms=arms, after=look)
+        runs.update({arm + mark: numbers for arm, numbers in found.items()})
+
+    run(plan.stresses, ("0", "F", "R") if variant.name else plan.arms, "")
+    for severity in () if variant.name else plan.severities:
+        run(tuple(replace(s, severity=severity) for s in plan.stresses), ("R",), f"@{severity:g}")
+    return RegimeRun(seed, regime, variant.name, _numbers(runs), episodes, before, caps)
+
+
+def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:
+    control = {"P": "P0", "P0": "P0", "Z": "R"}
+    return {
+        arm: ArmNumbers(
+            np.array([run.drawdown_frac(k) for k in range(run.log_mark.shape[1])]),
+            run.liquidated_frac,
+            loss_usd(runs[control.get(arm, "0")], run),
+            run.opening_equity_usd,
+        )
+        for arm, run in runs.items()
+    }
