@@ -14,6 +14,7 @@ from stressbook.agents.near_breach import near_breach_usd
 from stressbook.agents.opening import plain
 from stressbook.agents.population import RULE_MODULES, PopulationParams, build_population
 from stressbook.errors import InvalidScenario
+from stressbook.experiments.scenario import load_scenario
 from stressbook.market.codes import REGIME_PORTFOLIO
 from stressbook.market.listing import MarginTier
 from stressbook.market.setup import AccountOpening, make_state
@@ -302,10 +303,15 @@ def test_where_too_few_can_turn_others_enter_today_on_the_other_side():
 
 @pytest.mark.parametrize("seed", [4, 7])
 def test_a_crowd_at_twice_its_leverage_can_be_balanced(seed):
-    spec = load_preset("hyperliquid")
-    params = PopulationParams(directional=DirectionalParams(leverage_multiplier=2.0))
-    population = build_population(params, spec, seed=seed)
-    for inst in range(len(spec.instruments)):
+    scenario = load_scenario("hyperliquid")
+    doubled = scenario.with_(agents={"directional": {"leverage_multiplier": 2.0}})
+    population = build_population(
+        PopulationParams(**doubled.agents),
+        doubled.venue_spec(),
+        seed=seed,
+        world=doubled.world,
+    )
+    for inst in range(len(doubled.venue_spec().instruments)):
         assert sum(one.perps.get(inst, (0, 0))[0] for one in population.accounts) == 0
 
 
