@@ -12,7 +12,6 @@ from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.run import RunRecord
 from stressbook.market.codes import (
     CAUSE_NAMES,
-    EV_FORCED_ORDER,
     EV_FUNDING,
     EV_REFUSAL,
     EV_SLICE,
@@ -155,9 +154,7 @@ def _events(record: RunRecord) -> pd.DataFrame:
 
 
 def _detail(kind: int, code: int) -> str:
-    """Return what the code of an event says: a side, a reason, who bears, or why it was booked."""
-    if kind == EV_FORCED_ORDER:
-        return ("buy", "sell")[code]
+    """Return what the code of an event says: a reason, who bears, or why it was booked."""
     if kind == EV_REFUSAL:
         return REFUSAL_NAMES.get(code, str(code))
     if kind == EV_WRITTEN_OFF:

@@ -1,0 +1,234 @@
+"""Paired comparisons: what may be claimed, what is kept, and who runs it."""
+
+import json
+import math
+
+import pytest
+
+import stressbook as sb
+from stressbook.api.effect import Effect
+from stressbook.api.replicates import Replicates
+from stressbook.errors import InvalidInput, UnknownName
+from stressbook.experiments import replicates as replicates_module
+from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
+from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.versus import Comparison
+from tests.short_runs import FALL, short_scenario
+
+SKELETON = load_scenario("skeleton")
+CROSS_TO_PORTFOLIO = SKELETON.with_(margin_regime="portfolio")
+
+
+def arm(values, *, failed=()):
+    return tuple(
+        Replicate(seed, "", {}, "LadderExhausted: left")
+        if seed in failed
+        else Replicate(seed, f"d{seed}", {"loss": value})
+        for seed, value in enumerate(values)
+    )
+
+
+def comparison(control, treated, placebo=None, **failed):
+    runs = {"control": arm(control), "treated": arm(treated, **failed)}
+    if placebo is not None:
+        runs["placebo"] = arm(placebo)
+    return Comparison(SKELETON, CROSS_TO_PORTFOLIO, runs)
+
+
+# --- statistics ----------------------------------------------------------------------------------
+
+
+def test_differences_are_paired_by_seed():
+    effect = comparison([1.0, 2.0, 3.0], [2.0, 3.5, 4.0]).effect("loss")
+    assert (effect.control.value, effect.treated.value) == (2.0, pytest.approx(19 / 6))
+    assert effect.difference.value == pytest.approx(7 / 6)
+    # t quantile 4.3027 of 2 degrees x sd .28868 / sqrt 3
+    assert effect.difference.half_width == pytest.approx(0.71712, rel=1e-4)
+    assert effect.correlation == pytest.approx(0.9607689)
+    assert (effect.verdict, effect.pairing_helps) == ("higher", True)
+
+
+@pytest.mark.parametrize(
+    ("control", "treated", "placebo", "verdict"),
+    [
+        ([1, 2, 3], [1, 2, 3], None, "equal"),
+        ([1, 2, 3], [0, 1.1, 1.9], None, "lower"),
+        ([1, 2, 3], [1.5, 1.5, 3.5], None, "inconclusive"),
+        ([1], [2], None, "inconclusive"),
+        ([1, 2, 3], [2, 3.1, 3.9], [2, 3.1, 3.9], "higher"),
+        ([1, 2, 3], [2, 3.1, 3.9], [0, 3.1, 6.0], "within placebo noise"),
+        ([math.nan] * 3, [math.nan] * 3, None, "equal"),
+    ],
+)
+def test_only_what_pairs_and_placebo_bear_is_claimed(control, treated, placebo, verdict):
+    assert comparison(control, treated, placebo).effect("loss").verdict == verdict
+
+
+def test_seeds_that_failed_in_one_arm_count_in_none():
+    found = comparison([1.0, 2.0, 99.0], [2.0, 3.0, 0.0], failed={2})
+    effect = found.effect("loss")
+    assert (effect.difference.n, effect.control.value, effect.difference.value) == (2, 1.5, 1.0)
+    assert found.failures == {"treated 2": "LadderExhausted: left"}
+
+
+def test_an_effect_is_told_with_interval_placebo_and_failures():
+    effect = Effect(comparison([1.0, 2.0, 3.0], [2.0, 3.5, 4.0], [2.0, 3.5, 4.0]))
+    text = effect.summary()
+    assert "skeleton against skeleton (margin_regime cross -> portfolio) · 3 pairs" in text
+    assert "0.4496 to 1.884  0.96  higher" in text
+    assert "placebo: the treated runs with one more order" in text
+    assert repr(effect).endswith("3 pairs, 1 of 1 outcomes differ>")
+    assert "<td>higher</td>" in effect._repr_html_()
+    failed = Effect(comparison([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], failed={1})).summary()
+    assert "failed, treated 1: LadderExhausted: left" in failed
+    assert "no placebo ran" in failed
+
+
+def test_an_effect_is_a_table_too():
+    effect = Effect(comparison([1.0, 2.0, 3.0], [3.0, 2.5, 1.0]))
+    row = effect.frame().iloc[0]
+    assert (row["outcome"], row["n"], row["verdict"]) == ("loss", 3, "inconclusive")
+    assert "pairing did not narrow: loss" in effect.summary()
+    assert list(effect.values()["arm"]) == ["control"] * 3 + ["treated"] * 3
+    assert effect["loss"].difference.n == len(effect.values()) // 2
+    with pytest.raises(UnknownName, match="did you mean 'loss'"):
+        effect["los"]
+
+
+def test_replicates_are_told_with_intervals_and_failures():
+    many = Replicates(SKELETON, arm([1.0, 2.0, 3.0], failed={0}))
+    assert (many.estimate("loss").value, many.estimate("loss").n) == (2.5, 2)
+    text = many.summary()
+    assert "skeleton · 3 runs · seeds 0 to 2 · 1 failed" in text
+    assert "failed, seed 0: LadderExhausted: left" in text
+    assert list(many.frame()["seed"]) == [0, 1, 2]
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Replace runs by a count: outcome x is the seed, seed 13 fails."""
+    seeds = []
+
+    def run(job, progress=None):
+        seeds.append(job.seed)
+        if progress is not None:
+            progress(0.5)
+        if job.seed == 13:
+            return Replicate(13, "", {}, "OverflowFault: too large")
+        return Replicate(job.seed, f"d{job.seed}", {"x": float(job.seed), "y": math.nan})
+
+    monkeypatch.setattr(replicates_module, "_run", run)
+    return seeds
+
+
+def jobs(*seeds, **kwargs):
+    return [Job(SKELETON, seed, **kwargs) for seed in seeds]
+
+
+def test_results_come_in_the_order_of_the_jobs(counted):
+    found = run_jobs(jobs(5, 3, 4))
+    assert [each.seed for each in found] == counted == [5, 3, 4]
+
+
+def test_one_failure_does_not_stop_the_others(counted):
+    found = run_jobs(jobs(12, 13, 14))
+    assert [each.error for each in found] == ["", "OverflowFault: too large", ""]
+
+
+def test_progress_goes_from_nothing_to_all(counted):
+    told = []
+    run_jobs(jobs(1, 2), progress=told.append)
+    assert told == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_finished_runs_are_kept_and_read_again(counted, tmp_path):
+    first = run_jobs(jobs(1, 2), folder=tmp_path)
+    again = run_jobs(jobs(1, 2, 3), folder=tmp_path)
+    assert counted == [1, 2, 3]
+    assert [each.outcomes["x"] for each in again] == [1.0, 2.0, 3.0]
+    assert math.isnan(again[0].outcomes["y"])
+    assert again[0].digest == first[0].digest
+
+
+def test_failed_runs_are_tried_again(counted, tmp_path):
+    run_jobs(jobs(13), folder=tmp_path)
+    run_jobs(jobs(13), folder=tmp_path)
+    assert counted == [13, 13]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Job(SKELETON.with_(dt=2.0), 1),
+        Job(SKELETON, 1, engine="reference"),
+        Job(SKELETON, 1, is_placebo=True),
+    ],
+)
+def test_what_another_run_has_left_is_not_taken(counted, tmp_path, other):
+    run_jobs(jobs(1), folder=tmp_path)
+    run_jobs([other], folder=tmp_path)
+    assert counted == [1, 1]
+
+
+def test_what_other_sources_have_left_is_not_taken(counted, tmp_path, monkeypatch):
+    run_jobs(jobs(1), folder=tmp_path)
+    monkeypatch.setattr(replicates_module, "sources_digest", lambda: "edited")
+    run_jobs(jobs(1), folder=tmp_path)
+    assert counted == [1, 1]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"made_by": 3}'])
+def test_a_broken_file_is_run_again(counted, tmp_path, content):
+    run_jobs(jobs(1), folder=tmp_path)
+    (tmp_path / jobs(1)[0].file_name()).write_text(content)
+    assert run_jobs(jobs(1), folder=tmp_path)[0].outcomes["x"] == 1.0
+    assert json.loads((tmp_path / jobs(1)[0].file_name()).read_text())["seed"] == 1
+
+
+def test_classes_that_no_file_holds_cannot_go_to_another_process():
+    class Typed(sb.Stress):
+        def apply(self, dials, severity):
+            return dials
+
+    scenario = SKELETON.stressed(Typed(at="10min"))
+    with pytest.raises(InvalidInput) as error:
+        run_jobs([Job(scenario, 1), Job(scenario, 2)], workers=2)
+    assert "cannot be found by other processes" in str(error.value)
+    assert "workers=1" in str(error.value)
+
+
+# --- on the market -------------------------------------------------------------------------------
+
+
+def test_a_placebo_is_the_same_run_up_to_the_onset():
+    scenario = short_scenario().resolved
+    plain, placebo = short_scenario().run(seed=7).record, run_placebo(scenario, seed=7)
+    before = slice(0, 20)
+    mids, others = (record.series.book["end_mid_usd"][before] for record in (plain, placebo))
+    assert (mids == others).all()
+    assert plain.digest != placebo.digest
+    assert plain.series.venue["n_messages"][20] + 1 == placebo.series.venue["n_messages"][20]
+
+
+def test_a_stress_is_compared_with_its_absence():
+    calm = short_scenario(stresses=[])
+    fall = sb.PriceGap(**{name: value for name, value in FALL.items() if name != "kind"})
+    effect = calm.versus(fall, reps=2, seed=7)
+    assert effect.comparison.seeds == (7, 8)
+    assert set(effect.comparison.runs) == {"control", "treated", "placebo"}
+    assert effect["drawdown_HYPE_frac"].treated.value > 0.15
+    assert effect["n_breaches"].control.value == 0.0
+    alone = short_scenario().run(seed=7)
+    assert effect.comparison.runs["treated"][0].digest == alone.digest
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_numbers_of_one(tmp_path):
+    scenario = short_scenario()
+    one = scenario.replicate(reps=3, seed=1)
+    two = scenario.replicate(reps=3, seed=1, workers=2, folder=tmp_path)
+    assert two.runs == one.runs
+    assert len(list(tmp_path.iterdir())) == 3
