@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr
+from scipy.special import betaincinv, stdtr
 
 from stressbook.experiments.inference import (
     Estimate,
@@ -23,7 +23,16 @@ from stressbook.experiments.inference import (
 )
 from stressbook.market.state import F64
 
-__all__ = ["MIN_PAIRS", "Claim", "Word", "claims", "holm", "p_value", "ratio_estimate"]
+__all__ = [
+    "MIN_PAIRS",
+    "Claim",
+    "Word",
+    "claims",
+    "holm",
+    "p_value",
+    "ratio_estimate",
+    "share_estimate",
+]
 
 MIN_PAIRS: Final = 8
 Word = Literal["higher", "lower", "equal", "inside noise", "inconclusive", "not evidence"]
@@ -141,6 +150,23 @@ def holm(p: Sequence[float], *, level: float = 0.95) -> list[bool]:
             break
         stands[i] = True
     return stands
+
+
+def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:
+    """Return a share of seeds with its exact interval, after Clopper and Pearson (1934).
+
+    Examples
+    --------
+    >>> e = share_estimate(8, 8)
+    >>> e.value, round(e.low, 3), e.high
+    (1.0, 0.631, 1.0)
+    """
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0, level)
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1.0 - tail))
+    return Estimate(hits / n, low, high, n, level)
 
 
 def ratio_estimate(

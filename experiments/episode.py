@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
+from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.outcomes import measure
+from stressbook.experiments.recorder import used
 from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.timeline import Timeline, timeline_of
 from stressbook.market.codes import REFUSAL_NAMES
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.state import F64, VenueState
@@ -19,44 +21,20 @@ __all__ = [
     "CapUse",
     "Episode",
     "Onset",
-    "Timeline",
     "cap_uses",
     "class_changes",
     "episode_of",
     "minutes_before",
     "onset_of",
-    "timeline_of",
 ]
 
-BIN_S: Final = 30.0
-LEAD_S: Final = 300.0  # shown before the onset
-SYSTEM: Final = N_CLASSES  # row of treasury, reserve and rounding in tables by class
 
 _NAMES: Final = {number: name.replace("_", " ") for name, number in CLASS_NUMBERS.items()}
-CLASS_LABELS: Final = tuple(
-    [_NAMES.get(k, "unused") for k in range(OTHER_CLASS)] + ["others", "treasury and reserve"]
+CLASS_LABELS: Final = (
+    *(_NAMES.get(k, "unused") for k in range(OTHER_CLASS)),
+    "backstop and others",
+    "treasury and reserve",
 )
-
-
-class Timeline(NamedTuple):
-    """One asset's market over an episode, in bins of equal length; each array has shape (n,)."""
-
-    t_min: F64  # end of the bin, minutes from the onset
-    fundamental_usd: F64  # last of the bin, as are all prices and stocks
-    outside_usd: F64
-    oracle_usd: F64
-    mark_usd: F64
-    bid_depth_usd: F64  # median over the bin: what the first taker of each step met within 10 bp
-    depth_left_frac: F64  # what the stress leaves of makers' size
-    forced_usd: F64  # forced fills, at the mark: USD a minute, as the next two
-    taken_over_usd: F64
-    deleveraged_usd: F64
-    open_interest_usd: F64
-    funding_frac: F64  # hourly rate booked last
-    premium_frac: F64  # mark over oracle
-    borrowed_usd: F64
-    utilisation_frac: F64
-    n_breached: F64
 
 
 class CapUse(NamedTuple):
@@ -146,7 +124,13 @@ def episode_of(sim: Simulation, onset: Onset, *, asset: int) -> Episode:
     classes, outside = class_changes(sim, onset)
     return Episode(
         outcomes=measure(sim, since_step=onset.step) | _episode_outcomes(sim, onset.step, asset),
-        timeline=timeline_of(sim, onset.step, asset=asset),
+        timeline=timeline_of(
+            used(sim.series),
+            sim.scenario,
+            sim.schedule.stresses,
+            onset_step=onset.step,
+            asset=asset,
+        ),
         classes=classes,
         outside_usd=outside,
         refusals={name: int(refused[c]) for c, name in REFUSAL_NAMES.items() if refused[c] > 0},
@@ -175,58 +159,6 @@ def class_changes(sim: Simulation, onset: Onset) -> tuple[F64, float]:
     table = np.stack([onset.equity_usd, change, revalued], axis=1)
     gained = _total_by_asset_usd(sim) - onset.total_usd - moved.sum() - revalued.sum()
     return table, -float(gained)
-
-
-def timeline_of(
-    sim: Simulation, onset_step: int, *, asset: int, bin_s: float = BIN_S, lead_s: float = LEAD_S
-) -> Timeline:
-    """Return the timeline of one asset, from a while before the onset to the present.
-
-    Parameters
-    ----------
-    sim : Simulation
-        At the end of the episode.
-    onset_step : int
-        Steps before the onset.
-    asset : int
-        Index of the asset.
-    bin_s, lead_s : float
-        Length of a bin, and of what is shown before the onset, s.
-
-    Returns
-    -------
-    Timeline
-    """
-    v, n = sim.engine.state, max(1, round(bin_s * 1000) // sim.dt_ms)
-    lead = min(onset_step, round(lead_s * 1000) // sim.dt_ms) // n * n
-    first = onset_step - lead
-    stop = first + (int(sim.series.step[0]) - first) // n * n
-    inst = int(v.asset[asset].perp_inst)
-    rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
-    venue, lot = sim.series.venue[first:stop], float(v.inst[inst].lot_size)
-    lots_usd = lot * rows["mark_usd"]
-    ends = np.arange(first + n, stop + 1, n)
-    left = [sim.schedule.dials_at(int(k) * sim.dt_ms) for k in ends]
-    name = sim.scenario.assets[asset]
-    per_minute = 60.0 / (n * sim.dt_ms / 1000.0)
-    return Timeline(
-        t_min=(ends - onset_step) * sim.dt_ms / 60_000.0,
-        fundamental_usd=_last(rows["fundamental_usd"], n),
-        outside_usd=_last(rows["outside_perp_usd"], n),
-        oracle_usd=_last(rows["oracle_usd"], n),
-        mark_usd=_last(rows["mark_usd"], n),
-        bid_depth_usd=np.median(book["bid_depth_usd"].reshape(-1, n), axis=1),
-        depth_left_frac=np.array([dials.value(name, "venue_depth") for dials in left]),
-        forced_usd=_sum(rows["liquidated_lots"] * lots_usd, n) * per_minute,
-        taken_over_usd=_sum(rows["taken_over_lots"] * lots_usd, n) * per_minute,
-        deleveraged_usd=_sum(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
-        open_interest_usd=_last(rows["open_interest_lots"] * lots_usd, n),
-        funding_frac=_last(rows["funding_rate_e15"] / 1e15, n),
-        premium_frac=_last(rows["mark_usd"] / rows["oracle_usd"] - 1.0, n),
-        borrowed_usd=_last(venue["borrowed_usd"], n),
-        utilisation_frac=_last(venue["utilisation"], n),
-        n_breached=_last(venue["n_breached"].astype(np.float64), n),
-    )
 
 
 def cap_uses(v: VenueState) -> tuple[CapUse, ...]:
@@ -295,8 +227,11 @@ def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, floa
     open_lots = np.maximum(sim.series.asset[first - 1, asset]["open_interest_lots"], 1.0)
     lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
     traded = book["traded_lots"] * v.inst[inst].lot_size * rows["mark_usd"]
+    deepest = -np.minimum(v.risk["deepest_negative_usd"], 0.0)
+    backstop = int(v.par[0].backstop_user)
     return {
-        "fall_frac": 1.0 - float(rows["mark_usd"].min()) / float(rows["mark_usd"][0]),
+        "accounts_negative_usd": float(deepest.sum() - deepest[backstop]),
+        "backstop_short_usd": float(deepest[backstop]),
         "liquidated_frac": float(lots.sum() / open_lots),
         "open_interest_change_frac": float(rows["open_interest_lots"][-1] / open_lots - 1.0),
         "bid_depth_usd": float(np.median(book["bid_depth_usd"])),
@@ -345,10 +280,6 @@ def _total_by_asset_usd(sim: Simulation) -> float:
         held = w.inventory[:n_users, a].sum(axis=0) * w.asset[a].lot_size
         total += float(held[0] * quote.spot_usd + held[1] * quote.perp_usd)
     return total
-
-
-def _last(values: F64, n: int) -> F64:
-    return values[n - 1 :: n].copy()
 
 
 def _sum(values: F64, n: int) -> F64:
