@@ -1,8 +1,8 @@
 """Moves between an account's rows at the venue and its own outside book.
 
-A deposit that an account makes from its outside book is booked at the venue as any deposit; here the
-outside book shrinks by as much, once the venue has accepted it. Without this second half, moving
-tokens in would create them.
+A deposit that an account makes from its outside book is booked at the venue as any deposit; here
+the outside book shrinks by as much, once the venue has accepted it. Without this second half,
+moving tokens in would create them.
 """
 
 from __future__ import annotations
