@@ -19,7 +19,7 @@ from stressbook.market.rule_arrays import maintenance_table
 from stressbook.market.setup import AccountOpening, make_state
 from stressbook.market.spec import load_preset
 from stressbook.market.state import MAX_TIERS, TIER, Capacity
-from stressbook.market.takeover import full_threshold_usd
+from stressbook.market.takeover import loan_threshold_usd
 from stressbook.market.ticks import is_valid_price
 
 HERE = Path(__file__).parent
@@ -323,7 +323,7 @@ def test_borrow_liquidation(case):
     assert req.margin_ratio(s, True) == pytest.approx(case["pmr_pure_borrow"], rel=1e-8)
     assert bool(req.is_in_breach(s, True, SPEC.margin.trigger_ratio)) is case["pmr_liquidatable"]
     # Without caps in the way the credit is the partial threshold: value x (1 + LTV) / 2.
-    partial, full = s.collateral_credit_usd, full_threshold_usd(v, 0)
+    partial, full = s.collateral_credit_usd, loan_threshold_usd(v, 0, True)
     assert partial == pytest.approx(case["partial_threshold"], rel=1e-8)
     assert full == pytest.approx(case["full_threshold"], rel=1e-8)
     assert bool(debt > partial) is case["partial"]
@@ -336,7 +336,7 @@ def test_borrow_liquidation_prices(case):
     def ratio_and_thresholds(price):
         v = borrower(case["collateral_qty"], price, case["ltv"], float(case["debt"]))
         s = account_sums(v, 0)
-        return req.margin_ratio(s, True), s.collateral_credit_usd, full_threshold_usd(v, 0)
+        return req.margin_ratio(s, True), s.collateral_credit_usd, loan_threshold_usd(v, 0, True)
 
     assert ratio_and_thresholds(case["px_pmr_095"])[0] == pytest.approx(0.95, rel=1e-8)
     assert ratio_and_thresholds(case["px_partial"])[1] == pytest.approx(case["debt"], rel=1e-8)
