@@ -6,14 +6,17 @@ Compiled they are LLVM's `cttz` and `ctlz`; uncompiled they are `int.bit_length`
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
+from stressbook.market.kernel import inline_kernel
+
 _BYTES = ir.IntType(8).as_pointer()
 _WORD = ir.IntType(32)
 
-__all__ = ["highest_bit", "lowest_bit", "natural", "prefetch"]
+__all__ = ["highest_bit", "lowest_bit", "natural", "prefetch", "widened"]
 
 
 def _lowest_bit(_context: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
@@ -74,3 +77,20 @@ else:
     highest_bit = intrinsic(_highest_bit)
     natural = intrinsic(_natural)
     prefetch = intrinsic(_prefetch)
+
+
+@inline_kernel
+def widened(field: Any) -> int:
+    """Return a narrow field of a record as int64.
+
+    Parameters
+    ----------
+    field : int
+        Of any width, signed or not; unsigned ones would turn sums with int64 into floats.
+
+    Returns
+    -------
+    int
+        The same number, int64.
+    """
+    return np.int64(field)  # type: ignore[return-value]

@@ -5,9 +5,7 @@ cancelled by handle, by client id, or with all others of its user.
 Source: Hyperliquid docs, order book and order types, 2026.
 """
 
-import numpy as np
-
-from stressbook.market.bits import natural
+from stressbook.market.bits import natural, widened
 from stressbook.market.client_ids import find_client_id, hash_client_id
 from stressbook.market.codes import (
     ACCEPTED,
@@ -331,14 +329,14 @@ def cancel_newest_risk_increasing(v: VenueState, user: int) -> int:
         link = natural(v.own_head[user, inst])
         while link != 0:
             order = v.order[natural(link - 1)]
-            if _adds_risk(v, user, inst, np.int64(order.side), np.int64(order.options)):
+            if _adds_risk(v, user, inst, widened(order.side), widened(order.options)):
                 if newest == 0 or order.sequence > v.order[newest - 1].sequence:
                     newest = link
                 break
-            link = np.int64(order.next_own)
+            link = widened(order.next_own)
     if newest == 0:
         return -1
-    inst = np.int64(v.order[natural(newest - 1)].inst)
+    inst = widened(v.order[natural(newest - 1)].inst)
     cancel_order(v, newest)
     return inst
 

@@ -7,9 +7,7 @@ fee, as it happens; the incoming side of all trades of an order is booked as one
 Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
 """
 
-import numpy as np
-
-from stressbook.market.bits import natural
+from stressbook.market.bits import natural, widened
 from stressbook.market.codes import (
     BUY,
     CAUSE_FORCED_TRADE,
@@ -137,7 +135,7 @@ def take(
     maker_fees_micro, n_trades = 0, 0
     while remaining > 0 and is_marketable(v, inst, side, limit_tick):
         tick_here = natural(v.best[inst, 1 - side])
-        link = np.int64(v.level[inst, tick_here].head)
+        link = widened(v.level[inst, tick_here].head)
         order = v.order[natural(link - 1)]
         if order.user == user:
             _expire(v, link, EV_SELF_TRADE, t_ms)
@@ -175,9 +173,9 @@ def take(
 @inline_kernel
 def _available_lots(v: VenueState, link: int, inst: int, side: int) -> int:
     order = v.order[natural(link - 1)]
-    if np.int64(order.options) & REDUCE_ONLY == 0:
+    if widened(order.options) & REDUCE_ONLY == 0:
         return int(order.qty_lots)
-    return min(int(order.qty_lots), reducible_lots(v, np.int64(order.user), inst, side))
+    return min(int(order.qty_lots), reducible_lots(v, widened(order.user), inst, side))
 
 
 @inline_kernel
@@ -203,7 +201,7 @@ def _book_maker(
     kind: int,
     cause: int,
 ) -> int:
-    user = np.int64(v.order[natural(link - 1)].user)
+    user = widened(v.order[natural(link - 1)].user)
     row = natural(v.row_of[user, inst])
     fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
     v.user[user].volume_14d_micro += value_micro
@@ -275,8 +273,8 @@ def _note_trades(v: VenueState, inst: int, side: int, tick: int, lots: int, n: i
 @sub_kernel
 def _expire(v: VenueState, link: int, kind: int, t_ms: int) -> None:
     order = v.order[natural(link - 1)]
-    user = np.int64(order.user)
-    inst = np.int64(order.inst)
-    price_e8 = np.int64(order.price_tick) * int(v.inst[inst].tick_e8)
+    user = widened(order.user)
+    inst = widened(order.inst)
+    price_e8 = widened(order.price_tick) * int(v.inst[inst].tick_e8)
     log_event(v, t_ms, kind, user, inst, int(order.qty_lots), price_e8, 0, 0, -1)
     cancel_order(v, link)

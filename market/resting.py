@@ -10,9 +10,7 @@ Links are slot + 1: 0 is none, and an untouched ladder is pages of zeros that we
 
 from typing import Final
 
-import numpy as np
-
-from stressbook.market.bits import natural
+from stressbook.market.bits import natural, widened
 from stressbook.market.client_ids import forget_client_id, note_client_id
 from stressbook.market.codes import REDUCE_ONLY
 from stressbook.market.kernel import inline_kernel
@@ -141,7 +139,7 @@ def rest_order(
     """
     link = _take_slot(v)
     order = v.order[natural(link - 1)]
-    generation = np.int64(order.generation) + 1
+    generation = widened(order.generation) + 1
     sequence = int(v.ctr[C_SEQUENCE]) + 1
     v.ctr[C_SEQUENCE] = sequence
     order.qty_lots = lots
@@ -181,14 +179,14 @@ def take_lots_off(v: VenueState, link: int, lots: int) -> None:
         At most what it has left; with nothing left it must be removed next.
     """
     order = v.order[natural(link - 1)]
-    user = np.int64(order.user)
-    inst = np.int64(order.inst)
-    side = np.int64(order.side)
-    tick = np.int64(order.price_tick)
+    user = widened(order.user)
+    inst = widened(order.inst)
+    side = widened(order.side)
+    tick = widened(order.price_tick)
     order.qty_lots -= lots
     v.level[inst, tick].qty_lots -= lots
     v.open_lots[user, inst, side] -= lots
-    if np.int64(order.options) & REDUCE_ONLY == 0:
+    if widened(order.options) & REDUCE_ONLY == 0:
         v.open_notional[user, inst, side] -= lots * int(tick) * int(v.inst[inst].k)
 
 
@@ -204,15 +202,15 @@ def remove_order(v: VenueState, link: int) -> None:
         Slot + 1 of an order whose `qty_lots` is 0.
     """
     order = v.order[natural(link - 1)]
-    inst = np.int64(order.inst)
+    inst = widened(order.inst)
     _leave_queue(v, link)
     _leave_owner(v, link)
     if order.client_id != 0:
-        forget_client_id(v, link, np.int64(order.client_hash))
+        forget_client_id(v, link, widened(order.client_hash))
     order.next_slot = v.ctr[C_FREE]
     v.ctr[C_FREE] = link
     v.book[inst].n_orders -= 1
-    v.user[np.int64(order.user)].n_orders -= 1
+    v.user[widened(order.user)].n_orders -= 1
     v.ctr[C_LIVE] -= 1
 
 
@@ -246,7 +244,7 @@ def _take_slot(v: VenueState) -> int:
 def _join_queue(v: VenueState, link: int, inst: int, side: int, tick: int, lots: int) -> None:
     level = v.level[inst, tick]
     order = v.order[natural(link - 1)]
-    tail = np.int64(level.tail)
+    tail = widened(level.tail)
     order.prev_slot = tail
     order.next_slot = 0
     level.tail = link
@@ -263,9 +261,9 @@ def _join_queue(v: VenueState, link: int, inst: int, side: int, tick: int, lots:
 @inline_kernel
 def _leave_queue(v: VenueState, link: int) -> None:
     order = v.order[natural(link - 1)]
-    before = np.int64(order.prev_slot)
-    after = np.int64(order.next_slot)
-    level = v.level[np.int64(order.inst), np.int64(order.price_tick)]
+    before = widened(order.prev_slot)
+    after = widened(order.next_slot)
+    level = v.level[widened(order.inst), widened(order.price_tick)]
     if after != 0:
         v.order[natural(after - 1)].prev_slot = before
     else:
@@ -275,7 +273,7 @@ def _leave_queue(v: VenueState, link: int) -> None:
         return
     level.head = after
     if after == 0:
-        _close_level(v, np.int64(order.inst), np.int64(order.side), np.int64(order.price_tick))
+        _close_level(v, widened(order.inst), widened(order.side), widened(order.price_tick))
 
 
 @inline_kernel
@@ -299,11 +297,11 @@ def _join_owner(v: VenueState, link: int, user: int, inst: int) -> None:
 @inline_kernel
 def _leave_owner(v: VenueState, link: int) -> None:
     order = v.order[natural(link - 1)]
-    before = np.int64(order.prev_own)
-    after = np.int64(order.next_own)
+    before = widened(order.prev_own)
+    after = widened(order.next_own)
     if after != 0:
         v.order[natural(after - 1)].prev_own = before
     if before != 0:
         v.order[natural(before - 1)].next_own = after
     else:
-        v.own_head[np.int64(order.user), np.int64(order.inst)] = after
+        v.own_head[widened(order.user), widened(order.inst)] = after

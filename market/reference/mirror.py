@@ -6,7 +6,7 @@ The mirror is whole: kernels could go on from it. Arrays are written in place, f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -134,7 +134,7 @@ class Mirror:
             self.state.ctr[C_FAULT] |= FAULT_OVERFLOW
 
     def _write_log(
-        self, log: Records, entries: list[tuple[int, ...]], counter: int, fault: int
+        self, log: Records, entries: Sequence[tuple[int, ...]], counter: int, fault: int
     ) -> None:
         if len(entries) > len(log):
             self.state.ctr[C_FAULT] |= fault
@@ -198,7 +198,7 @@ class Mirror:
         for user, participant in enumerate(users):
             for inst, leverage in participant.leverage.items():
                 state.leverage[user, inst] = leverage
-        names = dict(zip(state.risk.dtype.names, Valuation.__dataclass_fields__, strict=True))
+        names = dict(zip(state.risk.dtype.names or (), Valuation.__dataclass_fields__, strict=True))
         for column, name in names.items():
             state.risk[column] = [getattr(worth, name) for worth in parts.valuations]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any, Final, get_type_hints
 
 import numpy as np
@@ -215,7 +216,7 @@ def _valuation(worth: Any) -> Valuation:
 
 
 def _ints(record: Any, kind: type) -> dict[str, int]:
-    return {name: int(record[name]) for name in kind.__dataclass_fields__}
+    return {entry.name: int(record[entry.name]) for entry in fields(kind)}
 
 
 def _index_or_none(inst: Any) -> int | None:
