@@ -1,0 +1,443 @@
+"""What is typed: results, progress, exit codes and words for what goes wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stressbook.cli import calibrate as calibrate_command
+from stressbook.cli import run as run_command
+from stressbook.cli import versus as versus_command
+from stressbook.cli import warm
+from stressbook.cli.main import main
+from tests.own_names import own_names_forgotten
+
+COMMANDS = (
+    "demo list show schema plan run versus replay report calibrate doctor".split()  # noqa: SIM905
+)
+SHORT = """
+inherits = "skeleton"
+warmup = "10s"
+duration = "80s"
+
+[[stresses]]
+kind = "price_gap"
+at = "20s"
+duration = "40s"
+assets = ["HYPE"]
+fall_frac = 0.25
+"""
+OWN = '''
+import stressbook as sb
+
+
+class Stubborn(sb.Account):
+    """Sells one lot a step, and fails when it is told to."""
+
+    fails_at_s: float = sb.param(1e9, unit="s", help="when it fails", low=0.0)
+
+    def decide(self, view, out):
+        if view.t_s >= self.fails_at_s and view.uniform() < 0.5:
+            raise RuntimeError("as told")
+        out.sell("BTC-PERP", 1)
+
+
+class Freeze(sb.Stress):
+    """The oracle stops."""
+
+    lag_s: float = sb.param(30.0, unit="s", help="age of the oracle", low=0.0)
+
+    def apply(self, dials, severity):
+        for asset in dials.assets:
+            dials = dials.add(asset, oracle_lag_s=self.lag_s * severity)
+        return dials
+'''
+WITH_OWN = SHORT + "\n[agents.Stubborn]\naccounts = 2\n"
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process, in an empty folder; returns code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.toml").write_text(SHORT)
+    monkeypatch.setattr(warm, "compiled_mark", lambda: None)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["stressbook", *arguments])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        printed = capsys.readouterr()
+        return ending.value.code or 0, printed.out, printed.err
+
+    with own_names_forgotten():
+        yield call
+
+
+# --- look ----------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command_and_the_exit_codes(cli):
+    code, out, _ = cli("--help")
+    assert code == 0
+    assert [name for name in COMMANDS if not re.search(rf"^│ {name} ", out, re.M)] == []
+    assert "Exit codes: 0 done" in out
+
+
+def test_the_version_is_that_of_the_package(cli):
+    import stressbook
+
+    assert cli("--version") == (0, f"{stressbook.__version__}\n", "")
+
+
+def test_list_names_the_catalogue(cli):
+    code, out, _ = cli("list")
+    assert code == 0
+    assert re.search(r"^skeleton +Two assets", out, re.M)
+    names = [row["name"] for row in json.loads(cli("list", "--json")[1])]
+    assert names == [line.split()[0] for line in out.splitlines()]
+
+
+def test_show_prints_numbers_by_place(cli):
+    code, out, _ = cli("show", "skeleton", "agents.lender")
+    assert code == 0
+    assert "agents.lender.supply_usd" in out
+    rows = json.loads(cli("show", "skeleton", "dt", "--set", "dt=2", "--json")[1])["parameters"]
+    assert [(row["place"], row["value"], row["unit"]) for row in rows] == [("dt", 2.0, "s")]
+
+
+def test_show_prints_a_file_that_can_be_run(cli, tmp_path):
+    out = cli("show", "short.toml", "--toml")[1]
+    (tmp_path / "again.toml").write_text(out)
+    assert cli("show", "again.toml", "--toml")[1] == out
+
+
+def test_show_explains_a_kind_of_stress(cli):
+    out = cli("show", "price_gap")[1]
+    assert out.startswith("price_gap: The fundamental of some assets falls")
+    assert "fall_frac" in out
+    fields = json.loads(cli("show", "price_gap", "--json")[1])["parameters"]
+    assert [field["name"] for field in fields][:3] == ["at", "duration", "severity"]
+
+
+def test_schema_is_json_and_knows_own_stresses(cli, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    assert "stresses" in json.loads(cli("schema")[1])["properties"]
+    assert '"freeze"' not in cli("schema")[1]
+    assert '"freeze"' in cli("schema", "--plugin", "own.py")[1]
+
+
+def test_plan_shows_stresses_of_the_file_and_of_the_options(cli):
+    option = "depth_thinning:at=30s,duration=10s,assets=HYPE,cut_frac=.5"
+    out = cli("plan", "short.toml", "--stress", option)[1]
+    lines = [line.split("  ")[-1] for line in out.splitlines()]
+    assert "price_gap starts: assets HYPE, fall_frac 0.25" in lines
+    assert "depth_thinning starts: assets HYPE, where both, cut_frac 0.5" in lines
+    found = json.loads(cli("plan", "short.toml", "--json")[1])
+    assert (len(found["steps"]), found["timeline"][-1]["at"]) == (10, "90 s")
+
+
+def test_doctor_says_where_things_are(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("stressbook.cli.doctor.compiled_mark", lambda: None)
+    code, out, _ = cli("doctor", "--json")
+    found = json.loads(out)
+    assert found["results"] == str(tmp_path / "results" / "runs")
+    assert found["numba"]
+    assert (code, len(found["problems"])) == (2, 1)
+    assert "STRESSBOOK_CACHE_DIR" in cli("doctor")[1]
+
+
+# --- wrong input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], ["No such command"]),
+        (["run"], ["Missing argument"]),
+        (["run", "short.toml", "--seed", "x"], ["--seed"]),
+        (["run", "short.toml", "--seed", "-1"], ["--seed"]),
+        (["run", "short.toml", "--reps", "0"], ["--reps"]),
+        (["versus", "short.toml", "short.toml", "--reps", "1"], ["--reps"]),
+        (["run", "skelton"], ["scenario = 'skelton' is unknown", "did you mean 'skeleton'?"]),
+        (["run", "none.toml"], ["none.toml does not exist", "skeleton"]),
+        (["run", "bad.toml"], ["dt = 0 is out of range", "duratoin is read by nothing"]),
+        (["run", "skeleton", "--set", "dt"], ["--set = 'dt' is no override"]),
+        (["plan", "skeleton", "--set", "a.b=1"], ["a is read by nothing"]),
+        (
+            ["plan", "short.toml", "--stress", "price_gap:at=20s,fall=1", "--stress", "gap"],
+            ["--stress 1.fall is read by nothing", "--stress 2.kind = 'gap' is unknown"],
+        ),
+        (["plan", "short.toml", "--stress", "price_gap:at"], ["has 'at', which sets nothing"]),
+        (["plan", "short.toml", "--plugin", "no.py"], ["plugin = ", "is no Python file"]),
+        (["plan", "short.toml", "--plugin", "broken.py"], ["does not run: NameError"]),
+        (["run", "short.toml", "--engine", "fast", "--seed", "1"], ["engine = 'fast' is unknown"]),
+        (
+            ["run", "short.toml", "--budget", "a", "--budget", "b=x"],
+            ["--budget = 'a' is no budget", "--budget = 'b=x' is no budget"],
+        ),
+        (["run", "short.toml", "--budget", "n_breach=1"], ["did you mean 'n_breaches'?"]),
+        (["replay", "nowhere"], ["holds no manifest.json"]),
+        (["report", "nowhere"], ["holds no manifest.json"]),
+        (["calibrate", "nowhere", "-q"], ["nowhere"]),
+    ],
+)
+def test_wrong_input_ends_with_2_and_all_problems(cli, tmp_path, arguments, words):
+    (tmp_path / "bad.toml").write_text('inherits = "skeleton"\ndt = 0\nduratoin = 1\n')
+    (tmp_path / "broken.py").write_text("nonsense")
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "")
+    plain = " ".join(re.sub(r"[│╭╮╰╯─\n]", " ", err).split())
+    for word in words:
+        assert word in plain
+    assert "Traceback" not in err
+
+
+# --- run -----------------------------------------------------------------------------------------
+
+
+def test_a_run_prints_outcomes_and_is_kept(cli, tmp_path):
+    code, out, err = cli("run", "short.toml", "--seed", "7")
+    assert code == 0
+    assert out.startswith("short · 2 assets · ")
+    assert "liquidated_usd" in out
+    folder = re.search(r"^saved (results/runs/short-7-\w{8})$", out, re.M)[1]
+    assert (tmp_path / folder / "manifest.json").is_file()
+    assert f"replay: stressbook replay {folder}" in err
+    assert [line for line in err.splitlines() if line.startswith("short: ")][-1].startswith(
+        "short: 100 % after"
+    )
+
+
+def test_json_holds_digest_path_and_outcomes_and_nothing_else_is_printed(cli, tmp_path):
+    code, out, err = cli("run", "short.toml", "--seed", "7", "--json", "-q", "--out", "here")
+    found = json.loads(out)
+    assert (code, err, found["path"], found["seed"]) == (0, "", "here", 7)
+    assert len(found["digest"]) == 64
+    kept = json.loads((tmp_path / "here" / "outcomes.json").read_text())
+    assert found["outcomes"] == kept
+
+
+def test_a_seed_that_is_not_given_is_drawn_and_told(cli):
+    _, out, err = cli("run", "short.toml", "--json")
+    assert f"seed {json.loads(out)['seed']}\n" in err
+
+
+def test_options_change_the_run(cli):
+    digests = [
+        json.loads(cli("run", "short.toml", "--seed", "7", "--json", "-q", *options)[1])["digest"]
+        for options in (
+            [],
+            [],
+            ["--set", "margin_regime=portfolio"],
+            ["--stress", "depth_thinning:at=20s,duration=60s,cut_frac=0.9"],
+        )
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--budget", "n_breaches=0"], 0, "budget FAILS: n_breaches"),
+        (["--budget", "n_breaches=0", "--check"], 1, "budget FAILS: n_breaches"),
+        (["--budget", "n_breaches=999", "--check"], 0, "budget holds: n_breaches"),
+        (["--check", "--set", "stresses=[]"], 0, "budget holds: deficit_booked_usd 0, at most 0"),
+    ],
+)
+def test_a_budget_is_told_and_counts_with_check(cli, options, code, words):
+    found = cli("run", "short.toml", "--seed", "7", *options)
+    assert found[0] == code
+    assert words in found[1]
+
+
+def test_several_seeds_have_intervals_and_go_on_where_they_stopped(cli, tmp_path):
+    arguments = ["run", "short.toml", "--seed", "7", "--out", "many"]
+    code, out, _ = cli(*arguments, "--reps", "2")
+    assert code == 0
+    assert "short · 2 runs · seeds 7 to 8" in out
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "many/runs").iterdir()}
+    found = json.loads(cli(*arguments, "--reps", "3", "--json")[1])
+    assert found["seeds"] == [7, 8, 9]
+    assert found["outcomes"]["n_breaches"]["n"] == 3
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_replay_compares_digests(cli, tmp_path):
+    cli("run", "short.toml", "--seed", "7", "--out", "one")
+    code, out, _ = cli("replay", "one")
+    assert (code, out) == (0, "1 of 1 runs came out the same\n")
+    path = tmp_path / "one" / "manifest.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({**about, "seed": 8}))
+    code, out, _ = cli("replay", "one", "--json")
+    found = json.loads(out)
+    assert (code, found["equal"], found["runs"][0]["expected"]) == (1, False, about["digest"])
+    assert "seed 8 differs" in cli("replay", "one")[1]
+
+
+def test_replay_runs_each_run_of_a_comparison_again(cli):
+    options = ["--seed", "7", "--reps", "2", "--out", "both", "--set", "margin_regime=portfolio"]
+    code, out, _ = cli("versus", "short.toml", "short.toml", *options)
+    assert code == 0
+    assert "short against short (margin_regime cross -> portfolio) · 2 pairs" in out
+    assert cli("replay", "both")[:2] == (0, "6 of 6 runs came out the same\n")
+    assert cli("report", "both")[0] == 2
+
+
+def test_versus_as_json_has_differences_with_intervals(cli):
+    options = ["--seed", "7", "--reps", "2", "--no-placebo", "--json", "-q"]
+    code, out, err = cli("versus", "short.toml", "short.toml", "--set", "stresses=[]", *options)
+    found = json.loads(out)
+    assert (code, err, found["seeds"]) == (0, "", [7, 8])
+    row = found["outcomes"]["n_breaches"]
+    assert row["difference"] == row["treated"] - row["control"] < 0.0
+    assert row["placebo"] is None
+    assert row["verdict"] in ("lower", "inconclusive")
+
+
+# --- own classes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "with_own.toml").write_text(WITH_OWN)
+    return ["with_own.toml", "--plugin", "own.py"]
+
+
+def test_a_plugin_makes_own_classes_usable_in_files_and_options(cli, own, tmp_path):
+    assert cli("plan", own[0])[0] == 2
+    options = ["--seed", "7", "--out", "own-run", "--stress", "freeze:at=30s,duration=10s"]
+    assert cli("run", *own, *options)[0] == 0
+    assert (tmp_path / "own-run/plugins/own.py").read_text() == OWN
+    with own_names_forgotten():
+        sys.modules.pop("stressbook_plugin_own")
+        assert cli("replay", "own-run")[:2] == (0, "1 of 1 runs came out the same\n")
+
+
+def test_a_run_that_fails_ends_with_3_and_names_the_line(cli, own):
+    code, out, err = cli("run", *own, "--seed", "7", "--set", "agents.Stubborn.fails_at_s=5", "-q")
+    assert (code, out) == (3, "")
+    assert "AgentError: Stubborn failed in decide (own.py, line 12)" in err
+    assert "RuntimeError: as told" in err
+
+
+def test_some_failed_runs_end_with_3_and_the_others_are_told(cli, own):
+    # One draw decides, in the last step.
+    settings = ["--set", "agents.Stubborn.fails_at_s=89", "--set", "agents.Stubborn.accounts=1"]
+    code, out, _ = cli("run", *own, "--seed", "1", "--reps", "6", *settings)
+    assert code == 3
+    n_failed = int(re.search(r"· (\d) failed", out)[1])
+    assert 0 < n_failed < 6
+    assert out.count("failed, seed") == n_failed
+    assert re.search(rf"n_breaches .* {6 - n_failed}  1\n", out)
+
+
+# --- terminal ------------------------------------------------------------------------------------
+
+
+def test_the_first_compile_is_announced_once(cli, tmp_path, monkeypatch):
+    mark = tmp_path / "compiled"
+    monkeypatch.setattr(warm, "compiled_mark", lambda: mark)
+    arguments = ["run", "short.toml", "--seed", "7"]
+    err = cli(*arguments)[2]
+    assert re.search(r"^compiling kernels.*\ncompiled in \d+ s$", err, re.M)
+    assert mark.exists()
+    assert "compil" not in cli(*arguments)[2]
+
+
+def test_a_stopped_run_ends_with_130(cli, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    for module in (run_command, versus_command):
+        monkeypatch.setattr(module, "compile_once", stop)
+    for command in (["run", "short.toml"], ["versus", "short.toml", "short.toml"]):
+        code, out, err = cli(*command, "--seed", "1")
+        assert (code, out) == (130, "")
+        assert err.endswith("stopped; what was finished is kept, the same command goes on\n")
+
+
+def test_calibrate_prints_and_keeps(cli, tmp_path, monkeypatch):
+    from stressbook.experiments.calibration import CalibrationResult
+    from stressbook.experiments.calibration.assumed import assumed_rows
+
+    found = CalibrationResult(tuple(assumed_rows()), (), 1)
+    monkeypatch.setattr("stressbook.experiments.calibration.calibrate", lambda *_, **__: found)
+    assert calibrate_command
+    code, out, err = cli("calibrate", ".", "--out", "numbers")
+    assert (code, out) == (0, found.summary() + "\n")
+    assert "saved numbers" in err
+    assert json.loads(cli("calibrate", ".", "--json", "-q")[1]) == json.loads(found.to_json())
+    assert (tmp_path / "numbers/calibration.toml").read_text() == found.to_toml()
+
+
+# --- in a process of its own ---------------------------------------------------------------------
+
+START = "from stressbook.cli.main import main; main()"
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    heavy = {"numba", "mesa", "pandas", "matplotlib", "scipy", "numpy", "jinja2"}
+    code = (
+        "import atexit, sys; sys.argv = ['stressbook', 'run', '--help'];"
+        f"atexit.register(lambda: print('HEAVY', *sorted({heavy} & set(sys.modules))));{START}"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines()[-1].split() == ["HEAVY"]
+    assert "--stress" in found.stdout
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
+def test_no_color_is_obeyed_on_a_terminal(tmp_path, no_color, is_coloured):
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
+    subprocess.run(
+        [sys.executable, "-c", START, "frobnicate"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=False,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "No such command" in shown
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", shown)) == is_coloured
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
+    arguments = ["run", "skeleton", "--seed", "1", "--set", "duration=2h", "--out", "many"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, *arguments, "--reps", "40", "--workers", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("skeleton: 10 %"):
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1].startswith("stopped; what was finished is kept")
+    assert "Traceback" not in err
+    kept = [json.loads(path.read_text()) for path in Path(tmp_path, "many/runs").iterdir()]
+    assert 4 <= len(kept) < 40
+    assert all(len(run["digest"]) == 64 for run in kept)
