@@ -142,8 +142,12 @@ def _agent_error(agent: Account, t_ms: int, error: Exception) -> AgentError:
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "its file"
-    what = str(error) if isinstance(error, StressbookError) else f"{type(error).__name__}: {error}"
+    what, allowed, hint = f"{type(error).__name__}: {error}", "", ""
+    if isinstance(error, StressbookError):
+        what, allowed, hint = str(error).partition("\n")[0], error.allowed, error.hint
     return AgentError(
-        f"failed in decide ({place}) at t = {t_ms / 1000:g} s: {what}",
+        f"failed in decide ({place}) at t = {t_ms / 1000:g} s: {what.rstrip('.')}",
         name=type(agent).__name__,
+        allowed=allowed,
+        hint=hint,
     )

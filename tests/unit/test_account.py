@@ -455,3 +455,21 @@ def digest_after(uncompiled, n_steps=30):
 @pytest.mark.parametrize("module", RULE_MODULES.values(), ids=RULE_MODULES)
 def test_a_shipped_rule_in_plain_python_gives_the_run_of_its_desk(module, desks_digest):
     assert digest_after([module.RULE.name]) == desks_digest
+
+
+def test_a_price_that_is_none_is_answered_with_what_to_ask_first(box):
+    with pytest.raises(InvalidInput, match="nobody quotes is NaN"):
+        box.sell("BTC-PERP", 1, math.nan)
+
+
+def test_a_number_beyond_64_bits_is_refused(box):
+    box.buy("BTC-PERP", 2**63, 1.0)
+    with pytest.raises(InvalidInput, match="does not fit into 64 bits"):
+        messages(box)
+
+
+def test_what_an_earlier_step_left_in_the_array_is_cleared(box):
+    out = RawOutbox(np.ones(4, MESSAGE), np.zeros(2, np.int64), np.zeros((1, 1, 2)))
+    box.cancel(1)
+    write_messages(box._flat, out)
+    assert (out.message[0].handle, out.message[0].emitted_ms, out.message[1].handle) == (0, 0, 1)
