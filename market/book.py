@@ -130,7 +130,7 @@ def check_order(
     if allowed == 0:
         return R_REDUCE_ONLY_WOULD_INCREASE
     held = position_lots(v, natural(v.row_of[user, inst]), inst)
-    if (held if side == BUY else -held) + int(v.open_lots[user, inst, side]) + allowed > bound:
+    if held * (1 - 2 * side) + int(v.open_lots[user, inst, side]) + allowed > bound:
         return R_POSITION_BOUND
     if tif == POST_ONLY and is_marketable(v, inst, side, price_tick):
         return R_POST_ONLY_WOULD_TAKE

@@ -8,18 +8,16 @@ table is never rebuilt. Source: Knuth, The Art of Computer Programming 3, 6.4, a
 from typing import Final
 
 from stressbook.market.bits import natural
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, wrapping_mul
 from stressbook.market.state import VenueState
 
 __all__ = ["find_client_id", "forget_client_id", "hash_client_id", "note_client_id", "table_size"]
 
 _MASK31: Final = 0x7FFF_FFFF
 _MASK32: Final = 0xFFFF_FFFF
-# Odd and below 2**31, so that a product with a 32-bit word stays an int64.
-_MIX_LOW: Final = 0x6C8E9CF5
-_MIX_HIGH: Final = 0x58F42D5D
-_MIX_USER: Final = 0x4F1BBCDD
-_MIX_LAST: Final = 0x7FEB352D
+# Odd; high bits of a product with them depend on all bits of the number.
+_MIX_ID: Final = 0x1E37_79B9_7F4A_7C15
+_MIX_USER: Final = 0x2545_F491_4F6C_DD1D
 
 
 def table_size(orders: int) -> int:
@@ -62,11 +60,8 @@ def hash_client_id(user: int, client_id: int) -> int:
     >>> hash_client_id(1, 7) != hash_client_id(7, 1)
     True
     """
-    mixed = (client_id & _MASK32) * _MIX_LOW
-    mixed ^= ((client_id >> 32) & _MASK32) * _MIX_HIGH
-    mixed ^= (user & _MASK32) * _MIX_USER
-    mixed = ((mixed ^ (mixed >> 32)) & _MASK32) * _MIX_LAST
-    return (mixed >> 31) & _MASK31
+    mixed = wrapping_mul(client_id, _MIX_ID) ^ wrapping_mul(user, _MIX_USER)
+    return (mixed >> 33) & _MASK31
 
 
 @inline_kernel

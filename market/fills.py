@@ -9,7 +9,6 @@ Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
 
 from stressbook.market.bits import natural, widened
 from stressbook.market.codes import (
-    BUY,
     CAUSE_FORCED_TRADE,
     CAUSE_TRADE,
     CAUSE_TWAP_SALE,
@@ -18,7 +17,6 @@ from stressbook.market.codes import (
     FORCED,
     PERP,
     REDUCE_ONLY,
-    SELL,
     TWAP,
 )
 from stressbook.market.events import log_event
@@ -46,9 +44,8 @@ def is_marketable(v: VenueState, inst: int, side: int, price_tick: int) -> bool:
     bool
         Its price reaches the best of the other side.
     """
-    if side == BUY:
-        return v.best[inst, SELL] <= price_tick
-    return v.best[inst, BUY] >= price_tick
+    # One comparison: which side it is cannot be predicted.
+    return (int(v.best[inst, 1 - side]) - price_tick) * (1 - 2 * side) <= 0
 
 
 @inline_kernel
@@ -68,7 +65,7 @@ def reducible_lots(v: VenueState, user: int, inst: int, side: int) -> int:
         At least 0.
     """
     position = position_lots(v, natural(v.row_of[user, inst]), inst)
-    return max(position, 0) if side == SELL else max(-position, 0)
+    return max(position * (2 * side - 1), 0)
 
 
 @inline_kernel
@@ -205,10 +202,8 @@ def _book_maker(
     row = natural(v.row_of[user, inst])
     fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
     v.user[user].volume_14d_micro += value_micro
-    if taker_side == BUY:
-        book_side(v, row, inst, -lots, -value_micro, fee, cause)
-    else:
-        book_side(v, row, inst, lots, value_micro, fee, cause)
+    sign = 2 * taker_side - 1
+    book_side(v, row, inst, sign * lots, sign * value_micro, fee, cause)
     return fee
 
 
@@ -225,10 +220,8 @@ def _book_taker(
 ) -> None:
     row = natural(v.row_of[user, inst])
     v.user[user].volume_14d_micro += cost_micro
-    if side == BUY:
-        book_side(v, row, inst, lots, cost_micro, fees_micro, cause)
-    else:
-        book_side(v, row, inst, -lots, -cost_micro, fees_micro, cause)
+    sign = 1 - 2 * side
+    book_side(v, row, inst, sign * lots, sign * cost_micro, fees_micro, cause)
 
 
 @inline_kernel
@@ -264,10 +257,8 @@ def _note_trades(v: VenueState, inst: int, side: int, tick: int, lots: int, n: i
     book.last_tick = tick
     book.traded_lots += lots
     book.n_trades += n
-    if side == BUY:
-        book.buy_lots += lots
-    else:
-        book.sell_lots += lots
+    book.buy_lots += lots * (1 - side)
+    book.sell_lots += lots * side
 
 
 @sub_kernel

@@ -134,9 +134,8 @@ def fee_micro(notional_micro: int, rate_e7: int) -> int:
     450004
     """
     if notional_micro < _SMALL_NOTIONAL and -_RATE_E7 < rate_e7 < _RATE_E7:
-        if rate_e7 < 0:
-            return -(notional_micro * -rate_e7 // _RATE_E7)
-        return notional_micro * rate_e7 // _RATE_E7
+        fee = natural(notional_micro * abs(rate_e7)) // _RATE_E7
+        return fee if rate_e7 >= 0 else -fee
     return mul_div(notional_micro, rate_e7, _RATE_E7, TRUNC)
 
 
@@ -288,14 +287,13 @@ def entry_cost_after(entry_cost: int, position: int, lots: int, cost_micro: int)
     >>> entry_cost_after(300, 3, -5, -450)
     -180
     """
-    if position == 0 or (position > 0) == (lots > 0):
-        return entry_cost + cost_micro
-    after = position + lots
-    if after == 0:
-        return 0
-    if (after > 0) == (position > 0):
-        return entry_cost - _pro_rata(entry_cost, -lots, position)
-    return _pro_rata(cost_micro, after, lots)
+    # Hardly a branch: whether a trade opens or closes cannot be predicted.
+    size = abs(lots)
+    closed = min(size, abs(position)) if position ^ lots < 0 else 0
+    left = entry_cost - _pro_rata(entry_cost, closed, max(abs(position), 1))
+    if 0 < closed < size:
+        return _pro_rata(cost_micro, size - closed, size)
+    return left + (cost_micro if closed == 0 else 0)
 
 
 @sub_kernel
@@ -328,10 +326,10 @@ def imbalance(v: VenueState, column: int) -> int:
 
 @inline_kernel
 def _pro_rata(amount: int, part: int, whole: int) -> int:
-    if abs(amount) <= _SMALL_COST and abs(part) <= _SMALL_LOTS:
-        product = abs(amount) * abs(part)
-        share = product // abs(whole)
-        return share if (amount < 0) == ((part < 0) != (whole < 0)) else -share
+    """Return a share of an amount, truncated; 0 <= part <= whole, 0 < whole."""
+    if abs(amount) <= _SMALL_COST and part <= _SMALL_LOTS:
+        share = natural(abs(amount) * part) // natural(whole)
+        return share if amount >= 0 else -share
     return mul_div(amount, part, whole, TRUNC)
 
 

@@ -77,7 +77,8 @@ def is_better(side: int, tick: int, other_tick: int) -> bool:
     >>> is_better(0, 101, 100), is_better(1, 101, 100)
     (True, False)
     """
-    return tick > other_tick if side == 0 else tick < other_tick
+    # One comparison: which side it is cannot be predicted.
+    return (tick - other_tick) * (1 - 2 * side) > 0
 
 
 @inline_kernel
