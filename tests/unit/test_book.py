@@ -188,12 +188,12 @@ def test_cancel_all_takes_one_book_or_every_book(twin):
 
 def test_the_newest_order_that_adds_risk_goes_first(twin):
     twin.step(ask(ANN, 100, 4), bid(BOB, 100, 4))  # Bob is long 4
-    twin.step(bid(BOB, 90, 1), bid(BOB, 91, 1), ask(BOB, 110, 4), bid(BOB, 92, 1, inst=BTC_SPOT))
-    assert cancel_newest_risk_increasing(twin.v, BOB) == BTC_PERP
-    assert twin.exchange.cancel_newest_risk_increasing(BOB) == BTC_PERP
-    assert twin.v.best[BTC_PERP, BUY] == 90  # neither the reducing ask nor the spot bid went
-    assert cancel_newest_risk_increasing(twin.v, BOB) == BTC_PERP
-    assert cancel_newest_risk_increasing(twin.v, BOB) == -1
+    twin.step(bid(BOB, 90, 1), ask(BOB, 110, 4), ask(BOB, 95, 1, inst=BTC_SPOT))
+    twin.step(bid(BOB, 92, 1, inst=BTC_SPOT), bid(BOB, 91, 1))
+    went = [cancel_newest_risk_increasing(twin.v, BOB) for _ in range(4)]
+    assert went == [BTC_PERP, BTC_SPOT, BTC_PERP, -1]  # neither the reducing ask nor the sale
+    assert went == [twin.exchange.cancel_newest_risk_increasing(BOB) for _ in range(4)]
+    assert twin.v.best[BTC_PERP].tolist() == [-1, 110]
 
 
 # --- refusals -------------------------------------------------------------------------------------
