@@ -230,7 +230,7 @@ def _inner(function: F, **extra: Any) -> F:
     dispatcher: Any = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **extra)
     if dispatcher is not function:
         dispatcher.__class__ = _InnerKernel
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 def _compiled(function: F, **extra: Any) -> F:
@@ -240,7 +240,7 @@ def _compiled(function: F, **extra: Any) -> F:
     dispatcher.__class__ = _Kernel
     _serve_plain_arguments(dispatcher)
     keep_on_disk(dispatcher)
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 def _serve_plain_arguments(dispatcher: Any) -> None:
