@@ -133,13 +133,28 @@ def rebuild(parts: Sequence[str], settings: Settings) -> dict[str, list[Row]]:
     return {part: PARTS[part](settings) for part in parts}
 
 
-def write(tables: dict[str, list[Row]], *, page: Path | None, reference: Path | None) -> None:
-    """Put tables into the page and their rows into the reference file; other parts stay."""
+def write(
+    tables: dict[str, list[Row]], *, page: Path | None, reference: Path | None, scenario: str = ""
+) -> None:
+    """Put tables into the page and their rows into the reference file; other parts stay.
+
+    Parameters
+    ----------
+    tables : dict of str to list of Row
+        By part.
+    page : Path, optional
+        Markdown with marks.
+    reference : Path, optional
+        JSON.
+    scenario : str
+        Digest of the scenario that was run, noted with each part.
+    """
     if reference is not None:
         kept: dict[str, Any] = {}
         if reference.exists():
             kept = json.loads(reference.read_text(encoding="utf-8"))
-        kept |= {part: [as_record(row) for row in rows] for part, rows in tables.items()}
+        for part, rows in tables.items():
+            kept[part] = {"scenario": scenario, "rows": [as_record(row) for row in rows]}
         write_json(reference, kept)
     if page is not None:
         text = page.read_text(encoding="utf-8")
@@ -161,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     settings = Settings(given.scenario, given.seeds, given.workers, given.folder)
     tables = rebuild(given.part or tuple(PARTS), settings)
-    write(tables, page=given.page, reference=given.reference)
+    digest = load_scenario(given.scenario).digest()
+    write(tables, page=given.page, reference=given.reference, scenario=digest)
     for part, rows in tables.items():
         sys.stdout.write(f"## {part}\n\n{markdown(rows)}\n\n")

@@ -167,7 +167,7 @@ def test_parts_are_written_and_others_stay(tmp_path):
     page.write_text("<!-- begin calm -->\n<!-- end calm -->\nend", encoding="utf-8")
     reference.write_text('{"stressed": []}', encoding="utf-8")
     row = shown("spread", "BTC", "bp", Estimate(0.1, 0.09, 0.11, 30, 0.9))
-    rebuild.write({"calm": [row]}, page=page, reference=reference)
+    rebuild.write({"calm": [row]}, page=page, reference=reference, scenario="abc")
     assert "| spread, bp | BTC | 0.1 |" in page.read_text(encoding="utf-8")
     kept = json.loads(reference.read_text(encoding="utf-8"))
-    assert kept == {"stressed": [], "calm": [as_record(row)]}
+    assert kept == {"stressed": [], "calm": {"scenario": "abc", "rows": [as_record(row)]}}
