@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 REGIMES: Final = ("portfolio", "cross")
-_EPISODES: Final = ("0", "R")  # arms whose timeline and classes are kept
+_EPISODES: Final = ("0", "R", "Z")  # arms whose timeline, classes and outcomes are kept
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,14 @@ class RegimeStudy:
         """Return the largest fall of the target's ln(mark) in an arm, one value a seed."""
         k = self.plan.target_index
         return np.array([r.arms[arm].drawdown_frac[k] for r in self.of(regime, variant)])
+
+    def fall(self, regime: str, arm: str, variant: str = "") -> F64:
+        """Return the largest fall of the target's mark as a fraction, one value a seed."""
+        return np.asarray(1.0 - np.exp(-self.drawdown(regime, arm, variant)))
+
+    def values(self, regime: str, arm: str, name: str) -> F64:
+        """Return an outcome of an arm, or its "fall", one value a seed."""
+        return self.fall(regime, arm) if name == "fall" else self.outcome(regime, arm, name)
 
     def liquidated(self, regime: str, arm: str, variant: str = "") -> F64:
         """Return the share of the target's open interest that was liquidated, one value a seed."""

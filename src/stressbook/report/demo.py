@@ -1,0 +1,51 @@
+"""The demo: the study of two margin regimes, run and reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stressbook.experiments.regimes import demo_plan, run_regimes
+from stressbook.experiments.store import write_whole
+from stressbook.report.manifest import study_manifest
+from stressbook.report.study_page import write_study_report
+
+__all__ = ["DEMO_SEEDS", "run_demo"]
+
+DEMO_SEEDS = tuple(range(1, 9))
+
+
+def run_demo(
+    out: str | Path,
+    *,
+    seeds: Sequence[int] = DEMO_SEEDS,
+    workers: int = 1,
+    full: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Run the demo and write its report.
+
+    Parameters
+    ----------
+    out : str or Path
+        Folder of `report.html` and `study.json`; made if it is missing.
+    seeds : sequence of int
+        Eight or more, if anything is to be claimed.
+    workers : int, default 1
+        Processes; the bytes are the same for any. Kernels should be compiled before.
+    full : bool, default False
+        The long form; see `stressbook.experiments.regimes.demo_plan`.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    folder = Path(out)
+    study = run_regimes(demo_plan(seeds=seeds, full=full), workers=workers, progress=progress)
+    text = json.dumps(study_manifest(study), indent=2, sort_keys=True)
+    write_whole(folder / "study.json", f"{text}\n".encode())
+    return write_study_report(study, folder / "report.html")

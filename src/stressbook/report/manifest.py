@@ -1,0 +1,70 @@
+"""Where a report comes from: sources with their dates, and what rebuilds it to the byte."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from stressbook.experiments.regimes import RegimeStudy
+from stressbook.experiments.scenario import Scenario
+from stressbook.market.kernel_cache import sources_digest
+from stressbook.report.layout import Table, table_of
+
+__all__ = ["reproduce_table", "source_table", "study_manifest", "versions"]
+
+_PACKAGES: Final = ("stressbook", "numpy", "numba", "mesa", "scipy", "matplotlib")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers and pictures depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) -> Table:
+    """Return what fixes a result, and the digests that it came to."""
+    rows = [
+        ("scenario", f"{scenario.name}, SHA-256 {scenario.digest()}"),
+        ("seeds", seeds),
+        *((name, digest) for name, digest in digests.items()),
+        ("source files", f"SHA-256 {sources_digest()}"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
+    ]
+    return table_of("", ("what", "value"), rows, words=(1,))
+
+
+def source_table(scenario: Scenario) -> Table:
+    """Return what rules, world and behaviour rest on, each with its date."""
+    spec = scenario.venue_spec()
+    rows = [
+        ("rules of the venue", f"{spec.name}, as of {spec.as_of}"),
+        ("behaviour of the crowd", f"data up to {scenario.behaviour_date}; defaults of each class"),
+        *scenario.sources.items(),
+    ]
+    return table_of("", ("what", "source"), rows, words=(1,))
+
+
+def study_manifest(study: RegimeStudy) -> dict[str, Any]:
+    """Return what a machine needs to rebuild the study and to check it."""
+    plan = study.plan
+    return {
+        "schema": 1,
+        "kind": "regimes",
+        "scenario": plan.scenario.to_toml(),
+        "scenario_digest": plan.scenario.digest(),
+        "stresses": plan.scenario.stressed(*plan.stresses).to_table()["stresses"],
+        "target": plan.target,
+        "seeds": list(plan.seeds),
+        "arms": list(plan.arms),
+        "severities": list(plan.severities),
+        "variants": {v.name: {k: dict(x) for k, x in v.world.items()} for v in plan.variants},
+        "variant_seeds": list(plan.variant_seeds),
+        "digest": study.digest,
+        "episodes": {
+            "/".join((r.variant or "reference", r.regime, str(r.seed), arm)): episode.digest
+            for r in study.runs
+            for arm, episode in r.episodes.items()
+        },
+        "versions": versions(),
+    }

@@ -1,0 +1,222 @@
+"""Tables of the study of two regimes, laid out: labels, units, intervals, words."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from stressbook.experiments.claims import Claim
+from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.market.state import F64
+from stressbook.report.layout import Table, table_of
+from stressbook.report.numbers import NONE, UNITS, Cell, cell, percent, usd
+from stressbook.report.study_tables import (
+    Measure,
+    amplifications,
+    cap_rows,
+    class_rows,
+    drift_rows,
+    refusal_rows,
+    regime_claims,
+)
+from stressbook.report.timeline_figure import milestones
+
+__all__ = [
+    "amplification_table",
+    "cap_table",
+    "class_table",
+    "drift_table",
+    "milestone_table",
+    "outcome_table",
+    "refusal_table",
+    "size_table",
+]
+
+_MARKS: Final = {
+    "higher": "▲ higher",
+    "lower": "▼ lower",
+    "equal": "= equal",
+    "inside noise": "≈ inside placebo noise",
+    "inconclusive": "? inconclusive",
+    "not evidence": "∅ not evidence",
+}
+
+
+def outcome_table(
+    study: RegimeStudy, measures: tuple[Measure, ...], *, arm: str, caption: str
+) -> Table:
+    """Return portfolio against cross margin in one arm, an outcome a row."""
+    target, has_noise = study.plan.target, arm.startswith("R") and "Z" in study.plan.arms
+    rows = [
+        _outcome_row(measure, claim, target=target, has_noise=has_noise)
+        for measure, claim in regime_claims(study, measures, arm=arm)
+    ]
+    head = ["", "unit", "portfolio", "cross", "difference", "correlation"]
+    head += ["placebo"] if has_noise else []
+    return table_of(caption, [*head, "portfolio is"], rows, words=(len(head),))
+
+
+def _outcome_row(
+    measure: Measure, claim: Claim, *, target: str, has_noise: bool
+) -> list[Cell | str]:
+    unit = UNITS[measure.unit]
+    noise = unit.text(claim.noise * unit.factor)
+    row: list[Cell | str] = [
+        measure.label.format(target),
+        unit.label,
+        cell(claim.treated, measure.unit),
+        cell(claim.control, measure.unit),
+        cell(claim.difference, measure.unit, is_difference=True),
+        NONE if math.isnan(claim.correlation) else f"{claim.correlation:.2f}",
+    ]
+    return [*row, *([f"± {noise}"] if has_noise else []), _MARKS[claim.word]]
+
+
+def milestone_table(study: RegimeStudy) -> Table:
+    """Return when things first happened in the median seed, under both regimes."""
+    stress_min = max((s.duration_s for s in study.plan.stresses), default=0.0) / 60.0
+    found = []
+    for regime in REGIMES:
+        run = next(r for r in study.of(regime) if r.seed == study.median_seed)
+        found.append(milestones(run.episodes["R"].timeline, stress_min=stress_min))
+    rows = [
+        (name, *(f"{x[name]:.1f}" if math.isfinite(x[name]) else "never" for x in found))
+        for name in found[0]
+    ]
+    head = ("minutes from the onset", *(f"{regime} margin" for regime in REGIMES))
+    return table_of(f"Seed {study.median_seed}: when it happened", head, rows)
+
+
+def cap_table(study: RegimeStudy) -> Table:
+    """Return the use of each cap under portfolio margin."""
+    rows = [
+        (
+            row.label,
+            usd(row.cap),
+            cell(row.onset, "usd"),
+            _share(row.onset, row.cap),
+            cell(row.end, "usd"),
+        )
+        for row in cap_rows(study)
+    ]
+    return table_of(
+        "Portfolio margin, M USD",
+        ("", "cap", "used at the onset", "of the cap", "used at the end, stressed"),
+        rows,
+    )
+
+
+def _share(used: Estimate, cap: float) -> Cell:
+    return cell(used.scaled(1.0 / cap), "frac")._replace(text=f"{percent(used.value / cap)} %")
+
+
+def amplification_table(study: RegimeStudy) -> Table:
+    """Return what forced trading and withdrawal added, of both regimes."""
+    found = amplifications(study)
+    rows: list[list[Cell | str]] = [
+        [label, unit, *(pick(found[regime]) for regime in REGIMES)]
+        for label, unit, pick in _AMPLIFICATION
+    ]
+    return table_of(
+        f"How the fall of {study.plan.target} grew",
+        ("", "unit", *(f"{regime} margin" for regime in REGIMES)),
+        rows,
+    )
+
+
+def _ratio(estimate: Estimate | None) -> Cell:
+    return Cell("undefined") if estimate is None else cell(estimate, "ratio")
+
+
+_AMPLIFICATION: Final = (
+    ("forced trading: R - F", "log points", lambda a: cell(a.forced, "frac", is_difference=True)),
+    ("defence: F - N", "log points", lambda a: cell(a.defence, "frac", is_difference=True)),
+    ("price amplification: (R - 0) / (F - 0)", "ratio", lambda a: _ratio(a.price)),
+    ("passive loss: P against P without shock", "M USD", lambda a: cell(a.passive_loss, "usd")),
+    ("loss: R against 0", "M USD", lambda a: cell(a.loss, "usd")),
+    ("loss amplification: loss / passive loss", "ratio", lambda a: _ratio(a.loss_ratio)),
+)
+
+
+def size_table(study: RegimeStudy) -> Table:
+    """Return falls, liquidations and amplification under other laws of the outside's impact."""
+    names, keep = [v.name for v in study.plan.variants], len(study.plan.variant_seeds)
+    rows = []
+    for name in ["", *names]:
+        for regime in REGIMES:
+            fall, share = study.fall(regime, "R", name)[:keep], study.liquidated(regime, "R", name)
+            forced = fall - study.fall(regime, "F", name)[:keep]
+            label = f"{name or 'reference'}, {regime} margin"
+            rows.append((label, *_three(fall, share[:keep], forced)))
+    return table_of(
+        "The outside's impact: its slope, and where it turns concave",
+        ("", "largest fall, %", "liquidated, % of open interest", "added by forced orders, points"),
+        rows,
+    )
+
+
+def _three(fall: F64, share: F64, forced: F64) -> tuple[Cell, Cell, Cell]:
+    return (
+        cell(mean_estimate(fall), "frac"),
+        cell(mean_estimate(share), "frac"),
+        cell(mean_estimate(forced), "frac", is_difference=True),
+    )
+
+
+def class_table(study: RegimeStudy) -> Table:
+    """Return who gained and who lost under stress; net of revaluation the rows sum to zero."""
+    rows = [
+        (
+            row.label,
+            usd(row.equity[0].value) if row.label != "outside market and price gaps" else NONE,
+            *(
+                cell(part[j], "usd", is_difference=True)
+                for j in range(len(REGIMES))
+                for part in (row.revaluation, row.net)
+            ),
+            cell(row.difference, "usd", is_difference=True),
+        )
+        for row in class_rows(study)
+    ]
+    head = ["", "equity at the onset, portfolio"]
+    head += [f"{regime}: {what}" for regime in REGIMES for what in ("revaluation", "net of it")]
+    return table_of(
+        "Stressed run, from the onset to its end, M USD",
+        [*head, "portfolio less cross, both parts"],
+        rows,
+        totals=("sum",),
+    )
+
+
+def drift_table(study: RegimeStudy) -> Table:
+    """Return whether the market stood still before the onset."""
+    minutes = len(next(iter(study.runs[0].before.values())))
+    rows = [
+        (
+            row.label,
+            *(
+                x
+                for j in range(2)
+                for x in (cell(row.drift[j], "frac", is_difference=True), row.word[j])
+            ),
+        )
+        for row in drift_rows(study)
+    ]
+    head = ["", *(x for r in REGIMES for x in (f"{r}: % an hour", "word"))]
+    return table_of(
+        f"Drift over the last {minutes} minutes before the onset, {study.plan.target}",
+        head,
+        rows,
+        words=(2, 4),
+    )
+
+
+def refusal_table(study: RegimeStudy) -> Table:
+    """Return refused messages by reason."""
+    rows = [
+        (name, *(UNITS["count"].text(e.value) for e in found))
+        for name, found in refusal_rows(study)
+    ]
+    head = ["reason", *(f"{r}, {word}" for r in REGIMES for word in ("calm", "stressed"))]
+    return table_of("Messages refused", head, rows or [("none", "0", "0", "0", "0")])

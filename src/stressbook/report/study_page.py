@@ -1,0 +1,181 @@
+"""The report of the study of two regimes: from runs to one HTML file."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from stressbook.experiments.claims import MIN_PAIRS
+from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.words import duration
+from stressbook.report import study_figures as figures
+from stressbook.report import study_layout as layout
+from stressbook.report.layout import Picture, Table, table_of
+from stressbook.report.manifest import reproduce_table, source_table, study_manifest
+from stressbook.report.numbers import percent
+from stressbook.report.page import embedded_json, render, write_page
+from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, shown_classes
+from stressbook.report.svg import COLOURS, house_style, svg_of
+from stressbook.report.timeline_figure import draw_timelines, timeline_panels
+from stressbook.report.verdict import verdict_of
+
+__all__ = ["study_html", "write_study_report"]
+
+
+def write_study_report(study: RegimeStudy, path: Path) -> Path:
+    """Write the report of a study.
+
+    Parameters
+    ----------
+    study : RegimeStudy
+        All runs.
+    path : Path
+        Of the HTML file; its folder is made if it is missing.
+
+    Returns
+    -------
+    Path
+        The same file, byte for byte, for the same study and versions.
+    """
+    return write_page(path, study_html(study))
+
+
+def study_html(study: RegimeStudy) -> str:
+    """Return the report of a study as HTML."""
+    with house_style():
+        pictures = _pictures(study)
+    return render("study.html.j2", _words(study) | _tables(study) | pictures)
+
+
+def _words(study: RegimeStudy) -> dict[str, Any]:
+    plan, n = study.plan, len(study.plan.seeds)
+    scenario = plan.scenario
+    return {
+        "title": "What did portfolio margin change, and what broke?",
+        "version": version("stressbook"),
+        "scenario_name": scenario.name,
+        "shock_name": f"shock to {plan.target}",
+        "rules_date": scenario.rules_date,
+        "behaviour_date": scenario.behaviour_date,
+        "verdict": verdict_of(study),
+        "n": n,
+        "n_variant": len(plan.variant_seeds),
+        "min_pairs": MIN_PAIRS,
+        "target": plan.target,
+        "assets": ", ".join(scenario.assets),
+        "dt": duration(scenario.dt_s),
+        "warmup": duration(scenario.warmup_s),
+        "is_short": scenario.warmup_s < 3600.0,
+        "horizon": duration(scenario.duration_s),
+        "median_seed": study.median_seed,
+        "drift_minutes": len(next(iter(study.runs[0].before.values()))),
+        "drift_band": percent(DRIFT_BAND),
+        "scenario_toml": scenario.to_toml(),
+        "manifest": embedded_json(study_manifest(study)),
+        "commands": _commands(study),
+    }
+
+
+def _commands(study: RegimeStudy) -> list[str]:
+    plan = study.plan
+    full = ", full=True" if plan.scenario.warmup_s >= 3600.0 else ""
+    return [
+        f'from stressbook.report.demo import run_demo\nrun_demo("demo", seeds={plan.seeds!r}{full})'
+    ]
+
+
+def _tables(study: RegimeStudy) -> dict[str, Any]:
+    plan = study.plan
+    milder = [
+        layout.outcome_table(study, STRESSED, arm=f"R@{s:g}", caption=f"Stressed at severity {s:g}")
+        for s in plan.severities
+    ]
+    has_arms = {"0", "P", "N", "F", "R"} <= set(plan.arms)
+    digests = {"study digest": f"SHA-256 {study.digest}"}
+    return {
+        "shock": _shock_table(study),
+        "calm": layout.outcome_table(study, CALM, arm="0", caption="Calm: the same hour, no shock"),
+        "stressed": layout.outcome_table(
+            study, STRESSED, arm="R", caption="Stressed: the shock in full"
+        ),
+        "milder": milder,
+        "milestones": layout.milestone_table(study),
+        "caps": layout.cap_table(study),
+        "amplification": layout.amplification_table(study) if has_arms else None,
+        "sizes": layout.size_table(study) if plan.variants else None,
+        "class_table": layout.class_table(study),
+        "drift": layout.drift_table(study),
+        "refusals": layout.refusal_table(study),
+        "sources": source_table(plan.scenario),
+        "reproduce": reproduce_table(plan.scenario, _seed_text(plan.seeds), digests),
+    }
+
+
+def _seed_text(seeds: tuple[int, ...]) -> str:
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _shock_table(study: RegimeStudy) -> Table:
+    rows = []
+    for stress in study.plan.stresses:
+        own = {k: v for k, v in vars(stress).items() if k not in ("at", "duration", "severity")}
+        shown = ", ".join(f"{k} {_value(v)}" for k, v in own.items() if v not in (None, ()))
+        rows.append((stress.kind.replace("_", " "), duration(stress.duration_s), shown))
+    return table_of("The shock, imposed at the onset", ("kind", "lasts", "how"), rows, words=(1, 2))
+
+
+def _value(value: Any) -> str:
+    return "+".join(value) if isinstance(value, tuple) else f"{value}"
+
+
+def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
+    target, shown = study.plan.target, shown_classes(study)
+    labels = [CLASS_LABELS[k] for k in shown]
+    bars = {r: b[shown] for r, b in figures.class_bars(study, CLASS_LABELS).items()}
+    axis = "largest fall of the mark, %"
+    drawn: dict[str, tuple[str, Any]] = {
+        "doses": (
+            f"Fall and liquidations of {target} by severity of the shock",
+            figures.draw_doses(study),
+        ),
+        "timeline": (f"{target} in the stressed run, under both regimes", _timeline(study)),
+        "classes": ("Change of equity by class, stressed run", figures.draw_classes(bars, labels)),
+    }
+    if {"0", "P", "N", "F", "R"} <= set(study.plan.arms):
+        drawn["arms"] = (
+            f"Largest fall of {target} with parts of the answer switched off",
+            figures.draw_dots(figures.arm_dots(study), unit=axis).figure,
+        )
+    if study.plan.variants:
+        drawn["size"] = (
+            f"Largest fall of {target} under other laws of the outside's impact",
+            figures.draw_dots(figures.size_dots(study), unit=axis).figure,
+        )
+    none: dict[str, Picture | None] = {"arms": None, "size": None}
+    return none | {
+        name: Picture(title, Markup(svg_of(figure, name=name)))
+        for name, (title, figure) in drawn.items()
+    }
+
+
+def _timeline(study: RegimeStudy) -> Figure:
+    plan, seed = study.plan, study.median_seed
+    cap_usd = plan.scenario.venue_spec().tokens[0].platform_borrow_cap
+    columns = {}
+    for regime in REGIMES:
+        run = next(r for r in study.of(regime) if r.seed == seed)
+        columns[f"{regime.capitalize()} margin"] = timeline_panels(
+            run.episodes["R"].timeline,
+            colour=COLOURS[regime],
+            control=run.episodes["0"].timeline,
+            cap_usd=cap_usd if regime == REGIMES[0] else 0.0,
+        )
+    stress_min = max((s.duration_s for s in plan.stresses), default=0.0) / 60.0
+    return draw_timelines(columns, window_min=(0.0, stress_min))

@@ -1,0 +1,291 @@
+"""Numbers of the study of two regimes: what each table holds, before any of it is laid out."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from stressbook.experiments.claims import Claim, claims, ratio_estimate
+from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.inference import (
+    Estimate,
+    mean_estimate,
+    paired_difference,
+    slope_estimate,
+)
+from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
+from stressbook.market.state import F64
+
+__all__ = [
+    "CALM",
+    "STRESSED",
+    "ClassRow",
+    "DriftRow",
+    "Measure",
+    "amplifications",
+    "cap_rows",
+    "class_rows",
+    "drift_rows",
+    "noise_of",
+    "refusal_rows",
+    "regime_claims",
+    "shown_classes",
+]
+
+DRIFT_BAND: Final = 0.05  # relative change an hour that still counts as steady, assumed
+
+
+class Measure(NamedTuple):
+    """An outcome as tables show it; {} is the target."""
+
+    name: str
+    label: str
+    unit: str
+
+
+CALM: Final = (
+    Measure("open_interest_usd", "Open interest, all perps, at the end", "usd"),
+    Measure("mean_borrowed_usd", "USDC borrowed, mean", "usd"),
+    Measure("traded_usd", "Traded in the {} perp", "usd"),
+    Measure("bid_depth_usd", "Bid depth of the {} perp within 10 bp, median", "usd"),
+    Measure("spread_frac", "Spread of the {} perp, median", "bp"),
+    Measure("fees_usd", "Fees since the opening", "usd"),
+    Measure("n_breaches", "Accounts in breach", "count"),
+)
+STRESSED: Final = (
+    Measure("fall", "Largest fall of the {} mark", "frac"),
+    Measure("liquidated_frac", "Liquidated {} perps, of open interest at the onset", "frac"),
+    Measure("forced_fills_usd", "Forced orders filled in the books", "usd"),
+    Measure("taken_over_usd", "Perps taken over by the backstop", "usd"),
+    Measure("deleveraged_usd", "Perps of counterparties deleveraged", "usd"),
+    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd"),
+    Measure("n_breaches", "Accounts in breach", "count"),
+    Measure("accounts_negative_usd", "Accounts' equity below zero, each at its deepest", "usd"),
+    Measure("backstop_short_usd", "Backstop's equity below zero, at its deepest", "usd"),
+    Measure("written_off_usd", "Debt written off, borne by lenders last", "usd"),
+    Measure("open_interest_change_frac", "Change of {} open interest, in lots", "frac"),
+    Measure("bid_depth_usd", "Bid depth of the {} perp within 10 bp, median", "usd"),
+)
+
+
+def regime_claims(
+    study: RegimeStudy, measures: tuple[Measure, ...], *, arm: str
+) -> list[tuple[Measure, Claim]]:
+    """Judge portfolio against cross margin in one arm, all measures together.
+
+    Parameters
+    ----------
+    study : RegimeStudy
+        All runs.
+    measures : tuple of Measure
+        The table.
+    arm : str
+        "0", "R", or a milder shock: "R@0.5".
+
+    Returns
+    -------
+    list of (Measure, Claim)
+    """
+    rows = []
+    for measure in measures:
+        treated, control = (study.values(regime, arm, measure.name) for regime in REGIMES)
+        placebos = _placebos(study, measure.name) if arm.startswith("R") else []
+        rows.append((measure.name, treated, control, placebos))
+    return list(zip(measures, claims(rows), strict=True))
+
+
+def _placebos(study: RegimeStudy, name: str) -> list[F64]:
+    if "Z" not in study.plan.arms:
+        return []
+    return [study.values(r, "Z", name) - study.values(r, "R", name) for r in REGIMES]
+
+
+def noise_of(study: RegimeStudy, regime: str) -> Estimate:
+    """Return the placebo's effect on the log fall of the target, NaN with n = 0 if none ran."""
+    if "Z" not in study.plan.arms:
+        return mean_estimate([])
+    return paired_difference(study.drawdown(regime, "Z"), study.drawdown(regime, "R"))
+
+
+class Amplification(NamedTuple):
+    """How the shock grew under one regime."""
+
+    forced: Estimate  # R - F of the log fall
+    defence: Estimate  # F - N
+    price: Estimate | None  # (R - 0) / (F - 0); None: the denominator is noise
+    passive_loss: Estimate  # USD
+    loss: Estimate  # of R against 0, less the placebo's, USD
+    loss_ratio: Estimate | None
+
+
+def amplifications(study: RegimeStudy) -> dict[str, Amplification]:
+    """Return the arms' comparison of each regime; empty if the arms did not run."""
+    if not {"0", "P", "N", "F", "R"} <= set(study.plan.arms):
+        return {}
+    return {regime: _amplification(study, regime) for regime in REGIMES}
+
+
+def _amplification(study: RegimeStudy, regime: str) -> Amplification:
+    fall = {arm: study.drawdown(regime, arm) for arm in ("0", "N", "F", "R")}
+    noise = noise_of(study, regime)
+    bound = max(abs(noise.low), abs(noise.high)) if noise.n > 1 else 0.0
+    passive = study.loss(regime, "P")
+    loss = study.loss(regime, "R")
+    placebo = study.loss(regime, "Z") if "Z" in study.plan.arms else np.zeros(len(loss))
+    return Amplification(
+        paired_difference(fall["R"], fall["F"]),
+        paired_difference(fall["F"], fall["N"]),
+        ratio_estimate(fall["R"] - fall["0"], fall["F"] - fall["0"], noise=bound),
+        mean_estimate(passive),
+        mean_estimate(loss - placebo),
+        ratio_estimate(loss - placebo, passive, noise=float(placebo.mean())),
+    )
+
+
+class ClassRow(NamedTuple):
+    """Gain and loss of a class under stress; a column for each regime, USD."""
+
+    label: str
+    equity: tuple[Estimate, ...]  # at the onset
+    revaluation: tuple[Estimate, ...]
+    net: tuple[Estimate, ...]
+    change: tuple[Estimate, ...]
+    difference: Estimate  # of the change, portfolio - cross
+
+
+def shown_classes(study: RegimeStudy) -> list[int]:
+    """Return the classes that hold or move anything."""
+    total = np.sum([np.abs(run.episodes["R"].classes) for run in _reference(study)], axis=0)
+    return [k for k in range(len(CLASS_LABELS)) if total[k].any()]
+
+
+def class_rows(study: RegimeStudy) -> list[ClassRow]:
+    """Return who gained and who lost, the outside market, and the sum of all.
+
+    Net of revaluation, the rows sum to zero up to rounding: accounts are valued one by one, the
+    outside's gain is found asset by asset.
+    """
+    rows = [_class_row(study, CLASS_LABELS[k], k) for k in shown_classes(study)]
+    outside = {r: np.array([x.episodes["R"].outside_usd for x in study.of(r)]) for r in REGIMES}
+    zero = {r: np.zeros(len(outside[r])) for r in REGIMES}
+    rows.append(_row("outside market and price gaps", zero, zero, outside))
+    tables = {
+        r: np.array([x.episodes["R"].classes.sum(axis=0) for x in study.of(r)]) for r in REGIMES
+    }
+    rows.append(
+        _row(
+            "sum",
+            {r: t[:, 0] for r, t in tables.items()},
+            {r: t[:, 2] for r, t in tables.items()},
+            {r: t[:, 1] - t[:, 2] + outside[r] for r, t in tables.items()},
+        )
+    )
+    return rows
+
+
+def _class_row(study: RegimeStudy, label: str, k: int) -> ClassRow:
+    table = {r: np.array([x.episodes["R"].classes[k] for x in study.of(r)]) for r in REGIMES}
+    return _row(
+        label,
+        {r: t[:, 0] for r, t in table.items()},
+        {r: t[:, 2] for r, t in table.items()},
+        {r: t[:, 1] - t[:, 2] for r, t in table.items()},
+    )
+
+
+def _row(
+    label: str, equity: dict[str, F64], reval: dict[str, F64], net: dict[str, F64]
+) -> ClassRow:
+    change = {r: reval[r] + net[r] for r in REGIMES}
+    treated, control = (change[r] for r in REGIMES)
+    return ClassRow(
+        label,
+        tuple(mean_estimate(equity[r]) for r in REGIMES),
+        tuple(mean_estimate(reval[r]) for r in REGIMES),
+        tuple(mean_estimate(net[r]) for r in REGIMES),
+        tuple(mean_estimate(change[r]) for r in REGIMES),
+        paired_difference(treated, control),
+    )
+
+
+class CapRow(NamedTuple):
+    """What is used of one cap under portfolio margin, USD."""
+
+    label: str
+    cap: float
+    onset: Estimate
+    end: Estimate  # of the stressed run
+
+
+def cap_rows(study: RegimeStudy) -> list[CapRow]:
+    """Return the use of each cap at the onset and at the end of the stressed run."""
+    runs, names = study.of(REGIMES[0]), study.plan.scenario.assets
+    rows = []
+    for k, use in enumerate(runs[0].caps):
+        label = use.name.format(*names)
+        cap = float(np.mean([run.caps[k].cap for run in runs]))
+        onset = mean_estimate([run.caps[k].used for run in runs])
+        end = mean_estimate([run.episodes["R"].caps[k].used for run in runs])
+        rows.append(CapRow(label, cap, onset, end))
+    return rows
+
+
+class DriftRow(NamedTuple):
+    """Whether a quantity was steady before the onset: relative change an hour."""
+
+    label: str
+    drift: tuple[Estimate, ...]  # 90 %, one a regime
+    word: tuple[str, ...]
+
+
+def drift_rows(study: RegimeStudy) -> list[DriftRow]:
+    """Return the drift of each quantity over the last half of the warm-up."""
+    names = _reference(study)[0].before
+    rows = []
+    for name in names:
+        found = tuple(_drift(study, regime, name) for regime in REGIMES)
+        rows.append(DriftRow(name, found, tuple(_drift_word(e) for e in found)))
+    return rows
+
+
+def _drift(study: RegimeStudy, regime: str, name: str) -> Estimate:
+    series = np.array([run.before[name] for run in study.of(regime)])
+    means = series.mean(axis=1, keepdims=True)
+    if not means.all():
+        return mean_estimate([], level=0.9)
+    hours = np.arange(series.shape[1]) / 60.0
+    return slope_estimate(list(hours), series / means, level=0.9)
+
+
+def _drift_word(e: Estimate) -> str:
+    if e.n == 0:
+        return "nothing there"
+    if e.n < 2:
+        return "one draw, no interval"
+    if e.low >= -DRIFT_BAND and e.high <= DRIFT_BAND:
+        return "steady"
+    return "drifts" if e.low > DRIFT_BAND or e.high < -DRIFT_BAND else "undecided"
+
+
+def refusal_rows(study: RegimeStudy) -> list[tuple[str, tuple[Estimate, ...]]]:
+    """Return refused messages by reason, of the calm and the stressed run of each regime."""
+    columns = [(r, arm) for r in REGIMES for arm in ("0", "R")]
+    names: dict[str, None] = {}
+    for run in _reference(study):
+        for arm in ("0", "R"):
+            names |= dict.fromkeys(run.episodes[arm].refusals)
+    return [
+        (
+            name.replace("_", " "),
+            tuple(
+                mean_estimate([x.episodes[arm].refusals.get(name, 0) for x in study.of(r)])
+                for r, arm in columns
+            ),
+        )
+        for name in names
+    ]
+
+
+def _reference(study: RegimeStudy) -> list[RegimeRun]:
+    return [run for run in study.runs if not run.variant]

@@ -1,0 +1,271 @@
+"""What happened in one run: prices, depth, liquidations, positions and reserves on one clock."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stressbook.experiments.timeline import Timeline
+from stressbook.market.state import F64
+from stressbook.report.svg import COLOURS, axes_or_new
+
+__all__ = ["Panel", "draw_panel", "draw_timelines", "milestones", "timeline_panels"]
+
+_DOTS: Final = (0, (1, 1.5))
+
+
+class Line(NamedTuple):
+    """One line of a panel."""
+
+    label: str
+    values: F64
+    colour: str
+    style: object = "-"
+
+
+class Panel(NamedTuple):
+    """What one panel shows; arrays are as long as `t_min`."""
+
+    title: str
+    unit: str
+    t_min: F64
+    lines: tuple[Line, ...] = ()
+    bars: tuple[Line, ...] = ()  # stacked
+    between: tuple[F64, F64, str] | None = None  # shaded, with its label
+    level: tuple[float, str] | None = None  # a horizontal line
+    is_log: bool = False
+
+
+def timeline_panels(
+    timeline: Timeline, *, colour: str, control: Timeline | None = None, cap_usd: float = 0.0
+) -> list[Panel]:
+    """Return the panels of one run.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Of the run.
+    colour : str
+        Of its own lines.
+    control : Timeline, optional
+        The same run without stress: what depth was before makers reacted.
+    cap_usd : float
+        Platform borrow cap, USD; not drawn if 0.
+
+    Returns
+    -------
+    list of Panel
+        Price, depth, liquidations, open interest, premium and funding, backstop, borrowing.
+    """
+    t, now = timeline.t_min, timeline
+    lots = now.open_interest_usd / now.mark_usd
+    onset = int(np.searchsorted(t, 0.0))
+    return [
+        Panel(
+            "Price",
+            "USD",
+            t,
+            (
+                Line("fundamental", now.fundamental_usd, COLOURS["fundamental"], _DOTS),
+                Line("outside perp", now.outside_usd, COLOURS["outside"]),
+                Line("oracle", now.oracle_usd, COLOURS["oracle"], (0, (4, 1.5))),
+                Line("mark", now.mark_usd, colour),
+            ),
+        ),
+        _depth_panel(now, control, colour),
+        Panel(
+            "Liquidated",
+            "M USD a minute",
+            t,
+            bars=(
+                Line("forced orders in the book", now.forced_usd / 1e6, COLOURS["forced"]),
+                Line("taken over", now.taken_over_usd / 1e6, COLOURS["taken over"], "///"),
+                Line("deleveraged", now.deleveraged_usd / 1e6, COLOURS["deleveraged"], "..."),
+            ),
+        ),
+        Panel(
+            "Open interest, in lots",
+            "% of the onset",
+            t,
+            (Line("open interest", 100.0 * lots / lots[onset], colour),),
+        ),
+        Panel(
+            "Mark over oracle, and funding booked",
+            "%",
+            t,
+            (
+                Line("mark over oracle", 100.0 * now.premium_frac, colour),
+                Line("funding, % an hour", 100.0 * now.funding_frac, "#000000", _DOTS),
+            ),
+            level=(0.0, ""),
+        ),
+        Panel(
+            "Equity of the backstop",
+            "M USD",
+            t,
+            (Line("backstop", now.backstop_usd / 1e6, colour),),
+            level=(0.0, "capital used up"),
+        ),
+        Panel(
+            "USDC borrowed",
+            "M USD",
+            t,
+            (Line("borrowed", now.borrowed_usd / 1e6, colour),),
+            level=(cap_usd / 1e6, "platform cap") if cap_usd > 0.0 else None,
+        ),
+    ]
+
+
+def _depth_panel(now: Timeline, control: Timeline | None, colour: str) -> Panel:
+    floor = 1e-3
+    depth = np.maximum(now.bid_depth_usd / 1e6, floor)
+    lines = [Line("resting", depth, colour)]
+    between = None
+    if control is not None:
+        calm = np.maximum(control.bid_depth_usd / 1e6, floor)
+        imposed = np.maximum(calm * now.depth_left_frac, floor)
+        lines = [
+            Line("calm run", calm, "#000000", _DOTS),
+            Line("left by the imposed cut", imposed, "#555555", (0, (4, 1.5))),
+            *lines,
+        ]
+        between = (np.minimum(depth, imposed), imposed, "withdrawn or consumed")
+    return Panel(
+        "Bid depth within 10 bp", "M USD, log", now.t_min, tuple(lines), (), between, None, True
+    )
+
+
+def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
+    """Return when things first happened, minutes from the onset; NaN for never.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Of the run.
+    stress_min : float
+        Length of the stress, minutes.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    t, after = timeline.t_min, timeline.t_min > 0.0
+
+    def first(condition: F64) -> float:
+        hits = np.flatnonzero(condition & after)
+        return float(t[hits[0]]) if len(hits) else float("nan")
+
+    return {
+        "first forced order filled": first(timeline.forced_usd > 0.0),
+        "first takeover by the backstop": first(timeline.taken_over_usd > 0.0),
+        "first counterparty deleveraged": first(timeline.deleveraged_usd > 0.0),
+        "backstop's capital used up": first(timeline.backstop_usd < 0.0),
+        "lowest mark": float(t[after][np.argmin(timeline.mark_usd[after])]),
+        "end of the imposed stress": stress_min,
+    }
+
+
+def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
+    """Draw one panel.
+
+    Parameters
+    ----------
+    panel : Panel
+        What to draw.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure is made if it is left out.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax)
+    width = float(panel.t_min[1] - panel.t_min[0]) if len(panel.t_min) > 1 else 1.0
+    base = np.zeros(len(panel.t_min))
+    for bar in panel.bars:
+        hatch = bar.style if bar.style != "-" else None
+        ax.bar(
+            panel.t_min, bar.values, width, base, label=bar.label, color=bar.colour, hatch=hatch,
+            edgecolor="#333333" if hatch else bar.colour, linewidth=0.0,
+        )  # fmt: skip
+        base = base + bar.values
+    if panel.between is not None:
+        low, high, label = panel.between
+        ax.fill_between(panel.t_min, low, high, color="#BBBBBB", alpha=0.6, lw=0, label=label)
+    for line in panel.lines:
+        ax.plot(panel.t_min, line.values, label=line.label, color=line.colour, ls=line.style)
+    if panel.level is not None:
+        ax.axhline(panel.level[0], color="#444444", lw=0.9, ls=(0, (6, 2)))
+        if panel.level[1]:
+            ax.annotate(
+                panel.level[1], (0.995, panel.level[0]), xycoords=("axes fraction", "data"),
+                ha="right", va="bottom", fontsize=8, color="#444444",
+            )  # fmt: skip
+    if panel.is_log:
+        ax.set_yscale("log")
+    ax.set_title(panel.title)
+    ax.set_ylabel(panel.unit)
+    return ax
+
+
+def draw_timelines(
+    columns: dict[str, list[Panel]], *, window_min: tuple[float, float], low_note: bool = True
+) -> Figure:
+    """Draw runs side by side on one clock, with one scale a row.
+
+    Parameters
+    ----------
+    columns : dict of str to list of Panel
+        Title to panels; all of the same length.
+    window_min : tuple of float
+        When the stress acts, minutes; shaded.
+    low_note : bool, default True
+        Whether the lowest mark is written beside it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n_rows = max(len(panels) for panels in columns.values())
+    figure = Figure(figsize=(5.4 * len(columns) + 0.6, 1.75 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, len(columns), sharex=True, sharey="row", squeeze=False)
+    for j, (title, panels) in enumerate(columns.items()):
+        for i, panel in enumerate(panels):
+            ax = draw_panel(panel, ax=axes[i, j])
+            if window_min[1] > window_min[0]:
+                ax.axvspan(*window_min, color="#F0E442", alpha=0.22, lw=0)
+            ax.set_title(f"{title}: {panel.title.lower()}" if i == 0 else panel.title)
+            if j == 0 and len(panel.lines) + len(panel.bars) > 1:
+                _legend(ax, panel)
+            ax.tick_params(labelbottom=i == n_rows - 1, labelleft=True)
+        axes[n_rows - 1, j].set_xlabel("minutes from the onset")
+        axes[0, j].text(
+            window_min[0] + 0.4, 0.97, "stress acts", transform=axes[0, j].get_xaxis_transform(),
+            fontsize=8, va="top", color="#6b5900",
+        )  # fmt: skip
+        if low_note:
+            _note_lowest(axes[0, j], panels[0])
+    return figure
+
+
+def _legend(ax: Axes, panel: Panel) -> None:
+    place = "lower left" if panel.lines and not panel.is_log else "upper right"
+    ax.legend(loc=place, ncols=2 if len(panel.lines) > 2 else 1, handlelength=2.4)
+
+
+def _note_lowest(ax: Axes, price: Panel) -> None:
+    mark = price.lines[-1].values
+    low, onset = int(np.argmin(mark)), int(np.searchsorted(price.t_min, 0.0))
+    fall = 100.0 * (1.0 - mark[low] / mark[onset])
+    ax.annotate(
+        f"low: {mark[low]:.1f} USD,\n{fall:.0f} % below the onset",
+        (price.t_min[low], mark[low]),
+        xytext=(0.97, 0.72),
+        textcoords="axes fraction",
+        ha="right",
+        fontsize=8,
+        arrowprops={"arrowstyle": "-", "color": "#444444", "lw": 0.7},
+    )
