@@ -15,7 +15,14 @@ from stressbook.market.codes import (
 from stressbook.market.conservation import Conservation
 from stressbook.market.setup import AccountOpening, make_state
 from stressbook.market.spec import load_preset
-from stressbook.market.state import C_EVENTS, C_FILLS, C_OUTBOX, Capacity
+from stressbook.market.state import (
+    C_EVENTS,
+    C_FILLS,
+    C_OUTBOX,
+    C_PENDING,
+    C_REPLIES,
+    Capacity,
+)
 from stressbook.market.units import MICRO
 
 BTC_PERP, HYPE_PERP, BTC_SPOT, HYPE_SPOT = 0, 3, 4, 6
@@ -84,6 +91,8 @@ class SmallVenue:
         self.v.par[0].dt_ms = step_ms
         self.engine.before_decide(self.t_ms)
         self.forced = self.v.outbox[: self.v.ctr[C_OUTBOX]].copy()
+        self.risk_events = self.v.event[: self.v.ctr[C_EVENTS]].copy()
+        self.users_at_risk_check = self.v.user.copy()
         for message in self.messages:
             place = int(self.v.ctr[C_OUTBOX])
             self.v.outbox[place] = np.zeros((), self.v.outbox.dtype)
@@ -123,3 +132,33 @@ class SmallVenue:
             float((lots * lot * marks).sum())
             + float(self.v.cash[user] - self.v.debt[user, 0]) / 1e6
         )
+
+
+# What the kernels use as scratch, or leave behind in entries that count no longer.
+SCRATCH = {"outbox", "merged", "order_key", "order_index", "work_index", "work_rank", "client_slot"}
+LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}
+
+
+def differences(a, b):
+    """Names of the arrays in which two states differ: every entry that counts, to the bit."""
+    names = [name for name in a._fields if name not in SCRATCH]
+    return [name for name in names if not same(counting(a, name), counting(b, name))]
+
+
+def counting(v, name):
+    """The entries of an array that count; which levels hold orders, the bitmaps tell."""
+    array = getattr(v, name)
+    if name in LOGS:
+        return array[: v.ctr[LOGS[name]]]
+    resting = v.order[v.order["qty_lots"] > 0]
+    if name == "level":
+        return array[resting["inst"], resting["price_tick"]]
+    return resting if name == "order" else array
+
+
+def same(a, b):
+    if a.shape != b.shape:
+        return False
+    if a.dtype.names is None:
+        return a.tobytes() == b.tobytes()
+    return all(a[name].tobytes() == b[name].tobytes() for name in a.dtype.names)

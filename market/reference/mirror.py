@@ -248,9 +248,9 @@ class Mirror:
 
     def _count_order(self, parts: VenueParts, order: RestingOrder) -> None:
         state = self.state
+        client_hash = hash_client_id(order.user, order.client_id)
+        state.order["client_hash"][_link(order) - 1] = client_hash
         if order.client_id != 0:
-            client_hash = hash_client_id(order.user, order.client_id)
-            state.order["client_hash"][_link(order) - 1] = client_hash
             self._note_client_id(client_hash, _link(order))
         state.user["n_orders"][order.user] += 1
         place = (order.user, order.inst, order.side)

@@ -1,0 +1,158 @@
+"""Random venues near the edge: accounts whose margin the next shock may or may not eat up."""
+
+import numpy as np
+
+from stressbook.market.codes import (
+    BUY,
+    GTC,
+    IOC,
+    OP_DEPOSIT,
+    OP_ENROL,
+    OP_REDEEM,
+    OP_SUPPLY,
+    OP_WITHDRAW,
+    POST_ONLY,
+    REDUCE_ONLY,
+    SELL,
+)
+from tests.small_venue import (
+    BTC,
+    BTC_PERP,
+    BTC_SPOT,
+    HYPE,
+    HYPE_PERP,
+    HYPE_SPOT,
+    SmallVenue,
+    trader,
+)
+
+# Every switch, and bounds that bind: an empty pool, caps of nothing, no capital.
+RULE_SETS = {
+    "as_published": {},
+    "no_capital": {"backstop_usd": 0.0},
+    "little_capital": {"backstop_usd": 20_000.0, "liquidation__twap_halflife_ms": 300},
+    "nothing_to_borrow": {"tokens__USDC__platform_borrow_cap": 0.0},
+    "no_credit": {"tokens__HYPE__user_supply_cap": 0.0, "tokens__BTC__user_supply_cap": 0.0},
+    "small_user_cap": {"tokens__USDC__user_borrow_cap": 20_000.0},
+    "slices_of_the_rest": {
+        "liquidation__slice_of_remaining": True,
+        "liquidation__slice_full_discount": True,
+        "liquidation__slice_at_partial_threshold": True,
+    },
+    "socialised": {"liquidation__deficit_socialised": True, "backstop_usd": 1_000.0},
+    "no_deleveraging": {"liquidation__adl_on": False},
+    "no_vault": {"liquidation__backstop_on": False, "margin__min_borrow_offset_on": True},
+    "recorded_only": {"liquidation__resolution_on": False},
+}
+N_ACCOUNTS = 9
+HOUSE = N_ACCOUNTS
+SHOCKS = (0.0, 0.0, -0.03, 0.03, -0.12, 0.1, -0.4, -0.8, 0.6)
+RANGES = {"BTC": (1_000.0, 240_000.0), "HYPE": (1.0, 200.0)}
+HOUR_MS = 3_600_000
+
+
+def random_accounts(rng):
+    """Levered accounts of both regimes, a house that holds the other side, a lender."""
+    totals = {BTC_PERP: 0, HYPE_PERP: 0}
+    lent = 0
+    accounts = []
+    for index in range(N_ACCOUNTS):
+        if rng.random() < 0.08:  # a loan that nothing secures any more
+            accounts.append(trader(index + 1, 0, debt_usd=1_000, portfolio=True))
+            lent += 1_000
+            continue
+        size = 10.0 ** rng.uniform(3.0, 5.5)
+        perps, margin = {}, 0.0
+        for inst, price, most in ((BTC_PERP, 100_000.0, 40.0), (HYPE_PERP, 100.0, 10.0)):
+            if rng.random() < 0.6:
+                lots = int(size * rng.choice([-1, 1]) * rng.uniform(0.2, 1.0))
+                perps[inst] = (lots, price * rng.uniform(0.97, 1.03))
+                totals[inst] += lots
+                margin += abs(lots) / most
+        tokens, debt = {}, 0
+        if rng.random() < 0.6:
+            for token, price, ltv in ((BTC, 100_000.0, 0.5), (HYPE, 100.0, 0.65)):
+                if rng.random() < 0.7:
+                    units = round(size * rng.uniform(0.1, 1.0) / price, 6)
+                    tokens[token] = units
+                    debt += round(units * price * ltv * rng.uniform(0.3, 1.0))
+        supply = round(size * 0.1) if rng.random() < 0.2 else 0
+        cash = round(margin * rng.uniform(0.55, 1.6)) + supply
+        lent += debt
+        accounts.append(
+            trader(index + 1, cash, perps, tokens=tokens, debt_usd=debt, supply_usd=supply)
+        )
+    # Half of the time the pool is lent to the last dollar.
+    slack = 0 if rng.random() < 0.5 else 50_000
+    house = {
+        inst: (-lots, 100_000.0 if inst == BTC_PERP else 100.0) for inst, lots in totals.items()
+    }
+    accounts.append(trader(90, 5_000_000, house, supply_usd=lent + slack))
+    return accounts
+
+
+class DistressedVenue(SmallVenue):
+    """A random venue that takes random steps; the same seed gives the same on either engine."""
+
+    def __init__(self, seed, *, engine, values):
+        self.rng = np.random.default_rng(seed)
+        super().__init__(*random_accounts(self.rng), engine=engine, **values)
+        self.prices = {"BTC": 100_000.0, "HYPE": 100.0}
+
+    def random_step(self):
+        """A shock of one price or of both, a few messages, now and then an hour."""
+        rng = self.rng
+        for name in self.prices:
+            if rng.random() < 0.6:
+                price = self.prices[name] * (1.0 + rng.choice(SHOCKS) * rng.uniform(0.3, 1.0))
+                lowest, highest = RANGES[name]  # the ladder of BTC ends at 262,143
+                self.prices[name] = min(max(price, lowest), highest)
+        self._makers(rng)
+        for _ in range(int(rng.integers(0, 5))):
+            self._request(rng)
+        if rng.random() < 0.1:
+            self.t_ms += HOUR_MS - 9_000 - self.t_ms % HOUR_MS
+            self.step(9_000, **self.prices)
+        elif rng.random() < 0.3:
+            self.step(1_000, **self.prices)
+        else:
+            self.update(**self.prices)
+
+    def _makers(self, rng):
+        """The house quotes around the outside, if it quotes at all: thin, thick or far away."""
+        for inst, name in (
+            (BTC_PERP, "BTC"),
+            (HYPE_PERP, "HYPE"),
+            (BTC_SPOT, "BTC"),
+            (HYPE_SPOT, "HYPE"),
+        ):
+            if rng.random() < 0.4:
+                continue
+            half = rng.choice([0.0005, 0.01, 0.08])
+            lots = int(10.0 ** rng.uniform(1.0, 5.5))
+            price = self.prices[name]
+            # Tokens are mostly sold, and the house holds none.
+            side = BUY if inst in (BTC_SPOT, HYPE_SPOT) else int(rng.choice([BUY, SELL]))
+            usd = price * (1.0 - half if side == BUY else 1.0 + half)
+            self.order(HOUSE, inst, side, usd, lots, tif=int(rng.choice([GTC, POST_ONLY])))
+
+    def _request(self, rng):
+        """Anybody asks for anything, sensible or not."""
+        user = int(rng.integers(0, N_ACCOUNTS + 1))
+        amount = int(10.0 ** rng.uniform(6.0, 11.0))
+        kind = int(rng.integers(0, 7))
+        if kind < 2:
+            inst = int(rng.choice([BTC_PERP, HYPE_PERP, BTC_SPOT, HYPE_SPOT]))
+            price = self.prices["BTC" if inst in (BTC_PERP, BTC_SPOT) else "HYPE"]
+            usd = price * rng.uniform(0.9, 1.1)
+            lots = int(10.0 ** rng.uniform(0.0, 5.0))
+            flags = REDUCE_ONLY if inst in (BTC_PERP, HYPE_PERP) and rng.random() < 0.3 else 0
+            tif = int(rng.choice([GTC, IOC, POST_ONLY]))
+            client_id = int(rng.integers(0, 4))
+            side = int(rng.choice([BUY, SELL]))
+            self.order(user, inst, side, usd, lots, tif=tif, flags=flags, client_id=client_id)
+        elif kind == 6:
+            self.send(op=OP_ENROL, user=user, qty_lots=int(rng.integers(0, 3)))
+        else:
+            op = (OP_DEPOSIT, OP_WITHDRAW, OP_SUPPLY, OP_REDEEM)[kind - 2]
+            self.send(op=op, user=user, inst=0, qty_lots=amount)
