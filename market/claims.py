@@ -1,6 +1,6 @@
 """Loans and lent cash that change hands, and what an account pays out of its own.
 
-Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0030-way-down.md).
+Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0032-way-down.md).
 """
 
 from typing import Final

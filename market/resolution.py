@@ -11,7 +11,7 @@ and gets exactly one measure, the first that applies:
 4. a *slice* of its loan, with collateral.
 
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19. The order in which
-measures are tried is ours: docs/decisions/0030-way-down.md.
+measures are tried is ours: docs/decisions/0032-way-down.md.
 """
 
 from typing import Final
