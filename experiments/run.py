@@ -91,7 +91,8 @@ def run_scenario(
     Examples
     --------
     >>> from stressbook.experiments.scenario import load_scenario
-    >>> record = run_scenario(load_scenario("skeleton").with_(duration=5.0, warmup=0.0), seed=7)
+    >>> calm = load_scenario("skeleton").with_(duration=5.0, warmup=0.0, stresses=())
+    >>> record = run_scenario(calm, seed=7)
     >>> record.series.asset.shape
     (5, 2)
     """

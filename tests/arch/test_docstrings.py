@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stressbook.agents.own_classes import OWN_CLASSES
+from stressbook.experiments.stress import REGISTRY
+
 ROOT = Path(__file__).parents[2]
 FOLDER_OF = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
     "package-dir"
@@ -21,7 +24,19 @@ def modules_with_examples():
                 yield ".".join([package, *parts]).removesuffix(".__init__")
 
 
+@pytest.fixture
+def registers_as_they_were():
+    """Classes that an example defines are not known to later tests."""
+    registers = (OWN_CLASSES, REGISTRY)
+    before = [dict(register) for register in registers]
+    yield
+    for register, known in zip(registers, before, strict=True):
+        register.clear()
+        register.update(known)
+
+
 @pytest.mark.parametrize("name", list(modules_with_examples()))
+@pytest.mark.usefixtures("registers_as_they_were")
 def test_examples_run(name):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failed, tried = doctest.testmod(importlib.import_module(name), optionflags=flags)

@@ -428,6 +428,8 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Tests that are started in the background inherit an interrupt that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     assert process.stderr is not None
     for line in process.stderr:

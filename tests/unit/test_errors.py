@@ -18,6 +18,7 @@ from stressbook.errors import (
 REPLACED = {
     errors.InvalidInput: ValueError,
     errors.InvalidScenario: ValueError,
+    errors.AgentError: RuntimeError,
     errors.ConservationError: RuntimeError,
     errors.LadderExhausted: ArithmeticError,
     errors.OverflowFault: OverflowError,
