@@ -30,12 +30,15 @@ __all__ = [
     "claims",
     "holm",
     "p_value",
+    "paired_share_p",
     "ratio_estimate",
     "share_estimate",
 ]
 
 MIN_PAIRS: Final = 8
-Word = Literal["higher", "lower", "equal", "inside noise", "inconclusive", "not evidence"]
+Word = Literal[
+    "higher", "lower", "equal", "inside noise", "inconclusive", "not evidence", "not judged"
+]
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,24 @@ def holm(p: Sequence[float], *, level: float = 0.95) -> list[bool]:
             break
         stands[i] = True
     return stands
+
+
+def paired_share_p(treated: Sequence[bool], control: Sequence[bool]) -> float:
+    """Return the exact two-sided p-value that two shares over the same seeds are equal.
+
+    McNemar's test: only pairs that differ count.
+
+    Examples
+    --------
+    >>> paired_share_p([True] * 6, [False] * 6), paired_share_p([True], [True])
+    (0.03125, 1.0)
+    """
+    pairs = list(zip(treated, control, strict=True))
+    up = sum(a and not b for a, b in pairs)
+    down = sum(b and not a for a, b in pairs)
+    n = up + down
+    tail = sum(math.comb(n, k) for k in range(min(up, down) + 1)) / 2**n
+    return min(1.0, 2.0 * tail)
 
 
 def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:

@@ -44,6 +44,12 @@ class _Run:
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
         self.onset = max(onset_step(sim) - since_step, 0)
 
+    @property
+    def first_valued(self) -> int:
+        """Row of the first mark update, before which no account has a valuation; else the last."""
+        valued = np.flatnonzero(self.venue["backstop_equity_usd"])
+        return int(valued[0]) if len(valued) else len(self.venue) - 1
+
     def events_of(self, *kinds: int) -> Records:
         return self.events[np.isin(self.events["kind"], kinds)]
 
@@ -148,7 +154,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "backstop_low_usd",
         "USD",
         "lowest equity of the backstop",
-        lambda r: float(r.venue["backstop_equity_usd"].min()),
+        lambda r: float(r.venue["backstop_equity_usd"][r.first_valued :].min()),
     ),
     Outcome(
         "peak_borrowed_usd",

@@ -196,8 +196,10 @@ class RegimeStudy:
         return np.asarray(1.0 - np.exp(-self.drawdown(regime, arm, variant)))
 
     def values(self, regime: str, arm: str, name: str) -> F64:
-        """Return an outcome of an arm, or its "fall", one value a seed."""
-        return self.fall(regime, arm) if name == "fall" else self.outcome(regime, arm, name)
+        """Return an outcome of an arm, its "fall" or "loss", one value a seed."""
+        if name == "fall":
+            return self.fall(regime, arm)
+        return self.loss(regime, arm) if name == "loss" else self.outcome(regime, arm, name)
 
     def liquidated(self, regime: str, arm: str, variant: str = "") -> F64:
         """Return the share of the target's open interest that was liquidated, one value a seed."""

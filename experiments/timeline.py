@@ -12,7 +12,7 @@ from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.state import F64
 
-__all__ = ["Timeline", "timeline_of"]
+__all__ = ["BIN_S", "Timeline", "timeline_of"]
 
 BIN_S: Final = 30.0
 LEAD_S: Final = 300.0  # shown before the onset

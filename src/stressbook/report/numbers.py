@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from stressbook.experiments.inference import Estimate
 
-__all__ = ["UNITS", "Cell", "Unit", "cell", "interval", "percent", "signed", "usd"]
+__all__ = ["UNITS", "Cell", "Unit", "cell", "interval", "percent", "plain", "signed", "usd"]
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
@@ -30,7 +30,8 @@ class Cell(NamedTuple):
     below: str = ""
 
 
-def _plain(value: float, digits: int) -> str:
+def plain(value: float, digits: int) -> str:
+    """Return a number with thousands apart, a dash if there is none."""
     if not math.isfinite(value):
         return NONE
     text = f"{abs(value):,.{digits}f}".replace(",", _THIN)
@@ -41,11 +42,11 @@ def _plain(value: float, digits: int) -> str:
 def _sensible(value: float) -> str:
     """Show three digits that matter, and no more than two behind the point."""
     size = abs(value)
-    return _plain(value, 0 if size >= 100.0 else 1 if size >= 10.0 else 2)
+    return plain(value, 0 if size >= 100.0 else 1 if size >= 10.0 else 2)
 
 
 def _one_digit(value: float) -> str:
-    return _plain(value, 1)
+    return plain(value, 1)
 
 
 UNITS: Final[dict[str, Unit]] = {
@@ -92,7 +93,7 @@ def signed(text: str) -> str:
 
 
 def interval(estimate: Estimate, unit: str) -> str:
-    """Return the interval of an estimate, empty where one observation has none.
+    """Return the interval of an estimate, empty where there is none or it shows no width.
 
     Examples
     --------
@@ -102,7 +103,8 @@ def interval(estimate: Estimate, unit: str) -> str:
     if not math.isfinite(estimate.low):
         return ""
     show, factor = UNITS[unit].text, UNITS[unit].factor
-    return f"{show(estimate.low * factor)} to {show(estimate.high * factor)}"
+    value, low, high = (show(x * factor) for x in (estimate.value, estimate.low, estimate.high))
+    return "" if low == value == high else f"{low} to {high}"
 
 
 def cell(estimate: Estimate, unit: str, *, is_difference: bool = False) -> Cell:

@@ -135,9 +135,10 @@ def draw_dots(rows: Sequence[Dots], *, unit: str, ax: Axes | None = None) -> Axe
                 mfc="white" if row.is_hollow else colour,
                 label=f"{regime} margin" if place == 0 else None,
             )  # fmt: skip
+            right = np.nanmax([mean.high, *values, mean.value])
             ax.annotate(
-                f"{mean.value:.1f}", (mean.value, y), xytext=(0, 3.4 if shift < 0 else -10.5),
-                textcoords="offset points", ha="center", fontsize=7, color=colour,
+                f"{mean.value:.1f}", (right, y), xytext=(6, 0), textcoords="offset points",
+                va="center", fontsize=8, color=colour,
             )  # fmt: skip
     ax.set_yticks(range(len(rows)), [row.label for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -174,7 +175,8 @@ def draw_doses(study: RegimeStudy) -> Figure:
     left, right = figure.subplots(1, 2)
     target = study.plan.target
     severities, falls = dose_dots(study, "fall")
-    draw_dose(severities, falls, title=f"Largest fall of the {target} mark", unit="%", ax=left)
+    title = f"Largest fall of the {target} mark"
+    draw_dose(severities, falls, title=title, unit="largest fall, %", ax=left)
     severities, shares = dose_dots(study, "liquidated")
     title = f"Liquidated {target} perps"
     draw_dose(severities, shares, title=title, unit="% of open interest at the onset", ax=right)

@@ -10,7 +10,8 @@ from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.market.state import F64
 from stressbook.report.layout import Table, table_of
-from stressbook.report.numbers import NONE, UNITS, Cell, cell, percent, usd
+from stressbook.report.numbers import NONE, UNITS, Cell, cell, percent, plain, usd
+from stressbook.report.shock import shock_window_min
 from stressbook.report.study_tables import (
     Measure,
     amplifications,
@@ -40,6 +41,7 @@ _MARKS: Final = {
     "inside noise": "≈ inside placebo noise",
     "inconclusive": "? inconclusive",
     "not evidence": "∅ not evidence",
+    "not judged": "not judged",
 }
 
 
@@ -68,14 +70,14 @@ def _outcome_row(
         cell(claim.treated, measure.unit),
         cell(claim.control, measure.unit),
         cell(claim.difference, measure.unit, is_difference=True),
-        NONE if math.isnan(claim.correlation) else f"{claim.correlation:.2f}",
+        plain(claim.correlation, 2),
     ]
     return [*row, *([f"± {noise}"] if has_noise else []), _MARKS[claim.word]]
 
 
 def milestone_table(study: RegimeStudy) -> Table:
     """Return when things first happened in the median seed, under both regimes."""
-    stress_min = max((s.duration_s for s in study.plan.stresses), default=0.0) / 60.0
+    stress_min = shock_window_min(study.plan.stresses)[1]
     found = []
     for regime in REGIMES:
         run = next(r for r in study.of(regime) if r.seed == study.median_seed)

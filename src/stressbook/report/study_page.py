@@ -15,10 +15,11 @@ from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.words import duration
 from stressbook.report import study_figures as figures
 from stressbook.report import study_layout as layout
-from stressbook.report.layout import Picture, Table, table_of
+from stressbook.report.layout import Picture
 from stressbook.report.manifest import reproduce_table, source_table, study_manifest
 from stressbook.report.numbers import percent
 from stressbook.report.page import embedded_json, render, write_page
+from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, shown_classes
 from stressbook.report.svg import COLOURS, house_style, svg_of
 from stressbook.report.timeline_figure import draw_timelines, timeline_panels
@@ -73,11 +74,26 @@ def _words(study: RegimeStudy) -> dict[str, Any]:
         "is_short": scenario.warmup_s < 3600.0,
         "horizon": duration(scenario.duration_s),
         "median_seed": study.median_seed,
+        **_ranges(study),
         "drift_minutes": len(next(iter(study.runs[0].before.values()))),
         "drift_band": percent(DRIFT_BAND),
         "scenario_toml": scenario.to_toml(),
         "manifest": embedded_json(study_manifest(study)),
         "commands": _commands(study),
+    }
+
+
+def _ranges(study: RegimeStudy) -> dict[str, tuple[str, str]]:
+    """Return lowest and highest mean fall, and addition of forced orders, over laws of impact."""
+    keep = len(study.plan.variant_seeds)
+    falls, added = [], []
+    for name in ["", *(v.name for v in study.plan.variants)]:
+        fall = study.fall(REGIMES[0], "R", name)[:keep]
+        falls.append(float(fall.mean()))
+        added.append(float((fall - study.fall(REGIMES[0], "F", name)[:keep]).mean()))
+    return {
+        "size_range": (percent(min(falls)), percent(max(falls))),
+        "forced_range": (percent(min(added)), percent(max(added))),
     }
 
 
@@ -98,7 +114,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
     has_arms = {"0", "P", "N", "F", "R"} <= set(plan.arms)
     digests = {"study digest": f"SHA-256 {study.digest}"}
     return {
-        "shock": _shock_table(study),
+        "shock": shock_table(plan.stresses),
         "calm": layout.outcome_table(study, CALM, arm="0", caption="Calm: the same hour, no shock"),
         "stressed": layout.outcome_table(
             study, STRESSED, arm="R", caption="Stressed: the shock in full"
@@ -120,19 +136,6 @@ def _seed_text(seeds: tuple[int, ...]) -> str:
     if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))
-
-
-def _shock_table(study: RegimeStudy) -> Table:
-    rows = []
-    for stress in study.plan.stresses:
-        own = {k: v for k, v in vars(stress).items() if k not in ("at", "duration", "severity")}
-        shown = ", ".join(f"{k} {_value(v)}" for k, v in own.items() if v not in (None, ()))
-        rows.append((stress.kind.replace("_", " "), duration(stress.duration_s), shown))
-    return table_of("The shock, imposed at the onset", ("kind", "lasts", "how"), rows, words=(1, 2))
-
-
-def _value(value: Any) -> str:
-    return "+".join(value) if isinstance(value, tuple) else f"{value}"
 
 
 def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
@@ -177,5 +180,4 @@ def _timeline(study: RegimeStudy) -> Figure:
             control=run.episodes["0"].timeline,
             cap_usd=cap_usd if regime == REGIMES[0] else 0.0,
         )
-    stress_min = max((s.duration_s for s in plan.stresses), default=0.0) / 60.0
-    return draw_timelines(columns, window_min=(0.0, stress_min))
+    return draw_timelines(columns, window_min=shock_window_min(plan.stresses))

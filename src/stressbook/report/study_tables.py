@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -42,24 +43,27 @@ class Measure(NamedTuple):
     name: str
     label: str
     unit: str
+    is_judged: bool = True  # not: part of another row, or fixed by the rules of a regime
 
 
 CALM: Final = (
     Measure("open_interest_usd", "Open interest, all perps, at the end", "usd"),
-    Measure("mean_borrowed_usd", "USDC borrowed, mean", "usd"),
+    Measure("mean_borrowed_usd", "USDC borrowed, mean", "usd", is_judged=False),
     Measure("traded_usd", "Traded in the {} perp", "usd"),
     Measure("bid_depth_usd", "Bid depth of the {} perp within 10 bp, median", "usd"),
     Measure("spread_frac", "Spread of the {} perp, median", "bp"),
-    Measure("fees_usd", "Fees since the opening", "usd"),
     Measure("n_breaches", "Accounts in breach", "count"),
 )
 STRESSED: Final = (
     Measure("fall", "Largest fall of the {} mark", "frac"),
+    Measure("loss", "Loss of all accounts against the calm run", "usd"),
     Measure("liquidated_frac", "Liquidated {} perps, of open interest at the onset", "frac"),
-    Measure("forced_fills_usd", "Forced orders filled in the books", "usd"),
-    Measure("taken_over_usd", "Perps taken over by the backstop", "usd"),
+    Measure(
+        "forced_fills_usd", "of all perps: by forced orders in the books", "usd", is_judged=False
+    ),
+    Measure("taken_over_usd", "of all perps: taken over by the backstop", "usd", is_judged=False),
     Measure("deleveraged_usd", "Perps of counterparties deleveraged", "usd"),
-    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd"),
+    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", is_judged=False),
     Measure("n_breaches", "Accounts in breach", "count"),
     Measure("accounts_negative_usd", "Accounts' equity below zero, each at its deepest", "usd"),
     Measure("backstop_short_usd", "Backstop's equity below zero, at its deepest", "usd"),
@@ -87,17 +91,24 @@ def regime_claims(
     -------
     list of (Measure, Claim)
     """
-    rows = []
-    for measure in measures:
-        treated, control = (study.values(regime, arm, measure.name) for regime in REGIMES)
-        placebos = _placebos(study, measure.name) if arm.startswith("R") else []
-        rows.append((measure.name, treated, control, placebos))
-    return list(zip(measures, claims(rows), strict=True))
+    judged = [_inputs(study, m.name, arm) for m in measures if m.is_judged]
+    found = {claim.name: claim for claim in claims(judged)}
+    shown = [_inputs(study, m.name, arm) for m in measures if not m.is_judged]
+    found |= {claim.name: replace(claim, word="not judged") for claim in claims(shown)}
+    return [(measure, found[measure.name]) for measure in measures]
+
+
+def _inputs(study: RegimeStudy, name: str, arm: str) -> tuple[str, F64, F64, list[F64]]:
+    treated, control = (study.values(regime, arm, name) for regime in REGIMES)
+    return name, treated, control, _placebos(study, name) if arm.startswith("R") else []
 
 
 def _placebos(study: RegimeStudy, name: str) -> list[F64]:
+    """Return what the placebo changed in an outcome, by seed; of the loss, that of Z against R."""
     if "Z" not in study.plan.arms:
         return []
+    if name == "loss":
+        return [study.loss(regime, "Z") for regime in REGIMES]
     return [study.values(r, "Z", name) - study.values(r, "R", name) for r in REGIMES]
 
 

@@ -206,6 +206,8 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
             )  # fmt: skip
     if panel.is_log:
         ax.set_yscale("log")
+    elif not any(line.values.any() for line in (*panel.lines, *panel.bars)):
+        ax.set_ylim(0.0, max(1.0, ax.get_ylim()[1]))
     ax.set_title(panel.title)
     ax.set_ylabel(panel.unit)
     return ax
@@ -230,7 +232,10 @@ def draw_timelines(
     matplotlib.figure.Figure
     """
     n_rows = max(len(panels) for panels in columns.values())
-    figure = Figure(figsize=(5.4 * len(columns) + 0.6, 1.75 * n_rows), layout="constrained")
+    figure = Figure(
+        figsize=(8.6 if len(columns) == 1 else 5.4 * len(columns) + 0.6, 1.95 * n_rows),
+        layout="constrained",
+    )
     axes = figure.subplots(n_rows, len(columns), sharex=True, sharey="row", squeeze=False)
     for j, (title, panels) in enumerate(columns.items()):
         for i, panel in enumerate(panels):
@@ -243,8 +248,8 @@ def draw_timelines(
             ax.tick_params(labelbottom=i == n_rows - 1, labelleft=True)
         axes[n_rows - 1, j].set_xlabel("minutes from the onset")
         axes[0, j].text(
-            window_min[0] + 0.4, 0.97, "stress acts", transform=axes[0, j].get_xaxis_transform(),
-            fontsize=8, va="top", color="#6b5900",
+            window_min[1] - 0.4, 0.97, "stress acts", transform=axes[0, j].get_xaxis_transform(),
+            fontsize=8, va="top", ha="right", color="#6b5900",
         )  # fmt: skip
         if low_note:
             _note_lowest(axes[0, j], panels[0])
@@ -252,8 +257,8 @@ def draw_timelines(
 
 
 def _legend(ax: Axes, panel: Panel) -> None:
-    place = "lower left" if panel.lines and not panel.is_log else "upper right"
-    ax.legend(loc=place, ncols=2 if len(panel.lines) > 2 else 1, handlelength=2.4)
+    place = "lower right" if panel.is_log else "lower left" if panel.lines else "upper right"
+    ax.legend(loc=place, ncols=2 if len(panel.lines) > 3 else 1, handlelength=2.4)
 
 
 def _note_lowest(ax: Axes, price: Panel) -> None:

@@ -1,0 +1,197 @@
+"""The report of a single run: what happened, who gained, and that one draw is no evidence."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from markupsafe import Markup
+
+from stressbook.experiments.accounting import OTHER_CLASS
+from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.run import RunRecord, manifest
+from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
+from stressbook.experiments.words import duration
+from stressbook.market.codes import EVENT_NAMES
+from stressbook.report.layout import Picture, Table, table_of
+from stressbook.report.manifest import reproduce_table, source_table
+from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
+from stressbook.report.page import embedded_json, render, write_page
+from stressbook.report.shock import shock_table, shock_window_min
+from stressbook.report.svg import COLOURS, house_style, svg_of
+from stressbook.report.timeline_figure import draw_timelines, milestones, timeline_panels
+
+__all__ = ["run_html", "write_run_report"]
+
+_UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
+_HELP: Final = {outcome.name: outcome.help for outcome in OUTCOMES}
+_LEAST_BINS: Final = 20
+
+
+def write_run_report(record: RunRecord, path: str | Path) -> Path:
+    """Write the report of one run, a self-contained HTML file.
+
+    Parameters
+    ----------
+    record : RunRecord
+        A finished run.
+    path : str or Path
+        Of the file; its folder is made if it is missing.
+
+    Returns
+    -------
+    Path
+        The same file, byte for byte, for the same run and versions.
+    """
+    return write_page(Path(path), run_html(record))
+
+
+def run_html(record: RunRecord) -> str:
+    """Return the report of one run as HTML."""
+    scenario = record.scenario
+    place = _worst_asset(record)
+    asset = scenario.assets[place]
+    timeline = _timeline(record, place)
+    window = shock_window_min(scenario.stresses)
+    picture = None
+    if timeline is not None:
+        with house_style():
+            panels = timeline_panels(timeline, colour=COLOURS["portfolio"])
+            figure = draw_timelines({asset: panels}, window_min=window)
+            picture = Picture(f"{asset}, seed {record.seed}", Markup(svg_of(figure, name="run")))
+    context = {
+        "title": f"What happened in {scenario.name}, seed {record.seed}?",
+        "version": version("stressbook"),
+        "scenario_name": scenario.name,
+        "regime": scenario.margin_regime,
+        "seed": record.seed,
+        "rules_date": scenario.rules_date,
+        "behaviour_date": scenario.behaviour_date,
+        "sentences": _sentences(record, asset),
+        "summary": scenario.summary,
+        "assets": ", ".join(scenario.assets),
+        "dt": duration(scenario.dt_s),
+        "horizon": duration(scenario.duration_s),
+        "warmup": duration(scenario.warmup_s),
+        "n_accounts": int(record.classes["n_accounts"].sum()),
+        "shock": shock_table(scenario.stresses),
+        "outcomes": _outcome_table(record),
+        "timeline": picture,
+        "bin": duration(_bin_s(record)),
+        "milestones": None if timeline is None else _milestone_table(timeline, window[1]),
+        "class_table": _class_table(record),
+        "events": _event_table(record),
+        "refusals": _refusal_table(record),
+        "sources": source_table(scenario),
+        "reproduce": reproduce_table(
+            scenario, str(record.seed), {"run digest": f"SHA-256 {record.digest}"}
+        ),
+        "commands": [f"stressbook run {scenario.name} --seed {record.seed}"],
+        "scenario_toml": scenario.to_toml(),
+        "manifest": embedded_json(manifest(record)),
+    }
+    return render("run.html.j2", context)
+
+
+def _worst_asset(record: RunRecord) -> int:
+    falls = [record.outcomes[f"drawdown_{name}_frac"] for name in record.scenario.assets]
+    return int(np.argmax(falls))
+
+
+def _sentences(record: RunRecord, asset: str) -> list[str]:
+    found = record.outcomes
+    fall = 1.0 - float(np.exp(-found[f"drawdown_{asset}_frac"]))
+    since = "the onset" if record.scenario.stresses else "the end of the warm-up"
+    breaches = int(found["n_breaches"])
+    low = found["backstop_low_usd"]
+    backstop = "was used up" if low < 0.0 else "held"
+    written = found["written_off_usd"]
+    return [
+        f"{asset} fell by {percent(fall)} % from {since}, the most of all.",
+        f"Breaches: {breaches}; {usd(found['liquidated_usd'])} M USD of perps were liquidated."
+        if breaches
+        else "No account fell into breach.",
+        f"The backstop's capital {backstop} (lowest equity {usd(low)} M USD), and "
+        f"{'no debt' if written == 0.0 else f'{usd(written)} M USD of debt'} was written off.",
+    ]
+
+
+def _bin_s(record: RunRecord) -> float:
+    """Return the length of a bin of the timeline: shorter in short runs."""
+    dt_s = record.scenario.dt_s
+    span_s = len(record.series.venue) * dt_s / _LEAST_BINS
+    return max(dt_s, min(BIN_S, span_s // dt_s * dt_s))
+
+
+def _timeline(record: RunRecord, asset: int) -> Timeline | None:
+    found = timeline_of(
+        record.series,
+        record.scenario,
+        record.scenario.stresses,
+        onset_step=record.onset_step,
+        asset=asset,
+        bin_s=_bin_s(record),
+    )
+    has_onset = len(found.t_min) > 2 and found.t_min[0] <= 0.0 < found.t_min[-1]
+    return found if has_onset else None
+
+
+def _outcome_table(record: RunRecord) -> Table:
+    rows = []
+    for name, value in record.outcomes.items():
+        asset = name.removeprefix("drawdown_").removesuffix("_frac")
+        meaning = _HELP.get(name, f"largest fall of ln(mark) of {asset} after the onset")
+        kind = "usd" if _UNITS.get(name) == "USD" else "frac" if name.endswith("_frac") else "count"
+        unit = UNITS[kind]
+        rows.append((meaning, unit.label, unit.text(value * unit.factor)))
+    return table_of("", ("outcome", "unit", "value"), rows)
+
+
+def _milestone_table(timeline: Timeline, stress_min: float) -> Table:
+    found = milestones(timeline, stress_min=stress_min)
+    if stress_min == 0.0:
+        found.pop("end of the imposed stress")
+    rows = [(name, f"{t:.1f}" if np.isfinite(t) else "never") for name, t in found.items()]
+    return table_of("When it happened", ("", "minutes from the onset"), rows)
+
+
+def _class_table(record: RunRecord) -> Table:
+    rows, rest = [], 0.0
+    for k, row in enumerate(record.classes):
+        if row["n_accounts"] == 0:
+            continue
+        change = row["equity_usd"] - row["opening_equity_usd"] - row["transfers_usd"]
+        net = float(change - row["revaluation_usd"])
+        rest -= net
+        label = CLASS_LABELS[k] if k <= OTHER_CLASS else NONE
+        values = (row["opening_equity_usd"], change, row["revaluation_usd"], net)
+        rows.append(
+            (
+                label,
+                str(int(row["n_accounts"])),
+                usd(values[0]),
+                *(signed(usd(x)) for x in values[1:]),
+            )
+        )
+    rows.append(("all others", NONE, NONE, NONE, NONE, signed(usd(rest))))
+    head = ("", "accounts", "equity at the opening", "change", "of it revaluation", "net of it")
+    return table_of("M USD", head, rows)
+
+
+def _event_table(record: RunRecord) -> Table:
+    rows = []
+    for kind in np.unique(record.events["kind"]):
+        found = record.events[record.events["kind"] == kind]
+        first_min = float(found["t_ms"].min()) / 60_000.0
+        name = EVENT_NAMES.get(int(kind), str(kind)).replace("_", " ")
+        rows.append((name, f"{len(found)}", f"{first_min:.1f}"))
+    head = ("event", "number", "first, minutes of the run")
+    return table_of("Events", head, rows or [("none", "0", NONE)])
+
+
+def _refusal_table(record: RunRecord) -> Table:
+    rows = [(name.replace("_", " "), f"{n}") for name, n in record.refusals.items()]
+    return table_of("Messages refused", ("reason", "number"), rows or [("none", "0")])

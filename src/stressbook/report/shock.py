@@ -1,0 +1,44 @@
+"""The imposed shock in words: what is turned, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stressbook.experiments.stress import Stress
+from stressbook.experiments.words import duration
+from stressbook.report.layout import Table, table_of
+
+__all__ = ["shock_table", "shock_window_min"]
+
+
+def shock_table(stresses: Sequence[Stress]) -> Table:
+    """Return each stress with its onset on the clock of the run, length, severity and numbers."""
+    rows = []
+    for stress in stresses:
+        own = {k: v for k, v in vars(stress).items() if k not in ("at", "duration", "severity")}
+        how = ", ".join(f"{k} {_shown(v)}" for k, v in own.items() if v not in (None, ()))
+        kind = stress.kind.replace("_", " ")
+        times = (duration(stress.at_s), duration(stress.duration_s))
+        rows.append((kind, *times, f"{stress.severity:g}", how))
+    head = ("kind", "at", "lasts", "severity", "how")
+    return table_of("The imposed shock", head, rows, words=(4,))
+
+
+def shock_window_min(stresses: Sequence[Stress]) -> tuple[float, float]:
+    """Return from the first onset to the last end, minutes from the first onset.
+
+    Examples
+    --------
+    >>> from stressbook.experiments.stress import PriceGap
+    >>> shock_window_min([PriceGap(at=60, duration=120)]), shock_window_min([])
+    ((0.0, 2.0), (0.0, 0.0))
+    """
+    if not stresses:
+        return 0.0, 0.0
+    first = min(stress.at_s for stress in stresses)
+    return 0.0, (max(stress.at_s + stress.duration_s for stress in stresses) - first) / 60.0
+
+
+def _shown(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
