@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from stressbook.experiments.claims import Claim
 from stressbook.experiments.inference import Estimate, mean_estimate
@@ -131,7 +132,7 @@ def _ratio(estimate: Estimate | None) -> Cell:
     return Cell("undefined") if estimate is None else cell(estimate, "ratio")
 
 
-_AMPLIFICATION: Final = (
+_AMPLIFICATION: Final[tuple[tuple[str, str, Callable[[Any], Cell]], ...]] = (
     ("forced trading: R - F", "log points", lambda a: cell(a.forced, "frac", is_difference=True)),
     ("defence: F - N", "log points", lambda a: cell(a.defence, "frac", is_difference=True)),
     ("price amplification: (R - 0) / (F - 0)", "ratio", lambda a: _ratio(a.price)),
@@ -168,7 +169,7 @@ def _three(fall: F64, share: F64, forced: F64) -> tuple[Cell, Cell, Cell]:
 
 def class_table(study: RegimeStudy) -> Table:
     """Return who gained and who lost under stress; net of revaluation the rows sum to zero."""
-    rows = [
+    rows: list[Sequence[Cell | str]] = [
         (
             row.label,
             usd(row.equity[0].value) if row.label != "outside market and price gaps" else NONE,

@@ -54,7 +54,7 @@ def house_style() -> Iterator[None]:
     """Draw with the report's style, whatever the reader's own settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -154,7 +155,7 @@ def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
     """
     t, after = timeline.t_min, timeline.t_min > 0.0
 
-    def first(condition: F64) -> float:
+    def first(condition: npt.NDArray[np.bool_]) -> float:
         hits = np.flatnonzero(condition & after)
         return float(t[hits[0]]) if len(hits) else float("nan")
 
@@ -258,7 +259,8 @@ def draw_timelines(
 
 def _legend(ax: Axes, panel: Panel) -> None:
     place = "lower right" if panel.is_log else "lower left" if panel.lines else "upper right"
-    ax.legend(loc=place, ncols=2 if len(panel.lines) > 3 else 1, handlelength=2.4)
+    columns = 2 if len(panel.lines) > 3 else 1
+    ax.legend(loc=place, ncols=columns, handlelength=2.4)  # type: ignore[call-overload]
 
 
 def _note_lowest(ax: Axes, price: Panel) -> None:
