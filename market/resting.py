@@ -13,7 +13,7 @@ from typing import Final
 from stressbook.market.bits import natural, widened
 from stressbook.market.client_ids import forget_client_id, note_client_id
 from stressbook.market.codes import REDUCE_ONLY
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.occupancy import clear_tick, mark_tick, next_tick
 from stressbook.market.state import (
     C_FREE,
@@ -106,7 +106,7 @@ def link_of_handle(v: VenueState, handle: int) -> int:
     return slot + 1
 
 
-@inline_kernel
+@sub_kernel
 def rest_order(
     v: VenueState,
     user: int,
@@ -191,7 +191,7 @@ def take_lots_off(v: VenueState, link: int, lots: int) -> None:
         v.open_notional[user, inst, side] -= lots * int(tick) * int(v.inst[inst].k)
 
 
-@inline_kernel
+@sub_kernel
 def remove_order(v: VenueState, link: int) -> None:
     """Take an order with nothing left out of its lists, and free its slot.
 

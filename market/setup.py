@@ -226,7 +226,7 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "ctr": ((state.N_COUNTERS,), i8),
     }
     arrays: dict[str, Any] = {
-        name: np.zeros(shape, dtype) for name, (shape, dtype) in layout.items()
+        name: state.zero_pages(shape, dtype) for name, (shape, dtype) in layout.items()
     }
     return VenueState(**{**rule_arrays(spec), **arrays})
 

@@ -10,6 +10,7 @@ prices in ticks, oracle and mark in 1e-8 USD, rates in 1e-15. Floats stand only 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ Record = Any  # one element of Records
 
 N_TICKS: Final = 262_144  # 64**3: three 64-ary levels of occupancy bits
 MAX_TIERS: Final = 4
+_CACHE_LINE: Final = 64
 EMPTY_BID: Final = -1  # `best` of an empty bid side
 EMPTY_ASK: Final = N_TICKS  # and of an empty ask side
 
@@ -34,6 +36,15 @@ def record_dtype(ints: str = "", floats: str = "") -> np.dtype[np.void]:
     fields: list[tuple[str, type]] = [(name, np.int64) for name in ints.split()]
     fields += [(name, np.float64) for name in floats.split()]
     return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
+def zero_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array of zeros that begins with a cache line, and costs nothing until touched."""
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    room = np.zeros(size + _CACHE_LINE, np.uint8)
+    first = -room.ctypes.data % _CACHE_LINE
+    return room[first : first + size].view(kind).reshape(shape)
 
 
 # One record: clock, sizes, rules that are one number for the whole venue.
