@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,25 +16,30 @@ __all__ = ["demo"]
 
 
 def demo(
-    seed: Annotated[int, typer.Option(min=0, help="Key of every draw.")] = 7,
+    seeds: Annotated[int, typer.Option(min=1, help="How many paired seeds, from 1 on.")] = 8,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors if not given.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Long warm-up and horizon.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("results/runs/demo"),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a small stress and write its report: the path printed is a page for a browser."""
+    """Break the calibrated market under two margin regimes; the path printed is a page to read."""
     from stressbook.api import scenario
-    from stressbook.experiments.store import write_whole
+    from stressbook.report import run_demo
 
-    small = scenario("skeleton")
-    compile_once(small, engine="kernel", quiet=quiet)
+    compile_once(scenario("hyperliquid"), engine="kernel", quiet=quiet)
     with progress_of("demo", quiet=quiet) as progress:
-        run = small.run(seed=seed, progress=progress)
-    run.save(out)
-    page = out / "report.html"
-    head = "<!doctype html><html lang=en><meta charset=utf-8><title>stressbook demo</title>"
-    write_whole(page, f"{head}{run._repr_html_()}</html>\n".encode())
+        page = run_demo(
+            out,
+            seeds=range(1, seeds + 1),
+            workers=workers or os.cpu_count() or 1,
+            full=full,
+            progress=progress,
+        )
     if as_json:
-        result_json({"path": str(page), "digest": run.digest, "outcomes": run.outcomes})
+        result_json({"path": str(page), "study": str(page.with_name("study.json"))})
     else:
         result(str(page))
     note("open it in a browser", quiet=quiet)
