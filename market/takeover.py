@@ -93,8 +93,8 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
     v : VenueState
         Changed in the ledger and `event`.
     user : int
-        Whose. Its margin is what net USDC it has, lent cash last; borrowed cash stays with the
-        debt, and collateral with the loan.
+        Whose. Its margin is what net USDC it has, under portfolio margin lent cash as well, last;
+        borrowed cash stays with the debt, and collateral with the loan.
     t_ms : int
         Time of the step.
     """
@@ -116,7 +116,9 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
                 CAUSE_TAKEOVER,
                 backstop,
             )
-    margin = int(v.cash[user]) + int(v.supply[user, 0]) - int(v.debt[user, 0])
+    margin = int(v.cash[user]) - int(v.debt[user, 0])
+    if v.risk[user].judged_as_portfolio == 1:
+        margin += int(v.supply[user, 0])
     if margin > 0:
         own = min(margin, max(int(v.cash[user]), 0))
         move_cash(v, user, backstop, own, CAUSE_TAKEOVER)

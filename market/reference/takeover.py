@@ -26,7 +26,7 @@ def loan_threshold_usd(parts: VenueParts, row: int, *, full: bool) -> float:
 
 
 def take_perps(parts: VenueParts, user: int, t_ms: int) -> None:
-    """Move perps at the mark, and the margin behind them: what net USDC there is."""
+    """Move perps at the mark, and the margin behind them: net USDC, what is lent last."""
     ledger, backstop = parts.exchange.ledger, parts.rows.backstop
     for inst, lots in parts.perps(user).items():
         mark_e8 = parts.mark_e8(inst)
@@ -50,7 +50,9 @@ def take_perps(parts: VenueParts, user: int, t_ms: int) -> None:
             cause=CAUSE_TAKEOVER,
             counterparty=backstop,
         )
-    margin = parts.cash(user) + parts.supply(user) - parts.debt(user)
+    margin = parts.cash(user) - parts.debt(user)
+    if parts.valuations[user].is_portfolio:
+        margin += parts.supply(user)
     if margin > 0:
         own = min(margin, max(parts.cash(user), 0))
         ledger.move_cash(user, backstop, own, cause=CAUSE_TAKEOVER)

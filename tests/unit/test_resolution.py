@@ -198,6 +198,38 @@ def test_borrowed_cash_is_no_margin_and_stays_with_its_debt(engine):
     assert s.v.token[LONG, HYPE] == 120 * 10**8
 
 
+@pytest.mark.parametrize(
+    ("lent_usd", "left_usd"),
+    [(0, (650, 0, 650)), (1_000, (0, 650, 650)), (200, (450, 200, 650))],
+)
+def test_margin_is_net_cash_and_what_is_lent_goes_last(engine, lent_usd, left_usd):
+    # 8,000 of its own and 650 borrowed; at 94 net 2,000 and credit 775.5 are below 2/3 x 4,700.
+    perps = {HYPE_PERP: (100_000, 100.0)}
+    s = SmallVenue(
+        trader(1, 8_000 - lent_usd, perps, tokens={HYPE: 10}, supply_usd=lent_usd),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-100_000, 100.0)}, supply_usd=100_000),
+        engine=engine,
+    )
+    s.update()
+    s.update(HYPE=94.0)
+    assert s.kinds(LONG) == [EV_BREACH, EV_TAKEOVER_PERPS]
+    left = s.v.cash[LONG], s.v.supply[LONG, 0], s.v.debt[LONG, 0]
+    assert tuple(amount / 1e6 for amount in left) == left_usd
+    assert s.v.risk[s.backstop].equity_usd == 12_302_000.0
+
+
+def test_lent_cash_of_a_cross_account_is_no_margin(engine):
+    # 5,000 of equity, whatever it has lent.
+    s = SmallVenue(
+        trader(1, 15_000, {HYPE_PERP: (200_000, 100.0)}, supply_usd=4_000),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-200_000, 100.0)}),
+        engine=engine,
+    )
+    s.update(HYPE=95.0)
+    assert s.kinds(LONG) == [EV_BREACH, EV_TAKEOVER_PERPS, EV_BREACH_ENDED]
+    assert s.v.supply[LONG, 0] == 4_000_000_000
+
+
 # --- deleveraging ---------------------------------------------------------------------------------
 
 
@@ -443,6 +475,33 @@ def test_debt_that_nothing_is_left_for_is_written_off(engine):
     assert s.kinds(LONG) == [EV_BREACH, EV_WRITTEN_OFF, EV_WRITTEN_OFF, EV_BREACH_ENDED]
 
 
+def test_lent_cash_is_set_off_before_a_write_off(engine):
+    """Though the pool is lent to the last dollar."""
+    s = SmallVenue(
+        trader(1, 0, debt_usd=1_000, supply_usd=400, portfolio=True),
+        trader(2, HOUSE_CASH, supply_usd=600),
+        engine=engine,
+    )
+    s.update()
+    assert s.event(EV_WRITTEN_OFF)["amount_micro"] == 600_000_000
+    assert s.v.supply[:2, 0].tolist() == [0, 0]
+
+
+def test_lent_cash_of_a_portfolio_account_pays_its_deficit(engine):
+    """The treasury takes the claim over: with an empty pool it cannot be redeemed."""
+    s = SmallVenue(
+        trader(1, 8_500, {HYPE_PERP: (200_000, 105.0)}, supply_usd=500, portfolio=True),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-200_000, 100.0)}),
+        trader(3, 500, debt_usd=500, tokens={HYPE: 10}),
+        engine=engine,
+    )
+    s.update(HYPE=95.0)  # 1,500 below zero at the previous mark
+    treasury = s.v.par[0].row_treasury
+    assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
+    assert (s.v.supply[LONG, 0], s.v.supply[treasury, 0]) == (0, 500_000_000)
+    assert s.cash_usd(treasury) == -1_500.0
+
+
 def test_cash_below_zero_that_no_loan_covers_is_sliced_alike(engine):
     """With an empty pool nothing is drawn; the backstop pays for what it takes."""
     s = SmallVenue(trader(1, -600_000, tokens={HYPE: 10_000}), trader(2, HOUSE_CASH), engine=engine)
@@ -552,6 +611,14 @@ def test_the_backstop_is_deleveraged_below_zero(engine):
     assert s.kinds(s.backstop) == [EV_BREACH, EV_DELEVERAGED, EV_BREACH_ENDED]
     assert s.v.perp[: s.backstop + 1, HYPE_PERP].tolist() == [0, 0, 0]
     assert s.cash_usd(s.backstop) == 6_000.0
+
+
+def test_without_deleveraging_the_backstop_only_sells_on(engine):
+    s = long_against_house(15_000, engine=engine, backstop_usd=1_000.0, liquidation__adl_on=False)
+    s.update(HYPE=95.0)
+    s.update(HYPE=91.0)
+    assert s.kinds(s.backstop) == [EV_BREACH]
+    assert [m["options"] for m in s.forced] == [FORCED | TWAP | REDUCE_ONLY]
 
 
 def test_thin_equity_alone_is_no_breach_of_the_backstop(engine):
