@@ -210,7 +210,7 @@ def ratio_estimate(
 
     Examples
     --------
-    >>> ratio_estimate([2.0, 4.0], [1.0, 2.0], noise=0.1).value
+    >>> ratio_estimate([2.0, 4.0, 3.0], [1.0, 2.0, 1.5], noise=0.1).value
     2.0
     """
     a, b = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
