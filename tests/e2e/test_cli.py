@@ -208,9 +208,8 @@ def test_a_run_prints_outcomes_and_is_kept(cli, tmp_path):
     folder = re.search(r"^saved (results/runs/short-7-\w{8})$", out, re.M)[1]
     assert (tmp_path / folder / "manifest.json").is_file()
     assert f"replay: stressbook replay {folder}" in err
-    assert [line for line in err.splitlines() if line.startswith("short: ")][-1].startswith(
-        "short: 100 % after"
-    )
+    shares = re.findall(r"^short: (\d+) % after \d+ s$", err, re.M)
+    assert shares == [str(tenth * 10) for tenth in range(1, 11)]
 
 
 def test_json_holds_digest_path_and_outcomes_and_nothing_else_is_printed(cli, tmp_path):

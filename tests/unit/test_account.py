@@ -401,6 +401,10 @@ def test_an_order_fills_and_the_account_pays(pair):
     assert [agent.seen for agent in agents] == [8] * 4
     assert math.isnan(agents[0].prices[0])  # no book before the first step
     assert agents[0].prices[-1] > 0.0
+    assert list(sim.engine.state.user["key"][first:-1]) == [
+        account_key(class_number(name), ordinal)
+        for name, ordinal in [("Buyer", 0), ("Buyer", 1), ("Buyer", 2), ("Careful", 0)]
+    ]
     assert list(sim.engine.state.user["class_id"][first:-1]) == [class_number("Buyer")] * 3 + [
         class_number("Careful")
     ]
