@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 REGIMES: Final = ("portfolio", "cross")
+_LEAST_WARMUP_S: Final = 240.0
 _EPISODES: Final = ("0", "R", "Z")  # arms whose timeline, classes and outcomes are kept
 
 
@@ -99,6 +100,13 @@ class RegimePlan:
     def __post_init__(self) -> None:
         if not self.seeds:
             raise InvalidInput("is empty", name="seeds", value=self.seeds, allowed="1 or more")
+        if self.scenario.warmup_s < _LEAST_WARMUP_S:
+            raise InvalidInput(
+                "is too short to see a drift before the onset",
+                name="warmup",
+                value=self.scenario.warmup_s,
+                allowed=f"{_LEAST_WARMUP_S:g} s or more",
+            )
 
     @property
     def target_index(self) -> int:

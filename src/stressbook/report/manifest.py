@@ -10,9 +10,10 @@ from typing import Any, Final
 from stressbook.experiments.regimes import RegimeStudy
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.kernel_cache import sources_digest
+from stressbook.market.parameters import ASSUMED
 from stressbook.report.layout import Table, table_of
 
-__all__ = ["reproduce_table", "source_table", "study_manifest", "versions"]
+__all__ = ["reproduce_table", "rule_table", "source_table", "study_manifest", "versions"]
 
 _PACKAGES: Final = ("stressbook", "numpy", "numba", "mesa", "scipy", "matplotlib")
 
@@ -37,12 +38,20 @@ def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) 
 def source_table(scenario: Scenario) -> Table:
     """Return what rules, world and behaviour rest on, each with its date."""
     spec = scenario.venue_spec()
+    n_assumed = sum(source.startswith(ASSUMED) for source in spec.sources.values())
+    numbers = f"{n_assumed} of {len(spec.sources)} numbers assumed"
     rows = [
-        ("rules of the venue", f"{spec.name}, as of {spec.as_of}"),
+        ("rules of the venue", f"{spec.name}, as of {spec.as_of}; {numbers}"),
         ("behaviour of the crowd", f"data up to {scenario.behaviour_date}; defaults of each class"),
         *scenario.sources.items(),
     ]
     return table_of("", ("what", "source"), rows, words=(1,))
+
+
+def rule_table(scenario: Scenario) -> Table:
+    """Return the source of each number of the venue's rules."""
+    rows = list(scenario.venue_spec().sources.items())
+    return table_of("", ("number", "source"), rows, words=(1,))
 
 
 def study_manifest(study: RegimeStudy) -> dict[str, Any]:

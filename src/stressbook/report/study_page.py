@@ -16,7 +16,7 @@ from stressbook.experiments.words import duration
 from stressbook.report import study_figures as figures
 from stressbook.report import study_layout as layout
 from stressbook.report.layout import Picture
-from stressbook.report.manifest import reproduce_table, source_table, study_manifest
+from stressbook.report.manifest import reproduce_table, rule_table, source_table, study_manifest
 from stressbook.report.numbers import percent
 from stressbook.report.page import embedded_json, render, write_page
 from stressbook.report.shock import shock_table, shock_window_min
@@ -128,6 +128,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         "drift": layout.drift_table(study),
         "refusals": layout.refusal_table(study),
         "sources": source_table(plan.scenario),
+        "rules": rule_table(plan.scenario),
         "reproduce": reproduce_table(plan.scenario, _seed_text(plan.seeds), digests),
     }
 

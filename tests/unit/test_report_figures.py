@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
+from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.stress import DepthThinning
+from stressbook.experiments.timeline import timeline_of
+from stressbook.report.study_figures import (
+    arm_dots,
+    class_bars,
+    dose_dots,
+    draw_classes,
+    draw_doses,
+    draw_dots,
+    size_dots,
+)
+from stressbook.report.svg import house_style, svg_of
+from stressbook.report.timeline_figure import draw_panel, draw_timelines, timeline_panels
+from tests.unit.report_planted import study, timeline
+
+
+def series(n=120):
+    book, asset = np.zeros((n, 4), BOOK_ROW), np.zeros((n, 2), ASSET_ROW)
+    asset["mark_usd"] = asset["oracle_usd"] = 50.0
+    asset["mark_usd"][:, 1] = 50.0 - np.arange(n) / 10.0
+    asset["open_interest_lots"] = 1000.0
+    asset["liquidated_lots"][90, 1] = 100.0
+    book["bid_depth_usd"] = np.arange(n)[:, None]
+    return Series(book, asset, np.zeros(n, VENUE_ROW), np.array([n]))
+
+
+def binned(**changes):
+    scenario = load_scenario("skeleton").with_(warmup=60.0, duration=60.0, stresses=[])
+    stresses = [DepthThinning(at=60.0, duration=20.0, cut_frac=0.75)]
+    asked = {"onset_step": 60, "asset": 1, "bin_s": 10.0, "lead_s": 30.0} | changes
+    return timeline_of(series(), scenario, stresses, **asked)
+
+
+def test_bins_end_at_the_onset_and_cover_the_lead_and_the_rest():
+    found = binned()
+    assert found.t_min == pytest.approx((np.arange(9) - 2) * 10.0 / 60.0)
+    assert found.mark_usd[2] == pytest.approx(50.0 - 5.9)
+
+
+def test_liquidations_are_a_rate_at_the_mark():
+    found = binned()
+    lot = load_scenario("skeleton").venue_spec().instruments[1].lot_size
+    assert np.flatnonzero(found.forced_usd).tolist() == [6]
+    assert found.forced_usd[6] == pytest.approx(100.0 * lot * 41.0 * 6.0)
+
+
+def test_depth_is_the_median_of_its_bin():
+    assert binned().bid_depth_usd[0] == pytest.approx(np.median(np.arange(30, 40)))
+
+
+def test_what_the_stress_leaves_follows_its_window():
+    assert binned().depth_left_frac.tolist() == [1, 1, 1, 0.25, 0.25, 1, 1, 1, 1]
+
+
+def test_a_short_warm_up_shows_what_there_is():
+    assert binned(onset_step=15).t_min[0] == pytest.approx(-0.0)
+
+
+def test_the_imposed_cut_is_taken_of_the_calm_run():
+    calm, now = timeline(0.0), timeline(0.3)
+    depth = timeline_panels(now, colour="#000000", control=calm)[1]
+    imposed = next(line for line in depth.lines if "imposed" in line.label).values
+    assert imposed == pytest.approx(calm.bid_depth_usd / 1e6 * now.depth_left_frac)
+    low, high, _ = depth.between
+    assert (low <= high).all()
+
+
+def test_open_interest_is_in_lots_of_the_onset():
+    panel = next(
+        p for p in timeline_panels(timeline(0.3), colour="#000000") if "Open interest" in p.title
+    )
+    assert panel.lines[0].values == pytest.approx(100.0)
+
+
+def test_dots_show_each_seed_of_each_arm():
+    rows = {row.label: row.values for row in arm_dots(study(8, effect=0.05))}
+    assert len(rows["everything (R)"]["portfolio"]) == 8
+    assert rows["calm (0)"]["cross"].mean() == pytest.approx(100 * (1 - np.exp(-0.01)), abs=0.2)
+    assert (rows["everything (R)"]["portfolio"] > rows["everything (R)"]["cross"]).all()
+
+
+def test_the_reference_is_cut_to_the_seeds_of_the_variants():
+    rows = size_dots(study(8))
+    assert {len(row.values["cross"]) for row in rows} == {2}
+    assert rows[0].label == "reference: everything"
+
+
+def test_severities_run_from_calm_to_the_full_shock():
+    severities, values = dose_dots(study(8), "fall")
+    assert severities.tolist() == [0.0, 0.5, 1.0]
+    assert (np.diff(values["cross"].mean(axis=1)) > 0).all()
+
+
+def test_bars_split_a_change_into_revaluation_and_the_rest():
+    bars = class_bars(study(8), CLASS_LABELS)["cross"]
+    assert bars[4] == pytest.approx([-50.0, 0.0])
+    assert bars[1][0] == 0.0
+    assert bars[1][1] == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_figure_can_be_drawn_into_given_axes():
+    ax = Figure().subplots()
+    assert draw_dots(arm_dots(study(2)), unit="%", ax=ax) is ax
+    assert draw_panel(timeline_panels(timeline(), colour="#000000")[0], ax=ax) is ax
+
+
+def every_figure():
+    made = study(8, effect=0.05)
+    bars = class_bars(made, CLASS_LABELS)
+    panels = timeline_panels(timeline(), colour="#0072B2", control=timeline(0.0), cap_usd=5e8)
+    with house_style():
+        return [
+            svg_of(figure, name=f"f{k}")
+            for k, figure in enumerate(
+                (
+                    draw_doses(made),
+                    draw_timelines({"a": panels, "b": panels}, window_min=(0.0, 10.0)),
+                    draw_classes(bars, CLASS_LABELS),
+                    draw_dots(arm_dots(made), unit="%").figure,
+                )
+            )
+        ]
+
+
+def test_figures_have_the_same_bytes_twice_and_no_name_twice():
+    first = every_figure()
+    assert first == every_figure()
+    ids = [part.split('"')[0] for text in first for part in text.split(' id="')[1:]]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_axis_of_every_figure_has_a_unit():
+    panels = timeline_panels(timeline(), colour="#0072B2", control=timeline(0.0))
+    axes = draw_timelines({"a": panels}, window_min=(0.0, 10.0)).axes
+    assert all(ax.get_ylabel() for ax in axes)
+    assert axes[-1].get_xlabel() == "minutes from the onset"
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in draw_doses(study(2)).axes)
+
+
+def test_the_readers_own_style_changes_nothing(monkeypatch):
+    import matplotlib as mpl
+
+    plain = every_figure()
+    with mpl.rc_context({"font.size": 20.0, "axes.grid": False, "svg.hashsalt": "mine"}):
+        assert every_figure() == plain

@@ -1,0 +1,99 @@
+import json
+import re
+
+import pytest
+from jinja2 import UndefinedError
+
+from stressbook.report.page import embedded_json, render, write_page
+from stressbook.report.study_page import study_html, write_study_report
+from tests.unit.report_planted import study
+
+
+@pytest.fixture(scope="module")
+def page():
+    return study_html(study(8, effect=0.05, short=(1e6, 0.0)))
+
+
+def outside_references(html):
+    """Return what a browser would load from elsewhere."""
+    attributes = re.findall(r'\b(?:src|href|action|data)="(?!#)([^"]*)"', html)
+    return attributes + re.findall(r"url\((?!#)[^)]*\)|@import[^;]*|https?://[^\s\"<]*", html)
+
+
+def test_the_page_loads_nothing_from_elsewhere(page):
+    assert outside_references(page) == []
+
+
+def test_the_page_has_the_same_bytes_twice(page, tmp_path):
+    path = write_study_report(study(8, effect=0.05, short=(1e6, 0.0)), tmp_path / "new" / "r.html")
+    assert path.read_bytes() == page.encode()
+
+
+def test_the_page_opens_in_the_answer(page):
+    text = re.sub(r"<[^>]*>", " ", page[page.index("<body>") :])
+    assert text.index("What did portfolio margin change") < text.index("Broke: portfolio 8 of 8")
+    assert text.index("Broke: portfolio 8 of 8") < text.index("The experiment")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unvalidated model",
+        "What this cannot tell you",
+        "a short warm-up",
+        "Sources",
+        "Hyperliquid docs",
+        "n = 8",
+        "run_demo",
+        "Borrowed, against its caps",
+        "2 of them under each other law",
+    ],
+)
+def test_the_page_says(page, said):
+    assert said in page.replace("\n", " ")
+
+
+def test_no_identifier_stands_twice(page):
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_references_inside_the_page_are_met(page):
+    ids = set(re.findall(r'\sid="([^"]*)"', page))
+    used = set(re.findall(r'href="#([^"]*)"', page)) | set(re.findall(r"url\(#([^)]*)\)", page))
+    assert used <= ids
+
+
+def test_the_manifest_can_be_read_back(page):
+    text = re.search(r'<script type="application/json" id="manifest">(.*?)</script>', page, re.S)
+    found = json.loads(text[1])
+    assert found["seeds"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert found["digest"] == study(8).digest
+    assert found["stresses"][0]["kind"] == "price_gap"
+
+
+def test_one_seed_makes_a_page_that_claims_nothing():
+    html = study_html(study(1, effect=0.05))
+    assert "One draw, not evidence." in html
+    assert "▲" not in html
+
+
+def test_a_study_without_arms_or_variants_says_what_is_missing():
+    html = study_html(study(8, arms=("0", "R"), variants=(), severities=()))
+    assert "The arms did not run." in html
+    assert "do not quote a fall from this page" in html
+
+
+def test_texts_are_escaped():
+    assert "\\u003c/script>" in embedded_json({"a": "</script>"})
+
+
+def test_a_template_that_asks_for_what_is_not_there_fails():
+    with pytest.raises(UndefinedError):
+        render("study.html.j2", {})
+
+
+def test_a_page_is_written_whole_into_a_new_folder(tmp_path):
+    path = write_page(tmp_path / "a" / "b.html", "text")
+    assert path.read_text() == "text"
+    assert [p.name for p in path.parent.iterdir()] == ["b.html"]
