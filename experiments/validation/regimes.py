@@ -114,26 +114,32 @@ def regime_rows(found: Sequence[Found]) -> list[Row]:
     Returns
     -------
     list of Row
-        The difference is "met" if its interval lies above 0.
+        The difference of enrolled accounts is "met" if its interval lies above 0; where a whole
+        class is looked at, some have no credit under either regime.
     """
     rows: list[Row] = []
     for key in found[0]:
         name, _, regime = key.rpartition(".")
-        if regime != "portfolio" or name.endswith(".opening_usd"):
-            continue
-        with_credit, without = column(found, key), column(found, f"{name}.cross")
-        apart = paired_difference(with_credit, without)
-        verdict = "met" if apart.low > 0.0 else "missed" if apart.high < 0.0 else "undecided"
-        opening = [column(found, f"{name}.opening_usd.{one}") for one in _REGIMES]
-        most = float(np.abs(opening[0] - opening[1]).max())
-        note = f"opening equities differ by at most {most:.2f} USD"
-        where = _place(name)
-        rows += [
-            shown("gross over equity, portfolio", where, "1", mean_estimate(with_credit)),
-            shown("gross over equity, cross", where, "1", mean_estimate(without)),
-            Row("portfolio - cross", where, "1", apart, "above 0", verdict, note),
-        ]
+        if regime == "portfolio" and not name.endswith(".opening_usd"):
+            rows += _group_rows(found, name)
     return rows
+
+
+def _group_rows(found: Sequence[Found], name: str) -> list[Row]:
+    with_credit = column(found, f"{name}.portfolio")
+    without = column(found, f"{name}.cross")
+    where = _place(name)
+    rows = [
+        shown("gross over equity, portfolio", where, "1", mean_estimate(with_credit)),
+        shown("gross over equity, cross", where, "1", mean_estimate(without)),
+    ]
+    apart = paired_difference(with_credit, without)
+    if name.endswith(".all"):
+        return [*rows, shown("portfolio - cross", where, "1", apart)]
+    verdict = "met" if apart.low > 0.0 else "missed" if apart.high < 0.0 else "undecided"
+    opening = [column(found, f"{name}.opening_usd.{one}") for one in _REGIMES]
+    note = f"opening equities differ by at most {np.abs(opening[0] - opening[1]).max():.2f} USD"
+    return [*rows, Row("portfolio - cross", where, "1", apart, "above 0", verdict, note)]
 
 
 def _place(name: str) -> str:

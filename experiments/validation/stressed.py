@@ -141,7 +141,9 @@ def _unlevered_rows(case: Case, found: Sequence[Found]) -> list[Row]:
     verdict = "met" if same == len(gap) else "missed"
     estimate = Estimate(float(gap.max()), 0.0, float(gap.max()), len(gap))
     where = f"{case.scenario}, no leverage"
-    return [Row("largest |R - F| of any mark", where, "log", estimate, "0, exactly", verdict, note)]
+    return [
+        Row("gap between R and F in any mark", where, "log", estimate, "0, exactly", verdict, note)
+    ]
 
 
 def _leverage_rows(case: Case, by_leverage: Mapping[float, Sequence[Found]]) -> list[Row]:

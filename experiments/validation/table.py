@@ -111,8 +111,17 @@ def markdown(rows: Sequence[Row]) -> str:
             row.verdict or "shown",
         )
         lines.append("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|")
-    notes = [f"- {row.name}, {row.where}: {row.note}" for row in rows if row.note]
+    notes = _notes(rows)
     return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return what a reader should know, said once for all rows of a name that share it."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.note:
+            places.setdefault((row.name, row.note), []).append(row.where)
+    return [f"- {name}, {'; '.join(where)}: {note}" for (name, note), where in places.items()]
 
 
 def as_record(row: Row) -> dict[str, Any]:

@@ -25,7 +25,7 @@ GATES = [
     ("calm", "liquidated over open interest", {"inside", "compatible", "undecided"}),
     ("calm", "drift in the last hour", {"met", "undecided"}),
     ("stationarity", "first day less last ten", {"met", "undecided"}),
-    ("stressed", "largest |R - F| of any mark", {"met"}),
+    ("stressed", "gap between R and F in any mark", {"met"}),
     ("stressed", "R - F for a doubling", {"met"}),
     ("stressed", "R - F, forced trading", {"met"}),
 ]
