@@ -114,7 +114,16 @@ def test_the_demo_writes_page_and_manifest(study, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "run_regimes", lambda *_, **__: study)
     page = demo.run_demo(tmp_path / "out", seeds=(1, 2))
     assert page == tmp_path / "out" / "report.html"
-    assert json.loads((tmp_path / "out" / "study.json").read_text())["digest"] == study.digest
+    found = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert found["digest"] == study.digest
+    falls = {
+        (row["regime"], row["seed"]): row["numbers"]["log_fall_HYPE"]
+        for row in found["runs"]
+        if row["arm"] == "R" and row["variant"] == "reference"
+    }
+    traced = [falls[regime, seed] for regime in REGIMES for seed in (1, 2)]
+    means = [study.drawdown(regime, "R").mean() for regime in REGIMES]
+    assert [sum(traced[:2]) / 2, sum(traced[2:]) / 2] == pytest.approx(means)
 
 
 def test_the_long_demo_runs_variants_on_all_seeds():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stressbook.experiments.regimes import demo_plan, run_regimes
 from stressbook.experiments.store import write_whole
-from stressbook.report.manifest import study_manifest
+from stressbook.report.manifest import study_manifest, study_numbers
 from stressbook.report.study_page import write_study_report
 
 __all__ = ["DEMO_SEEDS", "run_demo"]
@@ -29,7 +29,8 @@ def run_demo(
     Parameters
     ----------
     out : str or Path
-        Folder of `report.html` and `study.json`; made if it is missing.
+        Folder of `report.html` and `study.json`, which holds every number of every run; made if it
+        is missing.
     seeds : sequence of int
         Eight or more, if anything is to be claimed.
     workers : int, default 1
@@ -46,6 +47,7 @@ def run_demo(
     """
     folder = Path(out)
     study = run_regimes(demo_plan(seeds=seeds, full=full), workers=workers, progress=progress)
-    text = json.dumps(study_manifest(study), indent=2, sort_keys=True)
+    content = study_manifest(study) | {"runs": study_numbers(study)}
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
     write_whole(folder / "study.json", f"{text}\n".encode())
     return write_study_report(study, folder / "report.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,7 +14,14 @@ from stressbook.market.kernel_cache import sources_digest
 from stressbook.market.parameters import ASSUMED
 from stressbook.report.layout import Table, table_of
 
-__all__ = ["reproduce_table", "rule_table", "source_table", "study_manifest", "versions"]
+__all__ = [
+    "reproduce_table",
+    "rule_table",
+    "source_table",
+    "study_manifest",
+    "study_numbers",
+    "versions",
+]
 
 _PACKAGES: Final = ("stressbook", "numpy", "numba", "mesa", "scipy", "matplotlib")
 
@@ -77,3 +85,29 @@ def study_manifest(study: RegimeStudy) -> dict[str, Any]:
         },
         "versions": versions(),
     }
+
+
+def study_numbers(study: RegimeStudy) -> list[dict[str, Any]]:
+    """Return every number behind the tables, by run and arm: what a reader can trace a mean to.
+
+    Returns
+    -------
+    list of dict
+        One for each variant, regime, seed and arm; numbers that are none are left out.
+    """
+    rows = []
+    for run in study.runs:
+        place = {"variant": run.variant or "reference", "regime": run.regime, "seed": run.seed}
+        for arm, found in run.arms.items():
+            numbers = {
+                "loss_usd": found.loss_usd,
+                "opening_equity_usd": found.opening_equity_usd,
+            }
+            for k, asset in enumerate(study.plan.scenario.assets):
+                numbers[f"log_fall_{asset}"] = float(found.drawdown_frac[k])
+                numbers[f"liquidated_frac_{asset}"] = float(found.liquidated_frac[k])
+            if arm in run.episodes:
+                numbers |= run.episodes[arm].outcomes
+            kept = {name: x for name, x in numbers.items() if math.isfinite(x)}
+            rows.append({**place, "arm": arm, "numbers": kept})
+    return rows

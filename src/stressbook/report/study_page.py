@@ -98,11 +98,12 @@ def _ranges(study: RegimeStudy) -> dict[str, tuple[str, str]]:
 
 
 def _commands(study: RegimeStudy) -> list[str]:
-    plan = study.plan
-    full = ", full=True" if plan.scenario.warmup_s >= 3600.0 else ""
-    return [
-        f'from stressbook.report.demo import run_demo\nrun_demo("demo", seeds={plan.seeds!r}{full})'
-    ]
+    plan, n = study.plan, len(study.plan.seeds)
+    is_long = plan.scenario.warmup_s >= 3600.0
+    typed = f"stressbook demo --seeds {n}{' --full' if is_long else ''}"
+    call = f'run_demo("demo", seeds={plan.seeds!r}{", full=True" if is_long else ""})'
+    python = f"from stressbook.report import run_demo\n\n{call}"
+    return [typed, python] if plan.seeds == tuple(range(1, n + 1)) else [python]
 
 
 def _tables(study: RegimeStudy) -> dict[str, Any]:
