@@ -280,6 +280,16 @@ def test_replay_compares_digests(cli, tmp_path):
     assert "seed 8 differs" in cli("replay", "one")[1]
 
 
+def test_report_writes_a_page_beside_the_run_or_where_it_is_told_to(cli, tmp_path):
+    cli("run", "short.toml", "--seed", "7", "--out", "one")
+    assert cli("report", "one") == (0, "one/report.html\n", "")
+    code, out, _ = cli("report", "one", "--out", "page.html", "--json")
+    assert (code, json.loads(out)) == (0, {"path": "page.html"})
+    pages = [(tmp_path / name).read_text() for name in ("one/report.html", "page.html")]
+    assert pages[0] == pages[1]
+    assert "short" in pages[0]
+
+
 def test_replay_runs_each_run_of_a_comparison_again(cli):
     options = ["--seed", "7", "--reps", "2", "--out", "both", "--set", "margin_regime=portfolio"]
     code, out, _ = cli("versus", "short.toml", "short.toml", *options)

@@ -125,6 +125,14 @@ def test_a_figure_is_drawn_into_a_given_place(run):
     assert place.get_ylabel() == "%"
 
 
+def test_a_report_is_one_page_and_the_same_each_time(run, tmp_path):
+    page = run.report(tmp_path / "new" / "run.html")
+    text = page.read_text()
+    assert "skeleton" in text
+    assert f"seed {run.seed}" in text
+    assert run.report(tmp_path / "again.html").read_text() == text
+
+
 # --- folder --------------------------------------------------------------------------------------
 
 
