@@ -8,6 +8,7 @@ decides how large a cascade can grow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -79,7 +80,7 @@ class RegimePlan:
     seeds : tuple of int
         Of the reference; the first `n_variant_seeds` of the variants.
     arms : tuple of str
-        Of the reference; variants run `0`, `F` and `R`.
+        Of the reference; variants run `F` and `R`.
     severities : tuple of float
         Milder shocks that run beside the full one.
     variants : tuple of Variant
@@ -131,7 +132,7 @@ class ArmNumbers:
         Over open interest at the onset.
     loss_usd : float
         Over accounts, how far equity ended below that of arm `0` (passive arm: of `P0`; placebo:
-        of `R`).
+        of `R`); NaN where that arm did not run.
     opening_equity_usd : float
         Sum at the onset.
     """
@@ -341,7 +342,7 @@ def _run_arms(
         found = run_arms(sim, stresses, horizon_s=horizon_s, arms=arms, after=look)
         runs.update({arm + mark: numbers for arm, numbers in found.items()})
 
-    run(plan.stresses, ("0", "F", "R") if variant.name else plan.arms, "")
+    run(plan.stresses, ("F", "R") if variant.name else plan.arms, "")
     for severity in () if variant.name else plan.severities:
         run(tuple(replace(s, severity=severity) for s in plan.stresses), ("R",), f"@{severity:g}")
     return RegimeRun(seed, regime, variant.name, _numbers(runs), episodes, before, caps)
@@ -353,7 +354,9 @@ def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:
         arm: ArmNumbers(
             np.array([run.drawdown_frac(k) for k in range(run.log_mark.shape[1])]),
             run.liquidated_frac,
-            loss_usd(runs[control.get(arm, "0")], run),
+            loss_usd(runs[control.get(arm, "0")], run)
+            if control.get(arm, "0") in runs
+            else math.nan,
             run.opening_equity_usd,
         )
         for arm, run in runs.items()

@@ -38,6 +38,7 @@ class Panel(NamedTuple):
     between: tuple[F64, F64, str] | None = None  # shaded, with its label
     level: tuple[float, str] | None = None  # a horizontal line
     is_log: bool = False
+    from_zero: bool = False
 
 
 def timeline_panels(
@@ -116,6 +117,7 @@ def timeline_panels(
             t,
             (Line("borrowed", now.borrowed_usd / 1e6, colour),),
             level=(cap_usd / 1e6, "platform cap") if cap_usd > 0.0 else None,
+            from_zero=True,
         ),
     ]
 
@@ -207,7 +209,7 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
             )  # fmt: skip
     if panel.is_log:
         ax.set_yscale("log")
-    elif not any(line.values.any() for line in (*panel.lines, *panel.bars)):
+    elif panel.from_zero:
         ax.set_ylim(0.0, max(1.0, ax.get_ylim()[1]))
     ax.set_title(panel.title)
     ax.set_ylabel(panel.unit)
@@ -233,9 +235,17 @@ def draw_timelines(
     matplotlib.figure.Figure
     """
     n_rows = max(len(panels) for panels in columns.values())
-    figure = Figure(
-        figsize=(8.6 if len(columns) == 1 else 5.4 * len(columns) + 0.6, 1.95 * n_rows),
-        layout="constrained",
+    width = 8.6 if len(columns) == 1 else 5.4 * len(columns) + 0.6
+    height = 1.95 * n_rows
+    figure = Figure(figsize=(width, height))
+    # Fixed margins: to solve for the layout of fourteen panels takes longer than to draw them.
+    figure.subplots_adjust(
+        left=0.75 / width,
+        right=1.0 - 0.1 / width,
+        top=1.0 - 0.3 / height,
+        bottom=0.5 / height,
+        hspace=0.34,
+        wspace=0.17,
     )
     axes = figure.subplots(n_rows, len(columns), sharex=True, sharey="row", squeeze=False)
     for j, (title, panels) in enumerate(columns.items()):
