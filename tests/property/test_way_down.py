@@ -123,8 +123,8 @@ def test_with_prices_at_rest_and_buyers_every_breach_ends(seed, rules):
     *_, (venue, _) = run(seed, rules)
     venue.send(op=OP_DEPOSIT, user=HOUSE, inst=0, qty_lots=10**15)
     for inst, name in PERPS_AND_TOKENS:
-        venue.order(HOUSE, inst, BUY, venue.prices[name] * 0.9999, 10**7, tif=GTC)
-        venue.order(HOUSE, inst, SELL, venue.prices[name] * 1.0001, 10**7, tif=GTC)
+        venue.order(HOUSE, inst, BUY, venue.prices[name] * 0.995, 10**7, tif=GTC)
+        venue.order(HOUSE, inst, SELL, venue.prices[name] * 1.005, 10**7, tif=GTC)
     for _ in range(60):
         venue.update(**venue.prices)
         if not venue.v.user["breached"].any():

@@ -23,6 +23,8 @@ from stressbook.market.codes import (
 from tests.distress import RULE_SETS, DistressedVenue
 from tests.small_venue import differences
 
+pytestmark = pytest.mark.boundscheck
+
 SEEDS = range(12)
 N_STEPS = 16
 
