@@ -32,6 +32,8 @@ DECIMALS = {BTC: 10, HYPE: 8}
 # At these prices a lot of BTC and of HYPE is worth a dollar.
 SPEC = load_preset("hyperliquid").with_opening_prices({"BTC": 100_000.0, "HYPE": 100.0})
 UPDATE_MS = 3_000
+LONG, HOUSE = 0, 1  # users of the venues below
+HOUSE_CASH = 10_000_000
 
 
 def trader(key, cash_usd, perps=None, *, tokens=None, debt_usd=0, supply_usd=0, **more):
@@ -132,6 +134,26 @@ class SmallVenue:
             float((lots * lot * marks).sum())
             + float(self.v.cash[user] - self.v.debt[user, 0]) / 1e6
         )
+
+
+def long_against_house(cash_usd, lots=200_000, entry_usd=100.0, *, engine, **more):
+    """User 0 is long HYPE, user 1 short as much with cash to spare."""
+    return SmallVenue(
+        trader(1, cash_usd, {HYPE_PERP: (lots, entry_usd)}),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-lots, 100.0)}),
+        engine=engine,
+        **more,
+    )
+
+
+def borrower(debt_usd=600_000, hype=10_000, *, engine, lent_usd=1_000_000, **more):
+    """User 0 owes dollars against HYPE, user 1 has lent."""
+    return SmallVenue(
+        trader(1, 0, tokens={HYPE: hype}, debt_usd=debt_usd),
+        trader(2, HOUSE_CASH, supply_usd=lent_usd),
+        engine=engine,
+        **more,
+    )
 
 
 # What the kernels use as scratch, or leave behind in entries that count no longer.
