@@ -74,7 +74,16 @@ def test_whole_lots_of_a_token_are_rounded_down():
 
 
 @pytest.mark.parametrize(
-    ("lots", "price_e8", "paid"), [(3, 5, 0), (-3, 5, 0), (7, 10**7, 7), (-7, 10**7, -7)]
+    ("lots", "price_e8", "paid"),
+    [
+        (3, 5, 0),
+        (1, 5 * 10**6, 1),
+        (-1, 5 * 10**6, -1),
+        (1, 5 * 10**6 - 1, 0),
+        (-3, 5, 0),
+        (7, 10**7, 7),
+        (-7, 10**7, -7),
+    ],
 )
 def test_a_handover_at_the_mark_is_rounded_once_for_both(lots, price_e8, paid):
     v = venue(2)

@@ -67,3 +67,10 @@ def test_an_account_more_moves_no_tie_of_the_others():
         messages = [order(user, GTC) for user in range(n)]
         orders.append([m.user for m in sequenced(v, 1000, *messages) if m.user < 4])
     assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize(("latency_us", "n_due"), [(599_999, 1), (600_000, 0)])
+def test_what_is_effective_at_the_end_of_the_step_waits(latency_us, n_due):
+    v = venue(1, values={"latency.jitter_frac": 0.0, "orders.class_delay_ms": 400})
+    v.user["latency_us"][:1] = latency_us
+    assert len(sequenced(v, 1000, order(0, IOC))) == n_due
