@@ -87,6 +87,8 @@ class RegimePlan:
         Beside the reference.
     n_variant_seeds : int
         Seeds of each variant.
+    summary : str
+        The shock in a sentence.
     """
 
     scenario: Scenario
@@ -97,6 +99,7 @@ class RegimePlan:
     severities: tuple[float, ...] = (0.5,)
     variants: tuple[Variant, ...] = ()
     n_variant_seeds: int = 3
+    summary: str = ""
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -267,6 +270,7 @@ def demo_plan(*, seeds: Sequence[int] = tuple(range(1, 9)), full: bool = False) 
         scenario=calm,
         stresses=stresses,
         target="HYPE",
+        summary=broken.summary,
         seeds=tuple(seeds),
         variants=impact_variants(calm, "HYPE"),
         n_variant_seeds=len(seeds) if full else min(3, len(seeds)),

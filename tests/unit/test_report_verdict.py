@@ -23,7 +23,7 @@ def test_a_deeper_fall_is_said_to_be_deeper():
     assert found.sentences[1].startswith(
         "Portfolio margin made HYPE fall deeper: 33.0 % against 29.5 %"
     )
-    assert "Largest fall of the HYPE mark higher" in found.claimed[0].text
+    assert "Largest fall of the HYPE mark: higher, 33.0 against 29.5 %" in found.claimed[0].text
     assert "n = 8" in found.claimed[0].text
 
 
@@ -73,7 +73,7 @@ def test_a_line_has_both_means_the_difference_its_interval_and_n():
     claim = claims([("taken_over_usd", values + 1e6 + values / 1e3, values, [])])[0]
     measure = next(m for m in STRESSED if m.name == "taken_over_usd")
     text = claim_text(measure, claim, target="HYPE")
-    assert "higher: 5.50 against 4.50 M USD (+1.00; 95 %: 1.00 to 1.01; n = 8)" in text
+    assert "higher, 5.50 against 4.50 M USD (+1.00; 95 %: 1.00 to 1.01; n = 8)" in text
 
 
 @pytest.mark.parametrize("word", ["forecast", "probability"])

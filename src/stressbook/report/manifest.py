@@ -37,7 +37,7 @@ def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) 
         ("scenario", f"{scenario.name}, SHA-256 {scenario.digest()}"),
         ("seeds", seeds),
         *((name, digest) for name, digest in digests.items()),
-        ("source files", f"SHA-256 {sources_digest()}"),
+        ("digest of the sources", sources_digest()),
         ("versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
     ]
     return table_of("", ("what", "value"), rows, words=(1,))
@@ -46,7 +46,7 @@ def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) 
 def source_table(scenario: Scenario) -> Table:
     """Return what rules, world and behaviour rest on, each with its date."""
     spec = scenario.venue_spec()
-    n_assumed = sum(source.startswith(ASSUMED) for source in spec.sources.values())
+    n_assumed = sum(ASSUMED in source for source in spec.sources.values())
     numbers = f"{n_assumed} of {len(spec.sources)} numbers assumed"
     rows = [
         ("rules of the venue", f"{spec.name}, as of {spec.as_of}; {numbers}"),

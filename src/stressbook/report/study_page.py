@@ -68,6 +68,7 @@ def _words(study: RegimeStudy) -> dict[str, Any]:
         "n_variant": len(plan.variant_seeds),
         "min_pairs": MIN_PAIRS,
         "target": plan.target,
+        "shock_summary": plan.summary,
         "assets": ", ".join(scenario.assets),
         "dt": duration(scenario.dt_s),
         "warmup": duration(scenario.warmup_s),

@@ -204,8 +204,8 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
         ax.axhline(panel.level[0], color="#444444", lw=0.9, ls=(0, (6, 2)))
         if panel.level[1]:
             ax.annotate(
-                panel.level[1], (0.995, panel.level[0]), xycoords=("axes fraction", "data"),
-                ha="right", va="bottom", fontsize=8, color="#444444",
+                panel.level[1], (0.008, panel.level[0]), xycoords=("axes fraction", "data"),
+                ha="left", va="bottom", fontsize=8, color="#444444",
             )  # fmt: skip
     if panel.is_log:
         ax.set_yscale("log")

@@ -111,7 +111,7 @@ def _what_stands(study: RegimeStudy, rows: Sequence[tuple[Measure, Claim]]) -> l
             size = _size(claim.difference.value, measure.unit)
             if measure.name == "loss" and {"P", "P0"} <= set(study.plan.arms):
                 passive = study.loss(REGIMES[0], "P") - study.loss(REGIMES[1], "P")
-                size += f"; of holdings frozen as they were: {_size(passive.mean(), 'usd')}"
+                size += f"; with holdings frozen it is {_size(passive.mean(), 'usd')}"
             label = measure.label.format(study.plan.target)
             found.append(f"{label[0].lower()}{label[1:]} ({size})")
     if not found:
@@ -194,7 +194,7 @@ def claim_text(measure: Measure, claim: Claim, *, target: str) -> str:
         unit.text(e.value * unit.factor) for e in (claim.treated, claim.control, claim.difference)
     )
     return (
-        f"{measure.label.format(target)} {claim.word}: {treated} against {control}"
+        f"{measure.label.format(target)}: {claim.word}, {treated} against {control}"
         f"{_suffix(measure.unit)} ({signed(difference)}; 95 %: "
         f"{interval(claim.difference, measure.unit)}; n = {claim.difference.n})"
     )
