@@ -1,7 +1,7 @@
 """Messages a second of the order book, with ledger, fees, open orders and client ids on.
 
 The matching of a step, as the simulation calls it, in batches of 200 on the streams of
-`benchmarks.lob_stream`; admission off. Order id = client id, account `(id - 1) % 250`, sellers 250
+`benchmarks.lob_stream`; admission and price band off. Order id = client id, account `(id - 1) % 250`, sellers 250
 higher; market orders are IOC orders at the end of the ladder; cancels name the client id. The tape
 must be that of the plain-Python book, whose replay in the same run is the reference loop. CPU time
 of one core, median of 7 runs after one that is not counted; a fresh venue each.
@@ -67,7 +67,9 @@ def as_messages(stream: Stream) -> list[Records]:
 
 def make_venue(target_live: int) -> VenueState:
     """Return a venue of one perp and 500 accounts, with room for what will rest."""
-    preset = load_preset("hyperliquid").with_values({"orders.admission_on": False})
+    preset = load_preset("hyperliquid").with_values(
+        {"orders.admission_on": False, "orders.price_band_frac": 0.0}
+    )
     spec = replace(preset, instruments=preset.instruments[:1])
     accounts = [AccountOpening(key=(1 << 20) + user) for user in range(2 * ACCOUNTS_A_SIDE)]
     orders = max(16_384, 1 << (target_live - 1).bit_length())

@@ -55,6 +55,7 @@ __all__ = [
     "check_order",
     "depth_usd_within",
     "impact_price",
+    "is_near_oracle",
     "is_marketable",
     "lots_allowed",
     "place",
@@ -83,6 +84,31 @@ def lots_allowed(v: VenueState, user: int, inst: int, side: int, lots: int, flag
     if flags & REDUCE_ONLY == 0:
         return lots
     return min(lots, reducible_lots(v, user, inst, side))
+
+
+@inline_kernel
+def is_near_oracle(v: VenueState, inst: int, price_tick: int) -> bool:
+    """Tell whether a limit price lies within the price band, a fraction of the oracle.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    inst, price_tick : int
+        Of an order.
+
+    Returns
+    -------
+    bool
+        True without a band, which is 0.
+        Source: error texts of the venue as public clients quote them, 2026-08.
+    """
+    band_e6 = int(v.par[0].price_band_frac_e6)
+    if band_e6 == 0:
+        return True
+    oracle_usd = v.price[natural(v.inst[inst].asset)].oracle_usd
+    distance_usd = abs(float(price_tick) * v.inst[inst].tick_usd - oracle_usd)
+    return distance_usd <= float(band_e6) / 1e6 * oracle_usd
 
 
 @inline_kernel
@@ -123,6 +149,8 @@ def check_order(
     if lots <= 0 or lots > bound:
         return R_BAD_QUANTITY
     if price_tick <= 0 or price_tick >= N_TICKS:
+        return R_BAD_PRICE
+    if tif != IOC and not is_near_oracle(v, inst, price_tick):
         return R_BAD_PRICE
     if client_id != 0 and _is_known(v, user, client_id):
         return R_DUPLICATE_CLIENT_ID

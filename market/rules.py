@@ -134,7 +134,9 @@ class OrderRules:
     """Orders on their way to the book."""
 
     admission_on: bool = rule("switch", "orders need initial margin")
-    price_band_frac: float = rule("1", "farthest limit price from the oracle", low=0.0)
+    price_band_frac: float = rule(
+        "1", "farthest an order may rest from the oracle; 0 is any distance", low=0.0
+    )
     class_delay_ms: int = rule("ms", "wait of orders that may take", low=0)
     sample_max_spread_on: bool = rule("switch", "a wide book does not count as two-sided")
 

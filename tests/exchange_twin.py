@@ -29,12 +29,14 @@ from stressbook.market.state import (
 SPEC = load_preset("hyperliquid")
 BTC_PERP, ETH_PERP, SOL_PERP, HYPE_PERP, BTC_SPOT, ETH_SPOT, HYPE_SPOT = range(7)
 CAPACITY = Capacity(orders=64, messages=512, fills=4096, events=4096)
+# Orders need no margin, and may rest anywhere on the ladder.
+FREE = {"orders.admission_on": False, "orders.price_band_frac": 0.0}
 FIELDS = {"flags": "options"}
 
 
 def venue(n_users=5, *, values=None, capacity=CAPACITY, **account):
-    """Users with cash, tokens and fee tiers of their own; admission off unless asked for."""
-    spec = SPEC.with_values({"orders.admission_on": False} | (values or {}))
+    """Users with cash, tokens and fee tiers of their own; no admission unless asked for."""
+    spec = SPEC.with_values(FREE | (values or {}))
     given = {"cash_micro": 10**12, "tokens": {1: 10**12, 3: 10**11}} | account
     accounts = [
         AccountOpening(key=(1 << 20) + user, volume_14d_micro=user * 10**13, **given)

@@ -102,6 +102,8 @@ class MarginDesk:
         Rows.
     admission_on : bool
         Whether orders, withdrawals and leverage need margin.
+    price_band_frac : float
+        Farthest that an order may rest from the oracle, of its price; 0 is any distance.
     """
 
     assets: list[AssetPrices]
@@ -112,8 +114,16 @@ class MarginDesk:
     outside: int = -2
     pool: int = -3
     admission_on: bool = True
+    price_band_frac: float = 0.0
 
     # --- orders -----------------------------------------------------------------------------------
+
+    def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
+        """Tell whether the price of an order lies within the price band."""
+        rules = exchange.instruments[order.inst]
+        oracle_usd = self.assets[rules.asset].oracle_usd
+        distance_usd = abs(float(order.price_tick) * rules.tick_usd - oracle_usd)
+        return self.price_band_frac == 0.0 or distance_usd <= self.price_band_frac * oracle_usd
 
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Let an order through if it has its margin, and draw the debt that it needs."""

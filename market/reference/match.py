@@ -198,6 +198,8 @@ class ReferenceExchange:
             return R_BAD_QUANTITY
         if not 0 < order.price_tick < N_TICKS:
             return R_BAD_PRICE
+        if order.tif != IOC and not self.desk.is_near_oracle(self, order):
+            return R_BAD_PRICE
         if (order.user, order.client_id) in self.orders.by_client_id:
             return R_DUPLICATE_CLIENT_ID
         lots = self.lots_allowed(order)

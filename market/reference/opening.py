@@ -109,6 +109,7 @@ def desk_of(v: VenueState) -> MarginDesk:
         outside=int(par.row_outside),
         pool=int(par.row_pool0),
         admission_on=bool(par.admission_on),
+        price_band_frac=float(par.price_band_frac_e6) / 1e6,
     )
 
 

@@ -139,7 +139,7 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
 def _read_desk_rules(desk: MarginDesk, state: VenueState) -> None:
     fresh = desk_of(state)
     desk.rules, desk.eligibility = fresh.rules, fresh.eligibility
-    desk.admission_on = fresh.admission_on
+    desk.admission_on, desk.price_band_frac = fresh.admission_on, fresh.price_band_frac
     for token, new in zip(desk.tokens, fresh.tokens, strict=True):
         token.ltv, token.user_supply_cap = new.ltv, new.user_supply_cap
     for name in _LENDING_RULES:

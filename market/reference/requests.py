@@ -28,6 +28,9 @@ __all__ = ["Desk", "NoMargin", "deposit", "refusal_of_amount", "withdraw"]
 class Desk(Protocol):
     """Who lets orders through, and answers messages that are no orders."""
 
+    def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
+        """Tell whether the price of an order lies within the price band."""
+
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Return `ACCEPTED` or why an order lacks margin."""
 
@@ -49,6 +52,10 @@ class NoMargin:
     def __init__(self, *, outside: int = -2, n_tokens: int = 1) -> None:
         self.outside = outside
         self.n_tokens = n_tokens
+
+    def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
+        """Know of no oracle."""
+        return True
 
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Accept."""

@@ -109,7 +109,7 @@ def test_streams_without_admission_leave_both_venues_equal(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_streams_with_admission_leave_both_venues_equal(seed):
     rich = {"cash_micro": 3 * 10**8, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
-    v = venue(values={"orders.admission_on": True}, **rich)
+    v = venue(values={"orders.admission_on": True, "orders.price_band_frac": 0.5}, **rich)
     twin = Twin(v)
     run_stream(twin, seed, n_steps=60, scale=400)
     assert min(len(twin.exchange.orders.by_handle), int(v.reply_count[32:].sum())) > 0

@@ -222,6 +222,23 @@ def test_a_malformed_order_is_refused_with_a_code_and_no_effect(twin, fields, co
     assert trades(twin) == []
 
 
+@pytest.mark.parametrize(
+    ("part_of_oracle", "fields", "code"),
+    [
+        (0.201, {}, RESTING),
+        (0.199, {}, R_BAD_PRICE),
+        (1.799, {}, RESTING),
+        (1.801, {}, R_BAD_PRICE),
+        (0.199, {"tif": POST_ONLY}, R_BAD_PRICE),
+        (0.199, {"tif": IOC}, CANCELLED),  # its limit is only a protection
+    ],
+)
+def test_orders_rest_within_the_price_band_around_the_oracle(part_of_oracle, fields, code):
+    twin = Twin(venue(3, values={"orders.price_band_frac": 0.8}))
+    tick = round(part_of_oracle * float(twin.v.price[0].oracle_usd) / twin.v.inst[0].tick_usd)
+    assert twin.step(bid(ANN, tick, 1, **fields)) == [code]
+
+
 def test_position_and_open_orders_of_one_side_stay_within_the_bound(twin):
     bound = int(twin.v.inst[BTC_PERP].max_position_lots)
     assert twin.step(bid(ANN, 100, bound)) == [RESTING]
