@@ -1,10 +1,11 @@
 """Messages a second of the order book, with ledger, fees, open orders and client ids on.
 
 The matching of a step, as the simulation calls it, in batches of 200 on the streams of
-`benchmarks.lob_stream`; admission and price band off. Order id = client id, account `(id - 1) % 250`, sellers 250
-higher; market orders are IOC orders at the end of the ladder; cancels name the client id. The tape
-must be that of the plain-Python book, whose replay in the same run is the reference loop. CPU time
-of one core, median of 7 runs after one that is not counted; a fresh venue each.
+`benchmarks.lob_stream`; admission and price band off. Order id = client id, account
+`(id - 1) % 250`, sellers 250 higher; market orders are IOC orders at the end of the ladder;
+cancels name the client id. The tape must be that of the plain-Python book, whose replay in the
+same run is the reference loop. CPU time of one core, median of 7 runs after one that is not
+counted; a fresh venue each.
 """
 
 import argparse
