@@ -3,21 +3,32 @@
 The matching of a step, as the simulation calls it, in batches of 200 on the streams of
 `benchmarks.lob_stream`; admission and price band off. Order id = client id, account
 `(id - 1) % 250`, sellers 250 higher; market orders are IOC orders at the end of the ladder;
-cancels name the client id. The tape must be that of the plain-Python book, whose replay in the
-same run is the reference loop. CPU time of one core, median of 7 runs after one that is not
-counted; a fresh venue each.
+cancels name the client id. The streams must have their published hash, and the tape must be that of
+the plain-Python book, whose replay is the reference loop. CPU time of one core, a fresh venue each
+run; 7 runs a shape after one that is not counted, the shapes in turn: a ratio of two shapes is the
+median over turns.
 """
 
 import argparse
-import statistics
+import sys
 import time
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.lob_stream import BUY, CANCEL, MARKET, SHAPES, Stream, make_stream, replay
+from benchmarks.goals import Times, cpu_seconds, judged
+from benchmarks.lob_stream import (
+    BUY,
+    CANCEL,
+    IDENTITY,
+    MARKET,
+    SHAPES,
+    Stream,
+    make_stream,
+    replay,
+)
 from stressbook.market.by_address import compiled_call
 from stressbook.market.codes import GTC, IOC, OP_CANCEL_CLIENT_ID, OP_NEW
 from stressbook.market.depth import open_books, sample_books
@@ -38,6 +49,8 @@ from stressbook.market.state import (
 BATCH: Final = 200
 RUNS: Final = 7
 ACCOUNTS_A_SIDE: Final = 250
+GOAL_RATE: Final = 18.0  # million messages a second of the std stream
+GOAL_RATIOS: Final = {"wide": 1.3, "deep": 1.6}  # to std's time a message
 TAPE_FIELDS: Final = ["taker_client_id", "maker_client_id", "price_tick", "qty_lots"]
 
 
@@ -98,33 +111,66 @@ def seconds_of_run(target_live: int, batches: list[Records]) -> float:
     return time.process_time() - begin
 
 
-def measure(name: str, n: int) -> float:
-    """Print the speed of one shape of book; return its median time a message, ns."""
+class Shape(NamedTuple):
+    """A stream, ready to be run."""
+
+    target_live: int
+    batches: list[Records]
+    reference_ns: float  # CPU time a message of the plain-Python book
+    is_right: bool  # whether stream and tape are those that they must be
+
+
+def prepare(name: str, n: int) -> Shape:
+    """Make a stream, check it and the tape of one run, and time the reference loop."""
     stream = make_stream(name, n)
     target_live, batches = SHAPES[name].target_live, as_messages(stream)
+    same_stream = stream.identity() == IDENTITY.get((name, n), stream.identity())
     same_tape = np.array_equal(tape_of(target_live, batches), stream.tape)
-    times = [seconds_of_run(target_live, batches) / n * 1e9 for _ in range(RUNS)]
-    begin = time.process_time()
-    replay(stream)
-    reference = (time.process_time() - begin) / n * 1e9
-    median = statistics.median(times)
+    reference_ns = cpu_seconds(lambda: replay(stream)) / n * 1e9
     print(
-        f"{name:4} {1e3 / median:5.1f} M messages/s: {median:5.1f} ns, "
-        f"{min(times):.1f} to {max(times):.1f}; {reference / median:.1f} times the reference loop"
-        f" ({reference:.0f} ns); tape {'as in the reference' if same_tape else 'DIFFERS'}"
+        f"{name:4} {n:,} messages, stream {'as' if same_stream else 'NOT as'} published, "
+        f"tape {'as' if same_tape else 'NOT as'} in the plain-Python book ({reference_ns:.0f} ns)"
     )
-    return median
+    return Shape(target_live, batches, reference_ns, same_stream and same_tape)
 
 
-def main() -> None:
-    """Measure all shapes."""
+def measure(shapes: dict[str, Shape], n: int) -> dict[str, list[float]]:
+    """Return times a message, ns, by shape; shapes take turns, so that they share the weather."""
+    times: dict[str, list[float]] = {name: [] for name in shapes}
+    for _ in range(RUNS):
+        for name, shape in shapes.items():
+            seconds = seconds_of_run(shape.target_live, shape.batches)
+            times[name].append(seconds / n * 1e9)
+    return times
+
+
+def main() -> int:
+    """Measure all shapes; return 1 if a stream or a tape is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=1_000_000, help="messages of each stream")
     n = parser.parse_args().n
-    medians = {name: measure(name, n) for name in SHAPES}
-    for name in ("wide", "deep"):
-        print(f"{name} takes {medians[name] / medians['std']:.2f} times std's time a message")
+    shapes = {name: prepare(name, n) for name in SHAPES}
+    times = measure(shapes, n)
+    for name, values in times.items():
+        ns = Times.of(values)
+        print(f"{name:4} {ns.median:.1f} ns a message, {ns.low:.1f} to {ns.high:.1f}")
+    rate = Times.of(times["std"]).inverse().scaled(1e3)
+    ratio = _times_reference("std", shapes, times)
+    promise = f"order book, std, at least {GOAL_RATE} M messages/s"
+    print(judged(promise, rate, unit="M/s", ratio=ratio, at_least=GOAL_RATE))
+    for name, bound in GOAL_RATIOS.items():
+        pairs = zip(times[name], times["std"], strict=True)
+        longer = Times.of(mine / std for mine, std in pairs)
+        promise = f"order book, {name}, at most {bound} times std's time a message"
+        ratio = _times_reference(name, shapes, times)
+        print(judged(promise, longer, unit="times", ratio=ratio, at_most=bound))
+    return not all(shape.is_right for shape in shapes.values())
+
+
+def _times_reference(name: str, shapes: dict[str, Shape], times: dict[str, list[float]]) -> str:
+    faster = shapes[name].reference_ns / Times.of(times[name]).median
+    return f"{faster:.0f} times the plain-Python book"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
