@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any, Final, NamedTuple, NoReturn
 
+import numpy as np
+
 from stressbook.agents.view import Accounts, Market
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.draws import INDEX_MAX, PURPOSE_OWN_AGENT, uniform
+from stressbook.market.kernel import kernel
 from stressbook.market.spec import VenueSpec
-from stressbook.market.state import N_TICKS
+from stressbook.market.state import F64, I64, N_TICKS
 
 __all__ = ["Now", "OwnOrder", "View"]
 
@@ -30,11 +33,25 @@ class OwnOrder(NamedTuple):
     client_id: int  # 0 if it was given none
 
 
+class _Columns(dict[str, list[int]]):
+    """Holdings of the own accounts by name: a list of each column, made when it is asked for."""
+
+    def __init__(self, table: I64, places: dict[str, int]) -> None:
+        super().__init__()
+        self._table = table
+        self._places = places
+
+    def __missing__(self, name: str) -> list[int]:
+        self[name] = found = self._table[:, self._places[name]].tolist()
+        return found
+
+
 class Now:
     """The present step, for all own agents: lists made when they are first asked for.
 
     `book_COLUMN`, `asset_COLUMN` and `token_COLUMN` are the columns of the public market by name;
-    `own_COLUMN` those of the own accounts, row by row; `position` and `units` their holdings.
+    `own_COLUMN` those of the own accounts, row by row; `position` and `units` their holdings by
+    name, row by row.
 
     Parameters
     ----------
@@ -67,13 +84,36 @@ class Now:
             "book_tick_usd": dict(zip(names, market.inst["tick_usd"].tolist(), strict=True)),
             "book_lot_size": dict(zip(names, market.inst["lot_size"].tolist(), strict=True)),
             "token_unit": {token.name: token.unit for token in spec.tokens},
-            "keys": accounts.account["key"][rows].tolist(),
+            "keys": accounts.account["key"][rows].copy(),
+            "drawn": np.empty(n_users),
         }
         self.begin()
 
     def begin(self) -> None:
         """Forget the step before."""
-        self.__dict__ = {"kept": self.kept, **self.kept}
+        self.__dict__ = {"kept": self.kept, "draws": {}, **self.kept}
+
+    def draw(self, row: int, index: int) -> float:
+        """Return a draw of one account; the second that asks for an index has it made for all.
+
+        Raises
+        ------
+        InvalidInput
+            If `index` is out of range.
+        """
+        if not 0 <= index <= INDEX_MAX:
+            raise InvalidInput(
+                "is out of range", name="index", value=index, allowed=f"0 to {INDEX_MAX}"
+            )
+        key0, key1 = self.seed_keys
+        if index not in self.draws:
+            self.draws[index] = None
+            key = int(self.keys[row])
+            return float(uniform(key0, key1, PURPOSE_OWN_AGENT, key, self.t_ms, index))
+        _draw_all(self.drawn, self.keys, key0, key1, self.t_ms, int(index))
+        found: list[float] = self.drawn.tolist()
+        self.draws[index] = found
+        return found[row]
 
     def __getattr__(self, name: str) -> Any:
         kind, _, column = name.partition("_")
@@ -91,6 +131,12 @@ class Now:
         return made
 
 
+@kernel
+def _draw_all(drawn: F64, keys: I64, key0: int, key1: int, t_ms: int, index: int) -> None:
+    for row in range(drawn.shape[0]):
+        drawn[row] = uniform(key0, key1, PURPOSE_OWN_AGENT, keys[row], t_ms, index)
+
+
 def _order_ends(now: Now) -> list[int]:
     first = now.first_user
     ends: list[int] = now.accounts.order_start[first : now.rows.stop + 1].tolist()
@@ -103,8 +149,8 @@ _OTHERS: Final[dict[str, Any]] = {
         int(now.market.clock[0].seed_key0),
         int(now.market.clock[0].seed_key1),
     ),
-    "position": lambda now: now.accounts.position[now.rows].tolist(),
-    "units": lambda now: now.accounts.token[now.rows].tolist(),
+    "position": lambda now: _Columns(now.accounts.position[now.rows], now.books),
+    "units": lambda now: _Columns(now.accounts.token[now.rows], now.tokens),
     "order_ends": _order_ends,
 }
 
@@ -147,13 +193,9 @@ class View:
         InvalidInput
             If `index` is out of range.
         """
-        if not 0 <= index <= INDEX_MAX:
-            raise InvalidInput(
-                "is out of range", name="index", value=index, allowed=f"0 to {INDEX_MAX}"
-            )
         now = self._now
-        key0, key1 = now.seed_keys
-        return float(uniform(key0, key1, PURPOSE_OWN_AGENT, now.keys[self._row], now.t_ms, index))
+        drawn: list[float] | None = now.draws.get(index)
+        return now.draw(self._row, index) if drawn is None else drawn[self._row]
 
     # --- books -------------------------------------------------------------------------------
     def mid(self, instrument: str) -> float:
@@ -182,52 +224,51 @@ class View:
 
     def spread(self, instrument: str) -> float:
         """Return the gap of the best quotes over the middle, a fraction."""
-        return self._of("book_spread_frac", "instrument", instrument)
+        return self._of(self._now.book_spread_frac, "instrument", instrument)
 
     def bid_depth_usd(self, instrument: str) -> float:
         """Return what bids within 10 bp of the middle, USD."""
-        return self._of("book_bid_depth_usd", "instrument", instrument)
+        return self._of(self._now.book_bid_depth_usd, "instrument", instrument)
 
     def ask_depth_usd(self, instrument: str) -> float:
         """Return what is asked within 10 bp of the middle, USD."""
-        return self._of("book_ask_depth_usd", "instrument", instrument)
+        return self._of(self._now.book_ask_depth_usd, "instrument", instrument)
 
     def tick_usd(self, instrument: str) -> float:
         """Return the smallest step of a book's prices, USD."""
-        return self._of("book_tick_usd", "instrument", instrument)
+        return self._of(self._now.book_tick_usd, "instrument", instrument)
 
     def lots(self, instrument: str, usd: float) -> int:
         """Return the whole lots that an amount at the middle price comes to, towards zero."""
-        worth = self._of("book_lot_size", "instrument", instrument) * self.mid(instrument)
+        worth = self._of(self._now.book_lot_size, "instrument", instrument) * self.mid(instrument)
         return int(usd / worth) if worth > 0.0 else 0
 
     # --- prices and rates of assets and tokens ------------------------------------------------
     def oracle(self, asset: str) -> float:
         """Return the oracle price of an asset, USD."""
-        return self._of("asset_oracle_usd", "asset", asset)
+        return self._of(self._now.asset_oracle_usd, "asset", asset)
 
     def mark(self, asset: str) -> float:
         """Return the mark price of an asset's perp, USD."""
-        return self._of("asset_mark_usd", "asset", asset)
+        return self._of(self._now.asset_mark_usd, "asset", asset)
 
     def outside(self, asset: str) -> float:
         """Return the price of an asset on outside spot markets, USD."""
-        return self._of("asset_outside_spot_usd", "asset", asset)
+        return self._of(self._now.asset_outside_spot_usd, "asset", asset)
 
     def funding(self, asset: str) -> float:
         """Return the funding rate that longs paid at the last hour, a fraction of notional."""
-        return self._of("asset_funding_hourly", "asset", asset)
+        return self._of(self._now.asset_funding_hourly, "asset", asset)
 
     def borrow_rate(self, token: str = "USDC") -> float:
         """Return the yearly rate at which the reserve lends a token, a fraction."""
-        return self._of("token_borrow_rate", "token", token)
+        return self._of(self._now.token_borrow_rate, "token", token)
 
     # --- own account -------------------------------------------------------------------------
     def position(self, instrument: str) -> int:
         """Return the own position in a perp, signed lots."""
-        now = self._now
         try:
-            lots: int = now.position[self._row][now.books[instrument]]
+            lots: int = self._now.position[instrument][self._row]
         except KeyError:
             self._unknown("instrument", instrument)
         return lots
@@ -238,7 +279,7 @@ class View:
             return self.cash_usd
         now = self._now
         try:
-            units: int = now.units[self._row][now.tokens[token]]
+            units: int = now.units[token][self._row]
         except KeyError:
             self._unknown("token", token)
         return units / float(now.token_unit[token])
@@ -303,9 +344,9 @@ class View:
         return [order for order in found if instrument in (None, order.instrument)]
 
     # --- names -------------------------------------------------------------------------------
-    def _of(self, column: str, kind: str, name: str) -> float:
+    def _of(self, column: dict[str, float], kind: str, name: str) -> float:
         try:
-            value: float = getattr(self._now, column)[name]
+            value = column[name]
         except KeyError:
             self._unknown(kind, name)
         return value

@@ -256,6 +256,16 @@ def test_draws_are_those_of_the_draw_table(view):
     assert view.uniform() != view.uniform(1)
 
 
+def test_draws_do_not_depend_on_who_else_draws(now):
+    key = account_key(class_number("Buyer"), 0) + USER
+    for t_ms in (9_000, 10_000):
+        now.market.clock["t_ms"] = t_ms
+        now.begin()
+        for row in (0, 1, 0, 1):
+            drawn = uniform(11, 12, PURPOSE_OWN_AGENT, key + row, t_ms, 2)
+            assert View(now, row).uniform(2) == drawn
+
+
 @pytest.mark.parametrize("index", [-1, 2**24])
 def test_a_draw_beyond_its_range_is_refused(view, index):
     with pytest.raises(InvalidInput, match="index"):
