@@ -84,8 +84,14 @@ class ArbitrageurParams:
     accounts: Mapping[str, int] = param(
         {"BTC": 3, "ETH": 3, "SOL": 3, "HYPE": 3}, unit="1", help="traders of an asset"
     )
-    capital_days: float = param(
-        0.1, unit="day", help="capacity of a leg, of its average volume, all traders", low=0.0
+    capital_perp_days: Mapping[str, float] = param(
+        {"BTC": 0.1, "ETH": 0.1, "SOL": 0.1, "HYPE": 0.25},
+        unit="day",
+        help="capacity of the perp leg, of its average volume, all traders",
+        source="a quarter of open interest in each asset: docs/decisions/0041-crowd-fit",
+    )
+    capital_spot_days: float = param(
+        0.1, unit="day", help="capacity of the spot leg, of its volume, all traders", low=0.0
     )
     perp_volume_usd: Mapping[str, float] = param(
         PERP_VOLUME_USD, unit="USD/day", help="perp volume", source=VOLUME_SOURCE
@@ -332,8 +338,8 @@ def account_parameters(
     perp = params.perp_volume_usd.get(name, 0.0)
     spot = params.spot_volume_usd.get(name, 0.0) if has_spot else 0.0
     r["asset"] = asset
-    r["capital_usd"][:, OUTSIDE_SPOT] = share * params.capital_days * spot
-    r["capital_usd"][:, OUTSIDE_PERP] = share * params.capital_days * perp
+    r["capital_usd"][:, OUTSIDE_SPOT] = share * params.capital_spot_days * spot
+    r["capital_usd"][:, OUTSIDE_PERP] = share * params.capital_perp_days.get(name, 0.0) * perp
     r["equity_usd"] = share * params.equity_days * (perp + spot)
     r["purse_usd"] = share * max(params.purse_days, params.equity_days) * (perp + spot)
     r["spot_lots"] = round(share * params.stock_days * spot / (price_usd * lot_size))

@@ -1,11 +1,11 @@
 """Directional traders: leveraged bets on one asset, held for days, refilled from outside.
 
 A trader waits, enters one side in many small orders, holds, leaves the same way, and waits again.
-The side is a coin with a long bias and a sentiment that all traders of the asset share. At each
-entry its money is brought to the same amount, through `outside`: deposits make good what it lost,
-withdrawals take away what it won. So the class can lose for ever and keep its size, and one that
-was liquidated comes back. Holding times are exponential: what is left of one does not depend on
-its age.
+The side is a coin with a long bias and a sentiment that all traders of the asset share, weighted
+against the side that pays more funding than on calm hours. At each entry its money is brought to
+the same amount, through `outside`: deposits make good what it lost, withdrawals take away what it
+won. So the class can lose for ever and keep its size, and one that was liquidated comes back.
+Holding times are exponential: what is left of one does not depend on its age.
 
 Leverage is heavy-tailed; its density of liquidation prices is the fuel of a cascade.
 
@@ -50,6 +50,8 @@ LEAVING: Final = 3
 
 MS_PER_HOUR: Final = 3_600_000
 SENTIMENT_HOURS: Final = 48  # of a moving average that stands for the whole past
+HOURS_PER_YEAR: Final = 8760.0
+CALM_FUNDING_HOURLY: Final = 1.25e-5  # the venue's interest rate, where funding mostly rests
 OPENING_HOUR: Final = 4_096  # hour of the draws at which a run opens: its past needs some, too
 MAX_SIDE_PROBABILITY: Final = 0.98
 LARGEST_SHARE: Final = 0.015  # of the gross, 3 % of open interest: no trader is the cascade
@@ -59,7 +61,8 @@ MULTIPLIED_TIER_SHARE: Final = 0.9  # the same when leverage is multiplied
 
 PARAMETERS = record_dtype(
     "asset child_ms n_children",
-    "equity_usd leverage hold_s flat_s long_bias sentiment_scale sentiment_decay slippage_frac",
+    "equity_usd leverage hold_s flat_s long_bias sentiment_scale sentiment_decay funding_aversion "
+    "slippage_frac",
 )
 MEMORY = record_dtype("next_ms phase until_ms target_lots child_lots")
 
@@ -130,6 +133,13 @@ class DirectionalParams:
         0.05, unit="1", help="deviation of the shared part of that probability", low=0.0
     )
     sentiment_halflife_h: float = param(6.0, unit="h", help="its half-life", low=0.1)
+    funding_aversion: float = param(
+        0.5,
+        unit="year",
+        help="fall of that probability by the yearly funding that longs pay beyond calm hours",
+        source="assumed; without it crowds leaned on funding of 100 % a year as if it were none",
+        low=0.0,
+    )
     slippage_frac: float = param(0.01, unit="1", help="worst price from the middle", low=0.0)
 
 
@@ -198,6 +208,7 @@ def _choose(me: Me, mkt: Market, p: Any) -> None:
         return
     hour = OPENING_HOUR + clock.t_ms // MS_PER_HOUR
     probability = long_probability(clock.seed_key0, clock.seed_key1, p, hour)
+    probability = _possible(probability - p.funding_aversion * _dearer_yearly(mkt, p.asset))
     u = uniform(
         clock.seed_key0,
         clock.seed_key1,
@@ -214,6 +225,14 @@ def _choose(me: Me, mkt: Market, p: Any) -> None:
 
 
 @inline_kernel
+def _dearer_yearly(mkt: Market, asset: int) -> Any:
+    """Return what longs pay a year beyond calm hours, as last booked; 0 before there is any."""
+    if mkt.clock[0].t_ms < MS_PER_HOUR:
+        return 0.0
+    return HOURS_PER_YEAR * (mkt.asset[asset].funding_hourly - CALM_FUNDING_HOURLY)
+
+
+@inline_kernel
 def _wait_ms(me: Me, mkt: Market, purpose: int, mean_s: float) -> int:
     clock = mkt.clock[0]
     u = uniform(clock.seed_key0, clock.seed_key1, purpose, me.account.key, clock.t_ms, 0)
@@ -223,7 +242,12 @@ def _wait_ms(me: Me, mkt: Market, purpose: int, mean_s: float) -> int:
 @inline_kernel
 def long_probability(seed_key0: int, seed_key1: int, p: Any, hour: int) -> Any:
     """Return the probability of a long at an hour of the draws, bias and shared sentiment in."""
-    probability = 0.5 + p.long_bias + sentiment(seed_key0, seed_key1, p, hour)
+    return _possible(0.5 + p.long_bias + sentiment(seed_key0, seed_key1, p, hour))
+
+
+@inline_kernel
+def _possible(probability: float) -> Any:
+    """Return a probability that leaves both sides some chance."""
     low = 1.0 - MAX_SIDE_PROBABILITY
     probability = probability if probability > low else low
     return probability if probability < MAX_SIDE_PROBABILITY else MAX_SIDE_PROBABILITY
@@ -308,6 +332,7 @@ def account_parameters(
     r["flat_s"] = params.flat_h[name] * 3600.0
     r["long_bias"] = params.long_bias.get(name, 0.0)
     r["sentiment_decay"] = decay
+    r["funding_aversion"] = params.funding_aversion
     r["sentiment_scale"] = params.sentiment_sd * math.sqrt(1.0 - decay * decay)
     r["slippage_frac"] = params.slippage_frac
     return r

@@ -61,9 +61,10 @@ class AssetWorld:
         0.025, unit="1/sqrt(day)", help="root mean square of daily log returns", low=0.0, high=1.0
     )
     cross_share: float = param(
-        0.8,
+        1.0,
         unit="1",
         help="displacement of a leg by flow in the other, over the smaller impact of the two",
+        source="assumed: outside, both legs share their traders: docs/decisions/0041-crowd-fit",
         low=0.0,
         high=1.0,
     )

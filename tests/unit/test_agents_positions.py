@@ -725,6 +725,24 @@ def test_sides_follow_bias_and_shared_sentiment():
     assert lag == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("yearly", "share_of_longs"),
+    [(0.1095, 0.6), (0.3095, 0.5), (-0.0905, 0.7), (5.0, 0.02), (-5.0, 0.98)],
+)
+def test_sides_lean_against_dear_funding(yearly, share_of_longs):
+    toy = directional_toy(4000, sentiment_sd=0.0, long_bias={"BTC": 0.1}, funding_aversion=0.5)
+    toy.funding(yearly)
+    toy.step(2 * 3600)
+    assert (toy.memory["target_lots"] > 0).mean() == pytest.approx(share_of_longs, abs=0.035)
+
+
+def test_before_the_first_booking_funding_tells_nothing():
+    toy = directional_toy(4000, sentiment_sd=0.0, long_bias={"BTC": 0.1}, funding_aversion=0.5)
+    toy.funding(-5.0)
+    toy.step(1800)
+    assert (toy.memory["target_lots"] > 0).mean() == pytest.approx(0.6, abs=0.035)
+
+
 def test_leverage_is_bounded_by_the_tier_of_the_position():
     tiers = [MarginTier(0.0, 10), MarginTier(20e6, 5)]
     keys = np.arange(140) + (directional.RULE.class_id << 20)
