@@ -296,8 +296,17 @@ class Simulation(mesa.Model):
         return chain.hexdigest()
 
     def close(self) -> None:
-        """Let Mesa forget this model: 3.3.1 keeps every model that ever made an agent."""
+        """End the run: what is kept can be read, and is freed with the last reference to it.
+
+        Mesa 3.3.1 keeps every model that ever made an agent; model and agents, and the model and
+        its step, refer to each other, and megabytes would wait for the garbage collector.
+        """
         mesa.Agent._ids.pop(self, None)
+        for agent in tuple(self.agents):
+            agent.remove()
+            agent.model = None
+        for name in ("step", "_user_step"):
+            vars(self).pop(name, None)
 
 
 __all__ = ["ENGINES", "Simulation"]
