@@ -89,9 +89,13 @@ def draw_run(record: RunRecord, *, ax: Axes | None = None) -> Axes:
         _draw(ax, panels[0])
         return ax
     axes = _make_figure(len(panels))
+    onset_min = record.onset_step * record.scenario.dt_s / 60.0
     for place, panel in zip(axes, panels, strict=True):
         _draw(place, panel)
-    axes[0].figure.suptitle(f"{record.scenario.name}, seed {record.seed}")
+        if record.scenario.stresses:
+            place.axvline(onset_min, color="0.4", linewidth=0.8, linestyle=":")
+    onset = ", dotted: onset of the stress" if record.scenario.stresses else ""
+    axes[0].figure.suptitle(f"{record.scenario.name}, seed {record.seed}{onset}")
     return axes[0]
 
 
@@ -123,7 +127,15 @@ def _draw(ax: Axes, panel: Panel) -> None:
     ax.set_ylabel(panel.unit)
     ax.set_xlabel("time, min")
     ax.label_outer()
-    ax.legend(loc="upper left", ncols=len(panel.lines), fontsize="small", frameon=False)
+    # Above the panel: inside, it would lie on a line sooner or later.
+    ax.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.1,
+        ncols=len(panel.lines),
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def _means(values: F64, window: int) -> F64:
