@@ -306,7 +306,7 @@ class Simulation(mesa.Model):
             agent.remove()
             agent.model = None
         for name in ("step", "_user_step"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
 
 __all__ = ["ENGINES", "Simulation"]
