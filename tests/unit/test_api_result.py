@@ -111,7 +111,7 @@ def test_panels_are_means_over_minutes(run):
 
 def test_a_figure_is_drawn_without_a_screen(run, tmp_path):
     ax = run.plot()
-    assert [line.get_label() for line in ax.get_lines()] == ["BTC", "HYPE"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["BTC", "HYPE"]
     assert len(ax.figure.axes) == 4
     ax.figure.savefig(tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 10_000
