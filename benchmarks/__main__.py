@@ -51,8 +51,9 @@ def main(arguments: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"unknown: {', '.join(unknown)}\n  allowed: {', '.join(known())}\n")
         return 2
+    about = f"{machine().capitalize()}."
     results = [run(name) for name in given.names or known()]
-    rows = as_table(goal for _, goals in results for goal in goals)
+    rows = [about, "", *as_table(goal for _, goals in results for goal in goals)]
     print("== all promises", *rows, sep="\n")
     if given.page:
         text = given.page.read_text(encoding="utf-8")

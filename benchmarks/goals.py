@@ -1,10 +1,12 @@
 """What all benchmarks share: repeated times, promises with their verdict, the machine."""
 
 import os
+import platform
 import re
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from typing import Final, NamedTuple, Self
 
 N_LOOPED: Final = 2_000_000
@@ -103,9 +105,11 @@ def plain_loop() -> None:
 
 
 def machine() -> str:
-    """Return what the figures depend on: cores and what else is running."""
+    """Return what the figures depend on: cores, what else is running, versions."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return f"{os.cpu_count()} cores, load {load:.1f}"
+    versions = [f"{name} {version(name)}" for name in ("numpy", "numba", "mesa")]
+    python = f"python {platform.python_version()}"
+    return ", ".join([f"{os.cpu_count()} cores", f"load {load:.1f}", python, *versions])
 
 
 def as_table(goals: Iterable[Goal]) -> list[str]:
