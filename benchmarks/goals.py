@@ -86,8 +86,18 @@ def judged(
     Goal
     """
     is_met = times.median <= at_most if at_most else times.median >= at_least
-    spread = f"{times.low:.3g} to {times.high:.3g}"
-    return Goal(promise, f"{times.median:.3g} {unit}", spread, ratio, "met" if is_met else "missed")
+    spread = f"{_three_digits(times.low)} to {_three_digits(times.high)}"
+    return Goal(
+        promise,
+        f"{_three_digits(times.median)} {unit}",
+        spread,
+        ratio,
+        "met" if is_met else "missed",
+    )
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")
 
 
 def cpu_seconds(call: Callable[[], object]) -> float:

@@ -29,7 +29,7 @@ def test_a_goal_is_judged_by_the_median_and_reads_back_from_its_line(bound, verd
     times = Times.of([1.0, 9.0, 2.0])
     goal = judged("a run, at most 2 s", times, unit="s", ratio="4 times (about) a loop", **bound)
     assert goal.verdict == verdict
-    assert str(goal).startswith("goal a run, at most 2 s: 2 s (1 to 9), ")
+    assert str(goal).startswith("goal a run, at most 2 s: 2.00 s (1.00 to 9.00), ")
     assert Goal.parse(f"{goal}\n") == goal
     assert Goal.parse("2 s, 1 to 9") is None
 
