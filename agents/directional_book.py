@@ -18,6 +18,7 @@ from stressbook.agents.drafts import Draft, Listing
 from stressbook.errors import InvalidScenario, Problem
 from stressbook.market.listing import MarginTier
 from stressbook.market.spec import VenueSpec
+from stressbook.market.state import N_TICKS
 from stressbook.market.units import MICRO, PRICE_ONE
 
 FACTOR_LOW: Final = 0.5  # of the longs that are left after sides have been turned
@@ -75,16 +76,20 @@ def bets_of(
         With sides as drawn.
     """
     tiers = spec.assets[one.asset].tiers
-    lot_usd = spec.instruments[one.perp].lot_size * one.price_usd
+    perp = spec.instruments[one.perp]
+    lot_usd = perp.lot_size * one.price_usd
     bets = []
     for p, key in zip(records, keys, strict=True):
         notional = float(p.equity_usd * p.leverage)
         life = live(p, past, seed=seed, key=key, maintenance_frac=maintenance_frac(notional, tiers))
-        lots = int(notional / (lot_usd * life.entry)) if life.is_open else 0
+        entry_e8 = max(1, round(life.entry * one.price_usd * PRICE_ONE))
+        # Entered at a price that this run's ladder does not reach: such a trader has left by now.
+        is_open = life.is_open and entry_e8 < perp.tick_e8 * N_TICKS
+        lots = int(notional / (lot_usd * life.entry)) if is_open else 0
         draft = Draft(key, class_id, 0)
         setting = leverage_setting(float(p.leverage), notional, tiers)
         draft.leverage[one.perp] = setting
-        draft.entries_e8[one.perp] = max(1, round(life.entry * one.price_usd * PRICE_ONE))
+        draft.entries_e8[one.perp] = entry_e8
         bets.append(Bet(draft, p, life, LONG if life.is_long else SHORT, lots))
     return bets
 

@@ -6,7 +6,13 @@ import pytest
 from stressbook.agents import carry_book, directional
 from stressbook.agents.aging import LONG, SHORT, Life, Past, live, past_of
 from stressbook.agents.directional import DirectionalParams
-from stressbook.agents.directional_book import Bet, balance, maintenance_frac, turn_sides
+from stressbook.agents.directional_book import (
+    Bet,
+    balance,
+    bets_of,
+    maintenance_frac,
+    turn_sides,
+)
 from stressbook.agents.drafts import Draft, listings, perp_lots, token_micro, token_units
 from stressbook.agents.holder import HolderParams
 from stressbook.agents.lender import LenderParams
@@ -244,6 +250,19 @@ def test_the_past_has_its_volatility_and_correlation():
     assert steps[0].std() * np.sqrt(24) == pytest.approx(0.05, rel=0.05)
     assert steps[1].std() * np.sqrt(24) == pytest.approx(0.05, rel=0.05)
     assert np.corrcoef(steps)[0, 1] == pytest.approx(0.54, abs=0.05)
+
+
+@pytest.mark.parametrize(("times_today", "held"), [(3.0, True), (3.3, False)])
+def test_who_entered_off_the_ladder_has_left(times_today, held):
+    # The ladder of HYPE ends at 3.1 times the opening price; shorts have survived the fall.
+    price = np.where(np.arange(PAST_HOURS + 1) < PAST_HOURS, times_today, 1.0)
+    keys = np.arange(200) + (directional.RULE.class_id << 20)
+    r = directional.account_parameters(
+        DirectionalParams(), keys, seed=7, asset=HYPE.asset, name="HYPE", tiers=TIERS
+    )
+    past = flat_past(price, probability=0.0)
+    bets = bets_of(plain(r), keys.tolist(), class_id=5, one=HYPE, spec=SPEC, past=past, seed=7)
+    assert (sum(one.lots for one in bets if one.life.entry > 1.0) > 0) == held
 
 
 def test_class_opens_about_as_rich_as_it_enters():
