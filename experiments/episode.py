@@ -122,8 +122,10 @@ def episode_of(sim: Simulation, onset: Onset, *, asset: int) -> Episode:
     v = sim.engine.state
     refused = v.reply_count - onset.refused
     classes, outside = class_changes(sim, onset)
+    outcomes = measure(sim, since_step=onset.step)
+    outcomes["backstop_short_usd"] = max(-outcomes["backstop_low_usd"], 0.0)
     return Episode(
-        outcomes=measure(sim, since_step=onset.step) | _episode_outcomes(sim, onset.step, asset),
+        outcomes=outcomes | _episode_outcomes(sim, onset.step, asset),
         timeline=timeline_of(
             used(sim.series),
             sim.scenario,
@@ -231,7 +233,6 @@ def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, floa
     backstop = int(v.par[0].backstop_user)
     return {
         "accounts_negative_usd": float(deepest.sum() - deepest[backstop]),
-        "backstop_short_usd": float(deepest[backstop]),
         "liquidated_frac": float(lots.sum() / open_lots),
         "open_interest_change_frac": float(rows["open_interest_lots"][-1] / open_lots - 1.0),
         "bid_depth_usd": float(np.median(book["bid_depth_usd"])),

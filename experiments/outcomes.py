@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments.recorder import backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import (
     CAUSE_DEFICIT,
@@ -40,6 +41,7 @@ class _Run:
         self.asset = sim.series.asset[since_step : self.n]
         self.book = sim.series.book[since_step : self.n]
         self.venue = sim.series.venue[since_step : self.n]
+        self.backstop_lows_usd = backstop_lows_usd(sim.series.venue[: self.n], first=since_step)
         events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
         self.onset = max(onset_step(sim) - since_step, 0)
@@ -113,10 +115,16 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     Outcome(
         "deleveraged_usd",
         "USD",
-        "perps closed by auto-deleveraging",
+        "perps of accounts closed by auto-deleveraging",
         lambda r: r.lots_usd("deleveraged_lots"),
     ),
-    Outcome("n_breaches", "1", "accounts that fell into breach", lambda r: r.count(EV_BREACH)),
+    Outcome(
+        "backstop_shed_usd",
+        "USD",
+        "perps of the backstop closed by auto-deleveraging",
+        lambda r: r.lots_usd("backstop_shed_lots"),
+    ),
+    Outcome("n_breaches", "1", "breaches begun", lambda r: r.count(EV_BREACH)),
     Outcome(
         "n_takeovers",
         "1",
@@ -124,7 +132,10 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         lambda r: r.count(EV_TAKEOVER_PERPS, EV_TAKEOVER_ALL, EV_SLICE),
     ),
     Outcome(
-        "n_deleveragings", "1", "counterparties deleveraged", lambda r: r.count(EV_DELEVERAGED)
+        "n_deleveragings",
+        "1",
+        "counterparties deleveraged, each time one is",
+        lambda r: r.count(EV_DELEVERAGED),
     ),
     Outcome(
         "debt_taken_over_usd",
@@ -153,8 +164,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     Outcome(
         "backstop_low_usd",
         "USD",
-        "lowest equity of the backstop",
-        lambda r: float(r.venue["backstop_equity_usd"][r.first_valued :].min()),
+        "lowest equity of the backstop, within steps too",
+        lambda r: float(r.backstop_lows_usd[r.first_valued :].min()),
     ),
     Outcome(
         "peak_borrowed_usd",

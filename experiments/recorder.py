@@ -13,6 +13,7 @@ from stressbook.market.state import (
     C_EVENTS,
     C_FILLS,
     C_REPLIES,
+    F64,
     I64,
     Records,
     VenueState,
@@ -30,11 +31,11 @@ BOOK_ROW = record_dtype(
 ASSET_ROW = record_dtype(
     "funding_rate_e15",
     "fundamental_usd outside_spot_usd outside_perp_usd oracle_usd mark_usd open_interest_lots "
-    "liquidated_lots taken_over_lots deleveraged_lots",
+    "liquidated_lots taken_over_lots deleveraged_lots backstop_shed_lots",
 )
 VENUE_ROW = record_dtype(
     "n_messages n_fills n_breached",
-    "borrowed_usd utilisation equity_deficit_usd backstop_equity_usd",
+    "borrowed_usd utilisation equity_deficit_usd backstop_equity_usd backstop_deepest_usd",
 )
 
 
@@ -97,6 +98,7 @@ def _record_assets(v: VenueState, s: Series, n: int) -> None:
         row.liquidated_lots = 0.0  # rows are written over after a snapshot was restored
         row.taken_over_lots = 0.0
         row.deleveraged_lots = 0.0
+        row.backstop_shed_lots = 0.0
         inst = v.asset[a].perp_inst
         if inst >= 0:
             row.open_interest_lots = _open_interest(v, s, inst, a, n)
@@ -105,7 +107,7 @@ def _record_assets(v: VenueState, s: Series, n: int) -> None:
 
 @inline_kernel
 def _record_liquidations(v: VenueState, s: Series, n: int) -> None:
-    """Count each perp lot of the breached once: what the backstop took, and sheds, counts there."""
+    """Count each perp lot of the breached once; what the backstop sheds stands apart."""
     for k in range(v.ctr[C_FILLS]):
         fill = v.fill[k]
         spec = v.inst[fill.inst]
@@ -115,8 +117,12 @@ def _record_liquidations(v: VenueState, s: Series, n: int) -> None:
         e = v.event[k]
         if e.inst >= 0 and e.kind == EV_TAKEOVER_PERPS:
             s.asset[n, v.inst[e.inst].asset].taken_over_lots += float(abs(e.lots))
-        elif e.inst >= 0 and e.kind == EV_DELEVERAGED and e.user != v.par[0].backstop_user:
-            s.asset[n, v.inst[e.inst].asset].deleveraged_lots += float(abs(e.lots))
+        elif e.inst >= 0 and e.kind == EV_DELEVERAGED:
+            row = s.asset[n, v.inst[e.inst].asset]
+            if e.user == v.par[0].backstop_user:
+                row.backstop_shed_lots += float(abs(e.lots))
+            else:
+                row.deleveraged_lots += float(abs(e.lots))
 
 
 @inline_kernel
@@ -141,6 +147,7 @@ def _record_venue(v: VenueState, s: Series, n: int) -> None:
         s.venue[n] = s.venue[n - 1]
         s.venue[n].n_messages = v.ctr[C_REPLIES]
         s.venue[n].n_fills = v.ctr[C_FILLS]
+        s.venue[n].backstop_deepest_usd = v.risk[v.par[0].backstop_user].deepest_negative_usd
         return
     row = s.venue[n]
     row.n_messages = v.ctr[C_REPLIES]
@@ -159,6 +166,31 @@ def _record_venue(v: VenueState, s: Series, n: int) -> None:
     row.utilisation = v.reserve[0].utilisation
     row.equity_deficit_usd = deficit
     row.backstop_equity_usd = v.risk[v.par[0].backstop_user].equity_usd
+    row.backstop_deepest_usd = v.risk[v.par[0].backstop_user].deepest_negative_usd
+
+
+def backstop_lows_usd(venue: Records, *, first: int) -> F64:
+    """Return the lowest equity of the backstop in each step, however short it lasted.
+
+    Below zero its book is closed against winners at once, so that the end of the step no longer
+    shows it.
+
+    Parameters
+    ----------
+    venue : ndarray of VENUE_ROW, shape (n,)
+        From the first step of the run on.
+    first : int
+        Steps that are left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n - first,)
+        USD; 0 until accounts were first valued.
+    """
+    deepest = venue["backstop_deepest_usd"]
+    is_new = deepest < np.append(0.0, deepest[:-1])
+    lows = np.where(is_new, deepest, venue["backstop_equity_usd"])
+    return np.asarray(lows[first:])
 
 
 def used(series: Series) -> Series:
@@ -172,6 +204,7 @@ __all__ = [
     "BOOK_ROW",
     "VENUE_ROW",
     "Series",
+    "backstop_lows_usd",
     "make_series",
     "record_step",
     "used",

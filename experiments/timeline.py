@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.recorder import Series
+from stressbook.experiments.recorder import Series, backstop_lows_usd
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.state import F64
@@ -28,9 +28,10 @@ class Timeline(NamedTuple):
     mark_usd: F64
     bid_depth_usd: F64  # median over the bin: what the first taker of each step met within 10 bp
     depth_left_frac: F64  # what the stress leaves of makers' size
-    forced_usd: F64  # forced fills, at the mark: USD a minute, as the next two
+    forced_usd: F64  # forced fills, at the mark: USD a minute, as the next three
     taken_over_usd: F64
-    deleveraged_usd: F64
+    deleveraged_usd: F64  # closed against winners, of accounts
+    backstop_shed_usd: F64  # closed against winners, of the backstop: counted as taken over before
     open_interest_usd: F64
     funding_frac: F64  # hourly rate booked last
     premium_frac: F64  # mark over oracle
@@ -38,6 +39,7 @@ class Timeline(NamedTuple):
     utilisation_frac: F64
     n_breached: F64
     backstop_usd: F64  # equity of the backstop, capital in
+    backstop_low_usd: F64  # its lowest within the bin, within steps too
 
 
 def timeline_of(
@@ -79,6 +81,7 @@ def timeline_of(
     inst, lot = _perp_of(scenario, name)
     rows, book, venue = series.asset[first:stop, asset], series.book[first:stop, inst], series.venue
     venue, lots_usd = venue[first:stop], lot * rows["mark_usd"]
+    lows = backstop_lows_usd(series.venue[:stop], first=first)
     ends = np.arange(first + n, stop + 1, n)
     schedule = StressSchedule(stresses, assets=scenario.assets, dt_ms=dt_ms)
     left = [schedule.dials_at(int(k) * dt_ms).value(name, "venue_depth") for k in ends]
@@ -94,6 +97,7 @@ def timeline_of(
         forced_usd=_sum(rows["liquidated_lots"] * lots_usd, n) * per_minute,
         taken_over_usd=_sum(rows["taken_over_lots"] * lots_usd, n) * per_minute,
         deleveraged_usd=_sum(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
+        backstop_shed_usd=_sum(rows["backstop_shed_lots"] * lots_usd, n) * per_minute,
         open_interest_usd=_last(rows["open_interest_lots"] * lots_usd, n),
         funding_frac=_last(rows["funding_rate_e15"] / 1e15, n),
         premium_frac=_last(rows["mark_usd"] / rows["oracle_usd"] - 1.0, n),
@@ -101,6 +105,7 @@ def timeline_of(
         utilisation_frac=_last(venue["utilisation"], n),
         n_breached=_last(venue["n_breached"].astype(np.float64), n),
         backstop_usd=_last(venue["backstop_equity_usd"], n),
+        backstop_low_usd=lows.reshape(-1, n).min(axis=1),
     )
 
 

@@ -24,10 +24,15 @@ OUTCOMES = (
     "bid_depth_usd",
     "spread_frac",
     "n_breaches",
+    "peak_breached",
     "liquidated_frac",
+    "liquidated_usd",
     "forced_fills_usd",
     "taken_over_usd",
     "deleveraged_usd",
+    "backstop_shed_usd",
+    "n_deleveragings",
+    "deficit_booked_usd",
     "debt_taken_over_usd",
     "accounts_negative_usd",
     "backstop_short_usd",
@@ -46,7 +51,7 @@ def timeline(fall=0.3, *, low_min=10.0, backstop_low=5e6):
     t = np.arange(-4.0, 31.0)
     path = 100.0 * (1.0 - fall * np.clip(t / low_min, 0.0, 1.0))
     flat = np.ones(len(t))
-    backstop = np.where(t >= low_min, backstop_low, 12e6)
+    backstop = np.where(t >= low_min, max(backstop_low, 0.0), 12e6)
     return Timeline(
         t_min=t,
         fundamental_usd=path,
@@ -58,6 +63,7 @@ def timeline(fall=0.3, *, low_min=10.0, backstop_low=5e6):
         forced_usd=np.where(t == 6, 3e6, 0.0),
         taken_over_usd=np.where(t == 8, 4e6, 0.0),
         deleveraged_usd=0.0 * flat,
+        backstop_shed_usd=np.where(t == low_min, 5e6 * (backstop_low < 0.0), 0.0),
         open_interest_usd=1e6 * path,
         funding_frac=1e-5 * flat,
         premium_frac=-1e-3 * flat,
@@ -65,6 +71,7 @@ def timeline(fall=0.3, *, low_min=10.0, backstop_low=5e6):
         utilisation_frac=0.7 * flat,
         n_breached=0.0 * flat,
         backstop_usd=backstop,
+        backstop_low_usd=np.where(t == low_min, backstop_low, backstop),
     )
 
 
@@ -81,6 +88,7 @@ def episode(seed, *, shift=0.0, short=0.0):
     numbers |= {"liquidated_frac": 0.3 + wobble(seed, 0.05) + shift, "backstop_short_usd": short}
     net = 2e6 + wobble(seed, 1e5)
     low = -short if short else 5e6
+    numbers["backstop_low_usd"] = low
     return Episode(
         outcomes=numbers,
         timeline=timeline(0.3 + shift, backstop_low=low),

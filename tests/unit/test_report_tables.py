@@ -129,7 +129,7 @@ def test_milestones_are_minutes_from_the_onset_or_never():
     table = milestone_table(study(8, short=(1e6, 0.0)))
     found = {row[0].text: [c.text for c in row[1:]] for row in table.rows}
     assert found["first forced order filled"] == ["6.0", "6.0"]
-    assert found["first counterparty deleveraged"] == ["never", "never"]
+    assert found["first counterparty deleveraged, for an account"] == ["never", "never"]
     assert found["backstop's capital used up"] == ["10.0", "never"]
     assert found["end of the imposed stress"] == ["10.0", "10.0"]
 

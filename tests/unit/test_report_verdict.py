@@ -1,9 +1,20 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from stressbook.experiments.claims import claims
+from stressbook.report.breakage import (
+    broke_text,
+    has_broken,
+    paid_text,
+    reach_text,
+    what_broke,
+)
 from stressbook.report.study_tables import STRESSED
-from stressbook.report.verdict import broke_text, claim_text, price_text, verdict_of
-from tests.unit.report_planted import study
+from stressbook.report.timeline_figure import USED_UP, milestones
+from stressbook.report.verdict import claim_text, price_text, verdict_of
+from tests.unit.report_planted import study, wobble
 
 
 def test_one_seed_is_one_draw_and_no_evidence():
@@ -35,7 +46,7 @@ def test_a_fall_inside_placebo_noise_is_not_claimed():
     found = verdict_of(study(8, effect=0.01, placebo=0.1))
     assert "by no more than a placebo does" in found.sentences[1]
     assert not any("fall" in line.text for line in found.claimed)
-    assert "Largest fall of the HYPE mark" in found.not_claimed
+    assert "Largest fall of the HYPE mark (+0.7 points)" in found.not_claimed
 
 
 def test_equal_falls_are_said_to_be_alike():
@@ -59,7 +70,7 @@ def test_a_split_that_chance_explains_is_no_difference():
     text = broke_text([True] * 5 + [False] * 3, [True] * 3 + [False] * 5)
     assert "5 of 8 seeds under portfolio margin (95 %: 24 to 91 %)" in text
     assert "3 of 8 under cross" in text
-    assert "no difference that so few seeds can show (p = 0.5)" in text
+    assert "no difference that so few seeds can show (p = 0.5; below 0.05 only if 6 or" in text
 
 
 def test_a_difference_of_chance_says_so():
@@ -74,6 +85,91 @@ def test_a_line_has_both_means_the_difference_its_interval_and_n():
     measure = next(m for m in STRESSED if m.name == "taken_over_usd")
     text = claim_text(measure, claim, target="HYPE")
     assert "higher, 5.50 against 4.50 M USD (+1.00; 95 %: 1.00 to 1.01; n = 8)" in text
+
+
+def test_a_seed_has_broken_if_and_only_if_its_capital_was_used_up_at_a_time():
+    for short in ((0.0, 0.0), (1e6, 0.0), (0.0, 1e6)):
+        for run in study(8, short=short).runs:
+            found = milestones(run.episodes["R"].timeline, stress_min=10.0)
+            assert math.isfinite(found[USED_UP]) is has_broken(run)
+
+
+def test_what_is_used_up_is_measured_and_what_follows_is_said():
+    text = paid_text(study(8, short=(2e6, 0.0)))
+    assert text.startswith("It went at most 2.00 M USD below zero, of 12.0 M.")
+    made = study(8, short=(2e6, 0.0))
+    for run in made.runs:
+        run.episodes["R"].outcomes["backstop_shed_usd"] = 5e6
+    assert "its book is then closed against winners" in paid_text(made)
+
+
+def test_what_was_left_is_said_where_nothing_broke():
+    assert "Of the backstop's 12.0 M USD at least 5.00 M were left." in paid_text(study(8))
+
+
+def test_a_backstop_that_is_nearly_spent_is_counted():
+    made = study(8, short=(1e6, 0.0))
+    made.of("cross")[2].episodes["R"].outcomes["backstop_low_usd"] = 1e5
+    assert "In 0 and 1 further seeds less than 5 % of it was left." in paid_text(made)
+
+
+def test_the_treasury_is_named_where_it_paid():
+    made = study(8)
+    assert "No deficit of an account had to be paid by the treasury." in paid_text(made)
+    for run in made.of("cross")[:3]:
+        run.episodes["R"].outcomes["deficit_booked_usd"] = 8e5
+    assert "paid deficits of accounts in 0 and 3 of 8 seeds, 0.00 and 0.30 M USD" in paid_text(made)
+
+
+def test_only_what_broke_is_named():
+    made = study(8, short=(1e6, 0.0))
+    assert what_broke(made) == "The backstop's capital was used up"
+    made.of("cross")[0].episodes["R"].outcomes["written_off_usd"] = 1.0
+    assert "or debt written off" in what_broke(made)
+    written = study(8)
+    written.of("cross")[0].episodes["R"].outcomes["written_off_usd"] = 1.0
+    assert what_broke(written) == "Debt was written off"
+
+
+def test_milder_shocks_and_other_laws_are_counted():
+    found = " ".join(reach_text(study(8, short=(0.0, 1e6))))
+    assert "At severity 0.5 it broke in none of 8." in found
+    assert "of the first 2, portfolio and cross: 0 and 2 with impact x 2" in found
+    assert "as assumed here 0 and 2." in found
+    assert "none with impact x 2; as assumed here none." in reach_text(study(8))[-1]
+
+
+def test_a_loss_that_frozen_holdings_already_bear_is_given_by_the_opening_book():
+    made = with_losses(frozen=8e7, added=lambda seed: wobble(seed, 1e7))
+    text = " ".join(verdict_of(made).sentences)
+    assert "the same equity holds more of what falls, by construction" in text
+    assert "lose 80.0 M USD more" in text
+    assert "What trading adds to that cannot be told from no difference" in text
+    assert not any("Lost by" in line.text for line in verdict_of(made).claimed)
+
+
+def test_what_trading_adds_is_claimed_where_it_stands():
+    made = with_losses(frozen=0.0, added=lambda seed: 5e7 + wobble(seed, 1e6))
+    text = " ".join(verdict_of(made).sentences)
+    assert "With holdings frozen accounts lose alike" in text
+    assert "What trading adds to that is higher under portfolio margin" in text
+    assert any("What trading adds" in line.text for line in verdict_of(made).claimed)
+
+
+def test_an_opening_book_that_differs_is_not_claimed():
+    made = study(8)
+    for run in made.of("portfolio"):
+        run.episodes["0"].outcomes["open_interest_usd"] = 5e7
+    assert verdict_of(made).claimed == ()
+
+
+def with_losses(*, frozen, added):
+    made = study(8)
+    for run in made.of("portfolio"):
+        for arm, more in (("P", frozen), ("R", frozen + added(run.seed))):
+            kept = run.arms[arm]
+            run.arms[arm] = replace(kept, loss_usd=kept.loss_usd + more + wobble(run.seed, 1e5))
+    return made
 
 
 @pytest.mark.parametrize("word", ["forecast", "probability"])

@@ -13,6 +13,7 @@ __all__ = ["UNITS", "Cell", "Unit", "cell", "interval", "percent", "plain", "sig
 _MINUS: Final = "\N{MINUS SIGN}"
 _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 NONE: Final = "\N{EN DASH}"
+CUT: Final = "\N{DAGGER}"
 
 
 class Unit(NamedTuple):
@@ -92,22 +93,30 @@ def signed(text: str) -> str:
     return f"+{text}" if has_digits and not text.startswith(_MINUS) else text
 
 
-def interval(estimate: Estimate, unit: str) -> str:
+def interval(estimate: Estimate, unit: str, *, at_least: float = -math.inf) -> str:
     """Return the interval of an estimate, empty where there is none or it shows no width.
+
+    A bound below `at_least`, which no value can reach, is cut there and marked.
 
     Examples
     --------
     >>> interval(Estimate(0.02, 0.01, 0.03, 8), "frac")
     '1.0 to 3.0'
+    >>> interval(Estimate(0.02, -0.01, 0.05, 8), "frac", at_least=0.0)
+    '0.0\N{DAGGER} to 5.0'
     """
     if not math.isfinite(estimate.low):
         return ""
     show, factor = UNITS[unit].text, UNITS[unit].factor
-    value, low, high = (show(x * factor) for x in (estimate.value, estimate.low, estimate.high))
-    return "" if low == value == high else f"{low} to {high}"
+    bounds = (estimate.value, max(estimate.low, at_least), estimate.high)
+    value, low, high = (show(x * factor) for x in bounds)
+    cut = CUT if estimate.low < at_least else ""
+    return "" if low == value == high else f"{low}{cut} to {high}"
 
 
-def cell(estimate: Estimate, unit: str, *, is_difference: bool = False) -> Cell:
+def cell(
+    estimate: Estimate, unit: str, *, is_difference: bool = False, at_least: float = -math.inf
+) -> Cell:
     """Return an estimate as a table cell.
 
     Examples
@@ -117,4 +126,5 @@ def cell(estimate: Estimate, unit: str, *, is_difference: bool = False) -> Cell:
     """
     kind = UNITS[unit]
     text = kind.text(estimate.value * kind.factor)
-    return Cell(signed(text) if is_difference else text, interval(estimate, unit))
+    bounds = interval(estimate, unit, at_least=at_least)
+    return Cell(signed(text) if is_difference else text, bounds)

@@ -42,7 +42,6 @@ _MARKS: Final = {
     "inside noise": "≈ inside placebo noise",
     "inconclusive": "? inconclusive",
     "not evidence": "∅ not evidence",
-    "not judged": "not judged",
 }
 
 
@@ -50,30 +49,37 @@ def outcome_table(
     study: RegimeStudy, measures: tuple[Measure, ...], *, arm: str, caption: str
 ) -> Table:
     """Return portfolio against cross margin in one arm, an outcome a row."""
-    target, has_noise = study.plan.target, arm.startswith("R") and "Z" in study.plan.arms
+    has_noise = arm.startswith("R") and "Z" in study.plan.arms
     rows = [
-        _outcome_row(measure, claim, target=target, has_noise=has_noise)
+        _outcome_row(measure, claim, has_noise=has_noise)
         for measure, claim in regime_claims(study, measures, arm=arm)
     ]
     head = ["", "unit", "portfolio", "cross", "difference", "correlation"]
-    head += ["placebo"] if has_noise else []
+    head += ["placebo", "p"] if has_noise else ["p"]
     return table_of(caption, [*head, "portfolio is"], rows, words=(len(head),))
 
 
-def _outcome_row(
-    measure: Measure, claim: Claim, *, target: str, has_noise: bool
-) -> list[Cell | str]:
+def _outcome_row(measure: Measure, claim: Claim, *, has_noise: bool) -> list[Cell | str]:
     unit = UNITS[measure.unit]
     noise = unit.text(claim.noise * unit.factor)
+    least = -math.inf if measure.is_signed else 0.0
     row: list[Cell | str] = [
-        measure.label.format(target),
+        measure.label,
         unit.label,
-        cell(claim.treated, measure.unit),
-        cell(claim.control, measure.unit),
+        cell(claim.treated, measure.unit, at_least=least),
+        cell(claim.control, measure.unit, at_least=least),
         cell(claim.difference, measure.unit, is_difference=True),
         plain(claim.correlation, 2),
     ]
-    return [*row, *([f"± {noise}"] if has_noise else []), _MARKS[claim.word]]
+    row += [f"± {noise}"] if has_noise else []
+    word = measure.not_judged or _MARKS[claim.word]
+    return [*row, _p_text(claim.p), word]
+
+
+def _p_text(p: float) -> str:
+    if not math.isfinite(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def milestone_table(study: RegimeStudy) -> Table:
@@ -133,12 +139,27 @@ def _ratio(estimate: Estimate | None) -> Cell:
 
 
 _AMPLIFICATION: Final[tuple[tuple[str, str, Callable[[Any], Cell]], ...]] = (
-    ("forced trading: R - F", "log points", lambda a: cell(a.forced, "frac", is_difference=True)),
-    ("defence: F - N", "log points", lambda a: cell(a.defence, "frac", is_difference=True)),
+    (
+        "what trading at the venue adds, below zero: absorbs: N - P",
+        "log points",
+        lambda a: cell(a.absorbed, "frac", is_difference=True),
+    ),
+    (
+        "defence while nothing is forced: F - N",
+        "log points",
+        lambda a: cell(a.defence, "frac", is_difference=True),
+    ),
+    (
+        "forced trading and the withdrawal it sets off: R - F",
+        "log points",
+        lambda a: cell(a.forced, "frac", is_difference=True),
+    ),
+    ("all of it: R - P", "log points", lambda a: cell(a.whole, "frac", is_difference=True)),
     ("price amplification: (R - 0) / (F - 0)", "ratio", lambda a: _ratio(a.price)),
-    ("passive loss: P against P without shock", "M USD", lambda a: cell(a.passive_loss, "usd")),
-    ("loss: R against 0", "M USD", lambda a: cell(a.loss, "usd")),
-    ("loss amplification: loss / passive loss", "ratio", lambda a: _ratio(a.loss_ratio)),
+    ("the same against frozen holdings: (R - 0) / (P - P0)", "ratio", lambda a: _ratio(a.frozen)),
+    ("passive loss: P against P0", "M USD", lambda a: cell(a.passive_loss, "usd")),
+    ("loss of R against 0, less the placebo's", "M USD", lambda a: cell(a.loss, "usd")),
+    ("loss amplification: that loss / passive loss", "ratio", lambda a: _ratio(a.loss_ratio)),
 )
 
 

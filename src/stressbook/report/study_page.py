@@ -113,7 +113,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         layout.outcome_table(study, STRESSED, arm=f"R@{s:g}", caption=f"Stressed at severity {s:g}")
         for s in plan.severities
     ]
-    has_arms = {"0", "P", "N", "F", "R"} <= set(plan.arms)
+    has_arms = {"0", "P0", "P", "N", "F", "R"} <= set(plan.arms)
     digests = {"study digest": f"SHA-256 {study.digest}"}
     return {
         "shock": shock_table(plan.stresses),
@@ -154,7 +154,7 @@ def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
         "timeline": (f"{target} in the stressed run, under both regimes", _timeline(study)),
         "classes": ("Change of equity by class, stressed run", figures.draw_classes(bars, labels)),
     }
-    if {"0", "P", "N", "F", "R"} <= set(study.plan.arms):
+    if {"0", "P0", "P", "N", "F", "R"} <= set(study.plan.arms):
         drawn["arms"] = (
             f"Largest fall of {target} with parts of the answer switched off",
             figures.draw_dots(figures.arm_dots(study), unit=axis).figure,

@@ -17,6 +17,7 @@ from stressbook.experiments.inference import (
 )
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.market.state import F64
+from stressbook.report.numbers import usd
 
 __all__ = [
     "CALM",
@@ -25,51 +26,76 @@ __all__ = [
     "DriftRow",
     "Measure",
     "amplifications",
+    "backstop_onset_usd",
     "cap_rows",
     "class_rows",
     "drift_rows",
+    "has_frozen",
     "noise_of",
     "refusal_rows",
     "regime_claims",
     "shown_classes",
 ]
 
+_FROZEN: Final = ("loss_frozen", "loss_added")
 DRIFT_BAND: Final = 0.05  # relative change an hour that still counts as steady, assumed
 
 
 class Measure(NamedTuple):
-    """An outcome as tables show it; {} is the target."""
+    """An outcome as tables show it; {0} is the target, {1} the backstop's equity at the onset."""
 
     name: str
     label: str
     unit: str
-    is_judged: bool = True  # not: part of another row, or fixed by the rules of a regime
+    not_judged: str = ""  # why not; empty: judged
+    is_signed: bool = False  # may fall below zero
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a word is said on it."""
+        return not self.not_judged
 
 
+_GIVEN: Final = "by construction"
+_PART: Final = "part of another row"
 CALM: Final = (
-    Measure("open_interest_usd", "Open interest, all perps, at the end", "usd"),
-    Measure("mean_borrowed_usd", "USDC borrowed, mean", "usd", is_judged=False),
-    Measure("traded_usd", "Traded in the {} perp", "usd"),
-    Measure("bid_depth_usd", "Bid depth of the {} perp within 10 bp, median", "usd"),
-    Measure("spread_frac", "Spread of the {} perp, median", "bp"),
-    Measure("n_breaches", "Accounts in breach", "count"),
+    Measure("open_interest_usd", "Open interest, all perps, at the end", "usd", _GIVEN),
+    Measure("open_interest_change_frac", "Change of {0} open interest, in lots", "frac", "", True),
+    Measure("mean_borrowed_usd", "USDC borrowed, mean", "usd", _GIVEN),
+    Measure("traded_usd", "Traded in the {0} perp", "usd"),
+    Measure("bid_depth_usd", "Bid depth of the {0} perp within 10 bp, median", "usd"),
+    Measure("spread_frac", "Spread of the {0} perp, median", "bp"),
+    Measure("n_breaches", "Breaches begun", "count"),
+    Measure("peak_breached", "Accounts in breach, most at once", "count"),
 )
 STRESSED: Final = (
-    Measure("fall", "Largest fall of the {} mark", "frac"),
-    Measure("loss", "Loss of all accounts against the calm run", "usd"),
-    Measure("liquidated_frac", "Liquidated {} perps, of open interest at the onset", "frac"),
+    Measure("fall", "Largest fall of the {0} mark", "frac"),
     Measure(
-        "forced_fills_usd", "of all perps: by forced orders in the books", "usd", is_judged=False
+        "loss",
+        "Lost by the accounts that ended worse than calm (gains of others not netted)",
+        "usd",
+        "partly by construction",
     ),
-    Measure("taken_over_usd", "of all perps: taken over by the backstop", "usd", is_judged=False),
-    Measure("deleveraged_usd", "Perps of counterparties deleveraged", "usd"),
-    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", is_judged=False),
-    Measure("n_breaches", "Accounts in breach", "count"),
+    Measure("loss_frozen", "of it with holdings frozen: P", "usd", _GIVEN),
+    Measure("loss_added", "What trading adds to that loss: R - P", "usd", "", True),
+    Measure("liquidated_frac", "Liquidated {0} perps, of open interest at the onset", "frac"),
+    Measure("liquidated_usd", "Liquidated perps of all assets", "usd"),
+    Measure("forced_fills_usd", "of them by forced orders in the books", "usd", _PART),
+    Measure("taken_over_usd", "of them taken over by the backstop", "usd", _PART),
+    Measure("deleveraged_usd", "of them deleveraged against winners, for accounts", "usd", _PART),
+    Measure("backstop_shed_usd", "Perps deleveraged against winners, for the backstop", "usd"),
+    Measure("n_deleveragings", "Counterparties deleveraged, events", "count"),
+    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", _GIVEN),
+    Measure("n_breaches", "Breaches begun", "count"),
+    Measure("peak_breached", "Accounts in breach, most at once", "count"),
     Measure("accounts_negative_usd", "Accounts' equity below zero, each at its deepest", "usd"),
-    Measure("backstop_short_usd", "Backstop's equity below zero, at its deepest", "usd"),
+    Measure("deficit_booked_usd", "Deficits paid by the treasury", "usd"),
+    Measure(
+        "backstop_low_usd", "Lowest equity of the backstop, of {1} at the onset", "usd", "", True
+    ),
     Measure("written_off_usd", "Debt written off, borne by lenders last", "usd"),
-    Measure("open_interest_change_frac", "Change of {} open interest, in lots", "frac"),
-    Measure("bid_depth_usd", "Bid depth of the {} perp within 10 bp, median", "usd"),
+    Measure("open_interest_change_frac", "Change of {0} open interest, in lots", "frac", "", True),
+    Measure("bid_depth_usd", "Bid depth of the {0} perp within 10 bp, median", "usd"),
 )
 
 
@@ -91,15 +117,36 @@ def regime_claims(
     -------
     list of (Measure, Claim)
     """
-    judged = [_inputs(study, m.name, arm) for m in measures if m.is_judged]
+    there = [m for m in measures if has_frozen(study, arm) or m.name not in _FROZEN]
+    judged = [_inputs(study, m.name, arm) for m in there if m.is_judged]
     found = {claim.name: claim for claim in claims(judged)}
-    shown = [_inputs(study, m.name, arm) for m in measures if not m.is_judged]
+    shown = [_inputs(study, m.name, arm) for m in there if not m.is_judged]
     found |= {claim.name: replace(claim, word="not judged") for claim in claims(shown)}
-    return [(measure, found[measure.name]) for measure in measures]
+    words = study.plan.target, usd(backstop_onset_usd(study))
+    return [(m._replace(label=m.label.format(*words)), found[m.name]) for m in there]
+
+
+def has_frozen(study: RegimeStudy, arm: str = "R") -> bool:
+    """Tell whether the same shock was also run with holdings frozen."""
+    return arm == "R" and {"P", "P0"} <= set(study.plan.arms)
+
+
+def backstop_onset_usd(study: RegimeStudy) -> float:
+    """Return the backstop's equity at the onset, the mean over seeds and regimes."""
+    lines = [run.episodes["R"].timeline for run in _reference(study)]
+    return float(np.mean([x.backstop_usd[x.t_min <= 0.0][-1] for x in lines]))
+
+
+def _values(study: RegimeStudy, regime: str, arm: str, name: str) -> F64:
+    if name == "loss_frozen":
+        return study.loss(regime, "P")
+    if name == "loss_added":
+        return study.loss(regime, arm) - study.loss(regime, "P")
+    return study.values(regime, arm, name)
 
 
 def _inputs(study: RegimeStudy, name: str, arm: str) -> tuple[str, F64, F64, list[F64]]:
-    treated, control = (study.values(regime, arm, name) for regime in REGIMES)
+    treated, control = (_values(study, regime, arm, name) for regime in REGIMES)
     return name, treated, control, _placebos(study, name) if arm.startswith("R") else []
 
 
@@ -107,7 +154,9 @@ def _placebos(study: RegimeStudy, name: str) -> list[F64]:
     """Return what the placebo changed in an outcome, by seed; of the loss, that of Z against R."""
     if "Z" not in study.plan.arms:
         return []
-    if name == "loss":
+    if name == "loss_frozen":
+        return []
+    if name in ("loss", "loss_added"):
         return [study.loss(regime, "Z") for regime in REGIMES]
     return [study.values(r, "Z", name) - study.values(r, "R", name) for r in REGIMES]
 
@@ -122,9 +171,12 @@ def noise_of(study: RegimeStudy, regime: str) -> Estimate:
 class Amplification(NamedTuple):
     """How the shock grew under one regime."""
 
-    forced: Estimate  # R - F of the log fall
+    absorbed: Estimate  # N - P of the log fall
     defence: Estimate  # F - N
+    forced: Estimate  # R - F
+    whole: Estimate  # R - P
     price: Estimate | None  # (R - 0) / (F - 0); None: the denominator is noise
+    frozen: Estimate | None  # (R - 0) / (P - P0)
     passive_loss: Estimate  # USD
     loss: Estimate  # of R against 0, less the placebo's, USD
     loss_ratio: Estimate | None
@@ -132,22 +184,25 @@ class Amplification(NamedTuple):
 
 def amplifications(study: RegimeStudy) -> dict[str, Amplification]:
     """Return the arms' comparison of each regime; empty if the arms did not run."""
-    if not {"0", "P", "N", "F", "R"} <= set(study.plan.arms):
+    if not {"0", "P0", "P", "N", "F", "R"} <= set(study.plan.arms):
         return {}
     return {regime: _amplification(study, regime) for regime in REGIMES}
 
 
 def _amplification(study: RegimeStudy, regime: str) -> Amplification:
-    fall = {arm: study.drawdown(regime, arm) for arm in ("0", "N", "F", "R")}
+    fall = {arm: study.drawdown(regime, arm) for arm in ("0", "P0", "P", "N", "F", "R")}
     noise = noise_of(study, regime)
     bound = max(abs(noise.low), abs(noise.high)) if noise.n > 1 else 0.0
     passive = study.loss(regime, "P")
     loss = study.loss(regime, "R")
     placebo = study.loss(regime, "Z") if "Z" in study.plan.arms else np.zeros(len(loss))
     return Amplification(
-        paired_difference(fall["R"], fall["F"]),
+        paired_difference(fall["N"], fall["P"]),
         paired_difference(fall["F"], fall["N"]),
+        paired_difference(fall["R"], fall["F"]),
+        paired_difference(fall["R"], fall["P"]),
         ratio_estimate(fall["R"] - fall["0"], fall["F"] - fall["0"], noise=bound),
+        ratio_estimate(fall["R"] - fall["0"], fall["P"] - fall["P0"], noise=bound),
         mean_estimate(passive),
         mean_estimate(loss - placebo),
         ratio_estimate(loss - placebo, passive, noise=float(placebo.mean())),

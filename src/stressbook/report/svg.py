@@ -24,6 +24,7 @@ COLOURS: Final = {
     "forced": "#E69F00",
     "taken over": "#56B4E9",
     "deleveraged": "#CC79A7",
+    "backstop shed": "#7A7A7A",
 }
 LINES: Final = {"portfolio": "-", "cross": (0, (5, 2))}
 MARKERS: Final = {"portfolio": "o", "cross": "s"}

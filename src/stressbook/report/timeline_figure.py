@@ -13,8 +13,9 @@ from stressbook.experiments.timeline import Timeline
 from stressbook.market.state import F64
 from stressbook.report.svg import COLOURS, axes_or_new
 
-__all__ = ["Panel", "draw_panel", "draw_timelines", "milestones", "timeline_panels"]
+__all__ = ["USED_UP", "Panel", "draw_panel", "draw_timelines", "milestones", "timeline_panels"]
 
+USED_UP: Final = "backstop's capital used up"
 _DOTS: Final = (0, (1, 1.5))
 
 
@@ -36,6 +37,7 @@ class Panel(NamedTuple):
     lines: tuple[Line, ...] = ()
     bars: tuple[Line, ...] = ()  # stacked
     between: tuple[F64, F64, str] | None = None  # shaded, with its label
+    points: Line | None = None  # drawn where finite
     level: tuple[float, str] | None = None  # a horizontal line
     is_log: bool = False
     from_zero: bool = False
@@ -86,6 +88,12 @@ def timeline_panels(
                 Line("forced orders in the book", now.forced_usd / 1e6, COLOURS["forced"]),
                 Line("taken over", now.taken_over_usd / 1e6, COLOURS["taken over"], "///"),
                 Line("deleveraged", now.deleveraged_usd / 1e6, COLOURS["deleveraged"], "..."),
+                Line(
+                    "deleveraged for the backstop",
+                    now.backstop_shed_usd / 1e6,
+                    COLOURS["backstop shed"],
+                    "xxx",
+                ),
             ),
         ),
         Panel(
@@ -108,7 +116,8 @@ def timeline_panels(
             "Equity of the backstop",
             "M USD",
             t,
-            (Line("backstop", now.backstop_usd / 1e6, colour),),
+            (Line("at the end of the half minute", now.backstop_usd / 1e6, colour),),
+            points=Line("lowest within it", _below(now) / 1e6, colour, "v"),
             level=(0.0, "capital used up"),
         ),
         Panel(
@@ -137,8 +146,18 @@ def _depth_panel(now: Timeline, control: Timeline | None, colour: str) -> Panel:
         ]
         between = (np.minimum(depth, imposed), imposed, "withdrawn or consumed")
     return Panel(
-        "Bid depth within 10 bp", "M USD, log", now.t_min, tuple(lines), (), between, None, True
+        "Bid depth within 10 bp",
+        "M USD, log",
+        now.t_min,
+        tuple(lines),
+        between=between,
+        is_log=True,
     )
+
+
+def _below(now: Timeline) -> F64:
+    """Return the backstop's lowest equity where it fell below zero, else NaN."""
+    return np.where(now.backstop_low_usd < 0.0, now.backstop_low_usd, np.nan)
 
 
 def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
@@ -164,8 +183,9 @@ def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
     return {
         "first forced order filled": first(timeline.forced_usd > 0.0),
         "first takeover by the backstop": first(timeline.taken_over_usd > 0.0),
-        "first counterparty deleveraged": first(timeline.deleveraged_usd > 0.0),
-        "backstop's capital used up": first(timeline.backstop_usd < 0.0),
+        "first counterparty deleveraged, for an account": first(timeline.deleveraged_usd > 0.0),
+        USED_UP: first(timeline.backstop_low_usd < 0.0),
+        "backstop's book closed against winners": first(timeline.backstop_shed_usd > 0.0),
         "lowest mark": float(t[after][np.argmin(timeline.mark_usd[after])]),
         "end of the imposed stress": stress_min,
     }
@@ -200,6 +220,11 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
         ax.fill_between(panel.t_min, low, high, color="#BBBBBB", alpha=0.6, lw=0, label=label)
     for line in panel.lines:
         ax.plot(panel.t_min, line.values, label=line.label, color=line.colour, ls=line.style)
+    if panel.points is not None and np.isfinite(panel.points.values).any():
+        ax.plot(
+            panel.t_min, panel.points.values, ls="", marker=panel.points.style, ms=6,
+            color=panel.points.colour, mec="#000000", mew=0.7, label=panel.points.label,
+        )  # fmt: skip
     if panel.level is not None:
         ax.axhline(panel.level[0], color="#444444", lw=0.9, ls=(0, (6, 2)))
         if panel.level[1]:

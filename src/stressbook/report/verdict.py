@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from stressbook.experiments.claims import MIN_PAIRS, Claim, paired_share_p, share_estimate
-from stressbook.experiments.inference import Estimate
-from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
-from stressbook.report.numbers import UNITS, interval, percent, signed
-from stressbook.report.study_tables import CALM, STRESSED, Measure, regime_claims
+import numpy as np
 
-__all__ = ["Line", "Verdict", "broke_text", "claim_text", "has_broken", "price_text", "verdict_of"]
+from stressbook.experiments.claims import MIN_PAIRS, Claim
+from stressbook.experiments.inference import Estimate, paired_difference
+from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.report.breakage import (
+    broke_text,
+    broken_by_regime,
+    paid_text,
+    reach_text,
+    what_broke,
+)
+from stressbook.report.numbers import UNITS, interval, percent, signed, usd
+from stressbook.report.study_tables import CALM, STRESSED, Measure, has_frozen, regime_claims
+
+__all__ = ["Line", "Verdict", "claim_text", "exposure_text", "price_text", "verdict_of"]
 
 Tone = Literal["broke", "held", "open"]
 _STANDS: Final = ("higher", "lower")
+_OPEN: Final = ("inside noise", "inconclusive", "not evidence")
+_SAME_FRAC: Final = 0.01  # mean equities that differ by less are called the same, assumed
 
 
 class Line(NamedTuple):
@@ -40,7 +51,7 @@ class Verdict:
     claimed : tuple of Line
         Differences that stand.
     not_claimed : tuple of str
-        Those that were looked at under stress and do not.
+        Those that were judged under stress and do not, with size and interval.
     """
 
     tag: str
@@ -48,12 +59,6 @@ class Verdict:
     sentences: tuple[str, ...]
     claimed: tuple[Line, ...]
     not_claimed: tuple[str, ...]
-
-
-def has_broken(run: RegimeRun, arm: str = "R") -> bool:
-    """Tell whether the backstop's capital was used up or debt had to be written off."""
-    outcomes = run.episodes[arm].outcomes
-    return outcomes["backstop_short_usd"] > 0.0 or outcomes["written_off_usd"] > 0.0
 
 
 def verdict_of(study: RegimeStudy) -> Verdict:
@@ -70,22 +75,26 @@ def verdict_of(study: RegimeStudy) -> Verdict:
         With fewer than eight seeds it says that it is no evidence.
     """
     n, target = len(study.plan.seeds), study.plan.target
-    broken = tuple([has_broken(run) for run in study.of(regime)] for regime in REGIMES)
+    broken = broken_by_regime(study)
     stressed = regime_claims(study, STRESSED, arm="R")
-    sentences = [broke_text(*broken), price_text(stressed[0][1], target)]
-    rest = tuple(
-        m.label.format(target) for m, c in stressed if m.is_judged and c.word not in _STANDS
-    )
+    sentences = [
+        f"{broke_text(*broken, what=what_broke(study))} {paid_text(study)}",
+        price_text(stressed[0][1], target),
+    ]
+    reach = reach_text(study)
+    rest = tuple(_open_text(m, c) for m, c in stressed if m.is_judged and c.word in _OPEN)
     if n < MIN_PAIRS:
         count = "One draw, not evidence." if n == 1 else f"{n} seeds, not evidence."
-        return Verdict("Not evidence", "open", (count, *sentences), (), rest)
+        return Verdict("Not evidence", "open", (count, *sentences, *reach), (), rest)
     lines = [
         Line(where, claim_text(m, c, target=target))
         for where, rows in _groups(study, stressed)
         for m, c in rows
         if c.word in _STANDS
     ]
-    sentences += _what_stands(study, stressed[1:])
+    by_name = {m.name: c for m, c in stressed}
+    sentences += [exposure_text(study, by_name["loss_added"])] if has_frozen(study) else []
+    sentences += [*reach, *_what_stands(stressed)]
     counts = [sum(flags) for flags in broken]
     if not any(counts):
         return Verdict("Held", "held", tuple(sentences), tuple(lines), rest)
@@ -103,58 +112,71 @@ def _groups(
     return [("Stressed", stressed), *milder, ("Calm", regime_claims(study, CALM, arm="0"))]
 
 
-def _what_stands(study: RegimeStudy, rows: Sequence[tuple[Measure, Claim]]) -> list[str]:
-    """Return a sentence on the first two differences that stand."""
-    found = []
-    for measure, claim in rows:
-        if claim.word in _STANDS:
-            size = _size(claim.difference.value, measure.unit)
-            if measure.name == "loss" and {"P", "P0"} <= set(study.plan.arms):
-                passive = study.loss(REGIMES[0], "P") - study.loss(REGIMES[1], "P")
-                size += f"; with holdings frozen it is {_size(passive.mean(), 'usd')}"
-            label = measure.label.format(study.plan.target)
-            found.append(f"{label[0].lower()}{label[1:]} ({size})")
-    if not found:
-        return ["No other difference under stress stands."]
-    return [f"What portfolio margin did change under stress: {'; '.join(found[:2])}."]
-
-
-def _size(value: float, unit: str) -> str:
-    return signed(UNITS[unit].text(value * UNITS[unit].factor)) + _suffix(unit)
-
-
-def broke_text(portfolio: Sequence[bool], cross: Sequence[bool]) -> str:
-    """Return what broke, in how many seeds, with exact intervals and the paired test.
+def exposure_text(study: RegimeStudy, added: Claim) -> str:
+    """Return what the opening book alone costs, and what trading adds to it.
 
     Parameters
     ----------
-    portfolio, cross : sequence of bool
-        Of each seed, whether the backstop's capital was used up or debt written off.
+    study : RegimeStudy
+        With the arms `P0` and `P`.
+    added : Claim
+        Of the loss beyond that of frozen holdings.
 
     Returns
     -------
     str
     """
-    n = len(portfolio)
-    first, second = share_estimate(sum(portfolio), n), share_estimate(sum(cross), n)
-    if not any((*portfolio, *cross)):
-        seeds = "the one seed" if n == 1 else f"all {n} seeds"
-        return (
-            f"Nothing broke: the backstop's capital held and no debt was written off, in {seeds} "
-            f"under both regimes (95 %: in at most {100.0 * first.high:.0f} % of such shocks)."
+    frozen = paired_difference(*(study.loss(regime, "P") for regime in REGIMES))
+    equity = [np.mean([r.arms["R"].opening_equity_usd for r in study.of(x)]) for x in REGIMES]
+    is_same = abs(equity[0] / equity[1] - 1.0) < _SAME_FRAC
+    size = f"{usd(abs(frozen.value))} M USD"
+    evidence = _evidence(frozen, "usd")
+    if frozen.value == 0.0 or not frozen.excludes(0.0):
+        first = f"With holdings frozen accounts lose alike under both ({evidence})"
+    else:
+        more = "more" if frozen.value > 0.0 else "less"
+        book = "the same equity" if is_same else "the opening book"
+        first = (
+            f"Under portfolio margin {book} holds {more} of what falls, by construction: with "
+            f"holdings frozen accounts lose {size} {more} ({evidence})"
         )
-    p = paired_share_p(portfolio, cross)
-    differs = "a difference that stands" if p < 0.05 else "no difference that so few seeds can show"
-    return (
-        "The backstop's capital was used up, or debt written off, "
-        f"in {sum(portfolio)} of {n} seeds under portfolio margin (95 %: {_range(first)}) "
-        f"and in {sum(cross)} of {n} under cross margin ({_range(second)}): "
-        f"{differs} (p = {p:.2g})."
-    )
+    return f"{first}. {_added_text(added)}"
 
 
-def _range(share: Estimate) -> str:
-    return f"{100.0 * share.low:.0f} to {100.0 * share.high:.0f} %"
+def _added_text(added: Claim) -> str:
+    evidence = _evidence(added.difference, "usd")
+    if added.word == "equal":
+        return "Trading adds the same under both."
+    if added.word in _STANDS:
+        return f"What trading adds to that is {added.word} under portfolio margin ({evidence})."
+    return f"What trading adds to that cannot be told from no difference ({evidence})."
+
+
+def _evidence(difference: Estimate, unit: str) -> str:
+    bounds = interval(difference, unit)
+    return _size(difference.value, unit) + (f"; 95 %: {bounds}" if bounds else "")
+
+
+def _what_stands(rows: Sequence[tuple[Measure, Claim]]) -> list[str]:
+    """Return a sentence on the first two other differences that stand."""
+    found = [
+        f"{m.label[0].lower()}{m.label[1:]} ({_size(c.difference.value, m.unit)})"
+        for m, c in rows
+        if c.word in _STANDS and m.name not in ("fall", "loss_added")
+    ]
+    if not found:
+        return ["No other difference under stress stands."]
+    return [f"What else differs under stress: {'; '.join(found[:2])}."]
+
+
+def _open_text(measure: Measure, claim: Claim) -> str:
+    return f"{measure.label} ({_evidence(claim.difference, measure.unit)})"
+
+
+def _size(value: float, unit: str) -> str:
+    """Return a difference with its unit; of percentages it is in points."""
+    suffix = " points" if unit == "frac" else _suffix(unit)
+    return signed(UNITS[unit].text(value * UNITS[unit].factor)) + suffix
 
 
 def price_text(fall: Claim, target: str) -> str:
