@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 from numba import config, types
-from numba.core.codegen import CPUCodeLibrary
+from numba.core.codegen import JITCodeLibrary
 from numba.core.cpu import CPUTargetOptions
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
@@ -179,22 +179,10 @@ def spliced_kernel(function: F) -> F:
     return _compiled(function, inline="always")
 
 
-class _Kernel(CPUDispatcher):  # type: ignore[misc]
-    """A kernel that knows whether it is compiled for its callers alone."""
+class _InnerKernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel that other kernels call: it has no machine code of its own.
 
-    def compile(self, sig: Any) -> Any:
-        _are_inlined.append(bool(self.targetoptions.get("forceinline")))
-        try:
-            return super().compile(sig)
-        finally:
-            _are_inlined.pop()
-
-
-class _InnerKernel(_Kernel):
-    """A kernel that other kernels call: its entry from Python is compiled only if it is used.
-
-    Of the half second that a function of the state took to compile, three quarters went into the
-    two wrappers for callers from Python and from C, which inner functions never meet.
+    Its entry from Python is compiled only if it is used.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -203,43 +191,71 @@ class _InnerKernel(_Kernel):
             entry = self.__dict__["_entry"] = _compiled(self.py_func)
         return entry(*args, **kwargs)
 
+    def add_overload(self, compiled: Any) -> None:
+        compiled.library.__class__ = _Part
+        # Callers find what was compiled by its entry, which nobody calls.
+        compiled = compiled._replace(entry_point=object())
+        self.targetctx.insert_user_function(
+            compiled.entry_point, compiled.fndesc, [compiled.library]
+        )
+        self.overloads[tuple(compiled.signature.args)] = compiled
 
-_are_inlined: list[bool] = []  # of the kernels that are being compiled, the innermost last
 
+class _Part(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is optimised and made into machine code in its callers only.
 
-def _leave_to_callers(library: type) -> None:
-    """Optimise what is inlined in its callers only, not at every level of calls before that.
-
-    A third of the time of compiling the matching of a step went into code that nobody called.
+    Numba does both at every level of calls: two thirds of the work went into code that nobody ran.
     """
-    optimise: Any = getattr(library, "_optimize_final_module", None)
-    if optimise is None:  # not public: without it everything still works, slower
-        return
 
-    def optimise_unless_inlined(self: Any) -> None:
-        if not (_are_inlined and _are_inlined[-1]):
-            optimise(self)
-
-    library._optimize_final_module = optimise_unless_inlined  # type: ignore[attr-defined]
+    def finalize(self) -> None:
+        self._finalized = True
 
 
-_leave_to_callers(CPUCodeLibrary)
+def _gather_parts(library: type) -> None:
+    """Let code from Python's entries link what their callees call, at any depth."""
+    finalize: Any = library.finalize  # type: ignore[attr-defined]
+
+    def finalize_whole(self: Any) -> None:
+        found = dict.fromkeys(self._linking_libraries)
+        waiting = [part for part in found if isinstance(part, _Part)]
+        while waiting:
+            new = [callee for callee in waiting.pop()._linking_libraries if callee not in found]
+            found |= dict.fromkeys(new)
+            waiting += [part for part in new if isinstance(part, _Part)]
+        self._linking_libraries = list(found)
+        finalize(self)
+
+    library.finalize = finalize_whole  # type: ignore[attr-defined]
+
+
+_gather_parts(JITCodeLibrary)
 
 
 def _inner(function: F, **extra: Any) -> F:
-    dispatcher: Any = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **extra)
-    if dispatcher is not function:
-        dispatcher.__class__ = _InnerKernel
+    if config.DISABLE_JIT:
+        return function
+    dispatcher = _dispatcher(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **extra)
+    dispatcher.__class__ = _InnerKernel
+    dispatcher._compiler._customize_flags = _without_machine_code
     return dispatcher
+
+
+def _without_machine_code(flags: Any) -> Any:
+    flags.no_compile = True
+    return flags
 
 
 def _compiled(function: F, **extra: Any) -> F:
     if config.DISABLE_JIT:
         return function
-    dispatcher = numba.njit(**_OPTIONS, **extra)(function)
-    dispatcher.__class__ = _Kernel
-    _serve_plain_arguments(dispatcher)
+    dispatcher = _dispatcher(function, **extra)
     keep_on_disk(dispatcher)
+    return dispatcher
+
+
+def _dispatcher(function: Any, **extra: Any) -> Any:
+    dispatcher = numba.njit(**_OPTIONS, **extra)(function)
+    _serve_plain_arguments(dispatcher)
     return dispatcher
 
 

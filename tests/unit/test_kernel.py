@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from stressbook.market.kernel import inline_kernel, kernel, spliced_kernel, wrapping_mul
+from stressbook.market.kernel import inline_kernel, kernel, spliced_kernel, sub_kernel, wrapping_mul
 
-DECORATORS = [kernel, inline_kernel, spliced_kernel]
+DECORATORS = [kernel, inline_kernel, sub_kernel, spliced_kernel]
 
 
 def run(script, **environment):
@@ -36,7 +36,7 @@ def test_a_decorated_function_computes_and_keeps_its_name(decorator):
     assert notional_micro.__doc__ == "Doc of it."
 
 
-@pytest.mark.parametrize("decorator", ["kernel", "inline_kernel", "spliced_kernel"])
+@pytest.mark.parametrize("decorator", ["kernel", "inline_kernel", "sub_kernel", "spliced_kernel"])
 def test_with_the_compiler_off_decorators_change_nothing(decorator):
     script = f"""
 from types import FunctionType
@@ -108,6 +108,28 @@ def book(slots):
 print(book(np.array([5, 6], np.int32)), len(signed.signatures), len(code.signatures))
 """
     assert run(script) == "235 1 1"
+
+
+def test_inner_kernels_are_compiled_once_and_serve_every_caller():
+    script = """
+import numba
+from stressbook.market.kernel import kernel, inline_kernel, sub_kernel
+@sub_kernel
+def tripled(lots): return 3 * lots
+@inline_kernel
+def shifted(lots): return tripled(lots) + 1
+@sub_kernel
+def deep(lots): return shifted(lots) if lots > 0 else tripled(lots)
+@kernel
+def first(lots): return deep(lots)
+@kernel
+def second(lots): return deep(-lots) + shifted(lots) + first(lots)
+@numba.njit
+def foreign(lots): return deep(lots) - second(lots)
+print(first(2), second(2), foreign(2), deep(2), shifted(2))
+print(*(len(f.signatures) for f in (tripled, shifted, deep, first, second)))
+"""
+    assert run(script).splitlines() == ["7 8 -1 7 7", "1 1 1 1 1"]
 
 
 def test_results_of_kernels_keep_their_type_when_arguments_are_constants():
