@@ -289,7 +289,6 @@ def account_parameters(
     params: ArbitrageurParams,
     keys: I64,
     *,
-    seed: int,
     asset: int,
     name: str,
     price_usd: float,
@@ -304,8 +303,6 @@ def account_parameters(
         Of the class.
     keys : ndarray of int64, shape (n,)
         Account keys.
-    seed : int
-        Of the run; nothing is drawn.
     asset : int
         Index of the asset in the venue.
     name : str
@@ -327,7 +324,7 @@ def account_parameters(
     >>> import numpy as np
     >>> keys = np.arange(3) + (7 << 20)
     >>> r = account_parameters(
-    ...     ArbitrageurParams(), keys, seed=7, asset=0, name="BTC", price_usd=8e4, lot_size=1e-5
+    ...     ArbitrageurParams(), keys, asset=0, name="BTC", price_usd=8e4, lot_size=1e-5
     ... )
     >>> [round(float(x)) for x in r["capital_usd"].sum(0)]
     [3700000, 357000000]

@@ -320,7 +320,7 @@ def account_parameters(
     Examples
     --------
     >>> import numpy as np
-    >>> keys = np.arange(12) + (5 << 20)
+    >>> keys = np.arange(12) + (2 << 20)
     >>> records = account_parameters(BasisTraderParams(), keys, seed=7, asset=0, name="BTC")
     >>> round(float(records["equity_usd"].sum()))
     120000000

@@ -264,7 +264,7 @@ def account_parameters(
     Examples
     --------
     >>> import numpy as np
-    >>> keys = np.arange(12) + (6 << 20)
+    >>> keys = np.arange(12) + (3 << 20)
     >>> records = account_parameters(HedgerParams(), keys, seed=7, asset=0, name="BTC")
     >>> round(float(records["equity_usd"].sum()))
     120000000

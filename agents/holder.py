@@ -198,7 +198,7 @@ def account_parameters(
     Examples
     --------
     >>> import numpy as np
-    >>> keys = np.arange(30) + (7 << 20)
+    >>> keys = np.arange(30) + (4 << 20)
     >>> records = account_parameters(HolderParams(), keys, seed=7, asset=3, name="HYPE")
     >>> bool((records["load"] > 0.0).all())
     True

@@ -68,5 +68,5 @@ def _valued(state: VenueState, factor: F64) -> VenueState:
     for name in ("mark", "oracle", "borrow_oracle"):
         moved.price[f"{name}_usd"] *= factor
         moved.price[f"{name}_e8"] = np.rint(moved.price[f"{name}_usd"] * 1e8).astype(np.int64)
-    value_all(moved, 0)
+    value_all(moved)
     return moved

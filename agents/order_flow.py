@@ -214,14 +214,13 @@ def run(
         decide(look(accounts, users[j], memory[j]), mkt, parameters[j], out)
 
 
-RULE = Rule("flow", CLASS_NUMBERS["flow"], PARAMETERS, MEMORY, decide, run)
+RULE = Rule("order_flow", CLASS_NUMBERS["order_flow"], PARAMETERS, MEMORY, decide, run)
 
 
 def account_parameters(
     params: OrderFlowParams,
     keys: I64,
     *,
-    seed: int,
     asset: int,
     name: str,
     inst: int,
@@ -237,8 +236,6 @@ def account_parameters(
         Of the class.
     keys : ndarray of int64, shape (n,)
         Account keys.
-    seed : int
-        Of the run; nothing is drawn: the traders differ by their luck.
     asset : int
         Index of the asset in the venue.
     name : str
@@ -261,7 +258,7 @@ def account_parameters(
     --------
     >>> import numpy as np
     >>> r = account_parameters(
-    ...     OrderFlowParams(), np.arange(10) + (6 << 20), seed=7, asset=0, name="BTC", inst=0,
+    ...     OrderFlowParams(), np.arange(10) + (6 << 20), asset=0, name="BTC", inst=0,
     ...     kind=PERP, price_usd=8e4, lot_size=1e-5,
     ... )
     >>> round(float(r[0]["child_usd"]))

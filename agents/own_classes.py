@@ -11,9 +11,6 @@ from stressbook.market.draws import CLASS_NUMBERS
 
 __all__ = ["OWN_CLASSES", "OwnClass", "declared_parameters", "params_dataclass", "register"]
 
-# Names that a scenario file gives to shipped classes of accounts.
-_TAKEN: Final = {*CLASS_NUMBERS, "order_flow"}
-
 
 class OwnClass(NamedTuple):
     """A class of own agents with the dataclass of its parameters."""
@@ -48,7 +45,7 @@ def register(agent: type, params: type) -> None:
     """
     found, name = OwnClass(agent, params), agent.__name__
     known = OWN_CLASSES.get(name)
-    if name in _TAKEN or (known is not None and known.address != found.address):
+    if name in CLASS_NUMBERS or (known is not None and known.address != found.address):
         raise InvalidInput(
             "is taken" if known is None else f"is the name of {known.address} already",
             name="class of agents",

@@ -168,7 +168,7 @@ def build_population(
     >>> from stressbook.market.spec import load_preset
     >>> population = build_population(PopulationParams(), load_preset("hyperliquid"), seed=7)
     >>> [cohort.rule.name for cohort in population.cohorts][:3]
-    ['market_maker', 'arbitrageur', 'flow']
+    ['market_maker', 'arbitrageur', 'order_flow']
     """
     if regime not in REGIMES:
         raise InvalidInput("is unknown", name="regime", value=regime, allowed=", ".join(REGIMES))

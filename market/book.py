@@ -28,10 +28,10 @@ from stressbook.market.codes import (
     R_DUPLICATE_CLIENT_ID,
     R_POSITION_BOUND,
     R_POST_ONLY_WOULD_TAKE,
+    R_PRICE_BAND,
     R_REDUCE_ONLY_WOULD_INCREASE,
     R_UNKNOWN_ORDER,
     REDUCE_ONLY,
-    REFUSED,
     RESTING,
     SELL,
 )
@@ -61,7 +61,6 @@ __all__ = [
     "place",
     "reducible_lots",
     "sample_books",
-    "submit",
 ]
 
 
@@ -151,7 +150,7 @@ def check_order(
     if price_tick <= 0 or price_tick >= N_TICKS:
         return R_BAD_PRICE
     if tif != IOC and not is_near_oracle(v, inst, price_tick):
-        return R_BAD_PRICE
+        return R_PRICE_BAND
     if client_id != 0 and _is_known(v, user, client_id):
         return R_DUPLICATE_CLIENT_ID
     allowed = lots_allowed(v, user, inst, side, lots, flags)
@@ -215,42 +214,6 @@ def place(
         v, user, inst, side, price_tick, remaining, flags, client_id, client_hash
     )
     return RESTING
-
-
-@inline_kernel
-def submit(
-    v: VenueState,
-    user: int,
-    inst: int,
-    side: int,
-    price_tick: int,
-    lots: int,
-    tif: int,
-    flags: int,
-    client_id: int,
-    t_ms: int,
-) -> int:
-    """Check and place a new order without looking at its margin.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed as by `place`.
-    user, inst, side, price_tick, lots, tif, flags, client_id : int
-        Of the message; any int64.
-    t_ms : int
-        Time of the step.
-
-    Returns
-    -------
-    int
-        A reply code.
-    """
-    code = check_order(v, user, inst, side, price_tick, lots, tif, flags, client_id)
-    if code >= REFUSED:
-        return code
-    allowed = lots_allowed(v, user, inst, side, lots, flags)
-    return place(v, user, inst, side, price_tick, allowed, tif, flags, client_id, t_ms)
 
 
 @sub_kernel

@@ -1,6 +1,7 @@
 """Integer codes of the venue: operations, refusals, causes of bookings, kinds of events.
 
-One table per concept. A number is never reused: digests and stored runs depend on it.
+One table per concept. A number is never reused, since digests and stored runs depend on it: causes
+15 and 16, event 12 and fault 32 are reserved.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ R_BAD_INSTRUMENT: Final = 18
 R_BAD_SIDE: Final = 19
 R_BAD_TIF: Final = 20
 R_BAD_QUANTITY: Final = 21  # not positive, or overflowing
-R_BAD_PRICE: Final = 22  # outside the ladder, or an order that may rest outside the price band
+R_BAD_PRICE: Final = 22  # outside the ladder
 R_POSITION_BOUND: Final = 23
 R_POST_ONLY_WOULD_TAKE: Final = 24
 R_REDUCE_ONLY_WOULD_INCREASE: Final = 25
@@ -66,6 +67,7 @@ R_BAD_TOKEN: Final = 34
 R_BAD_LEVERAGE: Final = 35
 R_UTILISATION_FULL: Final = 36
 R_NOT_SUPPORTED: Final = 37
+R_PRICE_BAND: Final = 38  # an order that may rest, too far from the oracle
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_OP: "bad_operation",
@@ -90,8 +92,9 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_LEVERAGE: "bad_leverage",
     R_UTILISATION_FULL: "utilisation_full",
     R_NOT_SUPPORTED: "not_supported",
+    R_PRICE_BAND: "price_outside_band",
 }
-N_REPLIES: Final = 38
+N_REPLIES: Final = 39
 
 # --- causes of bookings (third axis of `flow`) ---------------------------------------------------
 CAUSE_OPENING: Final = 0
@@ -109,32 +112,28 @@ CAUSE_FORCED_TRADE: Final = 11
 CAUSE_TAKEOVER: Final = 12
 CAUSE_DELEVERAGING: Final = 13
 CAUSE_DEFICIT: Final = 14
-CAUSE_ROUNDING: Final = 15
-CAUSE_ENROLMENT: Final = 16
 CAUSE_TWAP_SALE: Final = 17  # spot sold by the backstop: what may repay assumed debt
 CAUSE_OWN_MOVE: Final = 18  # between the venue and the account's own outside book
 N_CAUSES: Final = 19
-CAUSE_NAMES: Final = (
-    "opening",
-    "deposit",
-    "withdrawal",
-    "trade",
-    "fee",
-    "funding",
-    "borrow",
-    "repay",
-    "supply",
-    "redeem",
-    "interest",
-    "forced_trade",
-    "takeover",
-    "deleveraging",
-    "deficit",
-    "rounding",
-    "enrolment",
-    "twap_sale",
-    "own_move",
-)
+CAUSE_NAMES: Final[dict[int, str]] = {
+    CAUSE_OPENING: "opening",
+    CAUSE_DEPOSIT: "deposit",
+    CAUSE_WITHDRAWAL: "withdrawal",
+    CAUSE_TRADE: "trade",
+    CAUSE_FEE: "fee",
+    CAUSE_FUNDING: "funding",
+    CAUSE_BORROW: "borrow",
+    CAUSE_REPAY: "repay",
+    CAUSE_SUPPLY: "supply",
+    CAUSE_REDEEM: "redeem",
+    CAUSE_INTEREST: "interest",
+    CAUSE_FORCED_TRADE: "forced_trade",
+    CAUSE_TAKEOVER: "takeover",
+    CAUSE_DELEVERAGING: "deleveraging",
+    CAUSE_DEFICIT: "deficit",
+    CAUSE_TWAP_SALE: "twap_sale",
+    CAUSE_OWN_MOVE: "own_move",
+}
 
 # --- margin regimes of a row, account modes ------------------------------------------------------
 REGIME_CROSS: Final = 0
@@ -160,7 +159,6 @@ EV_BREACH_ENDED: Final = 8
 EV_RISK_ORDER_CANCELLED: Final = 9  # step 9, or at a breach
 EV_FUNDING: Final = 10  # hourly; price_e8 carries the rate in 1e-15
 EV_INTEREST: Final = 11
-EV_STRESS: Final = 12
 EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
 EV_SELF_TRADE: Final = 14  # resting order expired
 EV_REDUCE_ONLY_EXPIRED: Final = 17  # resting reduce-only order found nothing left to reduce
@@ -178,7 +176,6 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_RISK_ORDER_CANCELLED: "risk_order_cancelled",
     EV_FUNDING: "funding",
     EV_INTEREST: "interest",
-    EV_STRESS: "stress",
     EV_REFUSAL: "refusal",
     EV_SELF_TRADE: "self_trade_expired",
     EV_REDUCE_ONLY_EXPIRED: "reduce_only_expired",
@@ -192,5 +189,4 @@ FAULT_LADDER: Final = 2  # an oracle, mark or outside price left the ladder
 FAULT_FILL_LOG: Final = 4
 FAULT_EVENT_LOG: Final = 8
 FAULT_OUTBOX: Final = 16
-FAULT_CONSERVATION: Final = 32
 FAULT_PATH_END: Final = 64  # the given price path is shorter than the run

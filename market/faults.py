@@ -1,8 +1,7 @@
 """The fault word: kernels cannot raise, so they set bits that become an error after the call."""
 
-from stressbook.errors import ConservationError, LadderExhausted, OverflowFault
+from stressbook.errors import LadderExhausted, OverflowFault
 from stressbook.market.codes import (
-    FAULT_CONSERVATION,
     FAULT_EVENT_LOG,
     FAULT_FILL_LOG,
     FAULT_LADDER,
@@ -40,8 +39,6 @@ def raise_faults(state: VenueState, t_ms: int) -> None:
             allowed="1 to 262143 ticks",
             hint=f"at t = {t_ms} ms; a smaller shock, or another opening tick",
         )
-    if word & FAULT_CONSERVATION:
-        raise ConservationError("units were created or lost", name="ledger", value=t_ms)
     logs = {
         FAULT_OVERFLOW: "a balance passed 2^62",
         FAULT_FILL_LOG: "the fill log of one step is full",

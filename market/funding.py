@@ -142,15 +142,13 @@ def payment_micro(lots: int, oracle_e8: int, mark_den: int, rate_e15: int) -> in
 
 
 @kernel
-def sample_premium(v: VenueState, t_ms: int) -> None:
+def sample_premium(v: VenueState) -> None:
     """Add one premium sample for every perp.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `price`.
-    t_ms : int
-        End of the step, ms; the caller keeps the period.
+        Changed in `price`; the caller keeps the period.
     """
     for asset in range(v.price.shape[0]):
         inst = int(v.asset[asset].perp_inst)

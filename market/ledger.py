@@ -16,7 +16,6 @@ from stressbook.market.units import INT64_MAX, NEAREST, NOT_REPRESENTABLE, TRUNC
 __all__ = [
     "book_perp_at",
     "book_side",
-    "book_trade",
     "entry_cost_after",
     "fee_micro",
     "imbalance",
@@ -186,38 +185,6 @@ def pay_fees(v: VenueState, amount_micro: int) -> None:
         Micro-USDC, negative if rebates were larger.
     """
     _add_cash(v, natural(v.par[0].row_treasury), amount_micro, CAUSE_FEE)
-
-
-@inline_kernel
-def book_trade(
-    v: VenueState,
-    buyer_row: int,
-    seller_row: int,
-    inst: int,
-    price_tick: int,
-    lots: int,
-    cause: int,
-) -> None:
-    """Book a trade at an order price: `lots x ticks x k` micro-USDC, exactly.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `flow` and `perp`, `entry_cost` or `token`.
-    buyer_row, seller_row : int
-        Rows.
-    inst : int
-        Instrument.
-    price_tick : int
-        Ticks.
-    lots : int
-        At least 1.
-    cause : int
-        One of the `CAUSE_` codes.
-    """
-    cost_micro = lots * price_tick * int(v.inst[inst].k)
-    book_side(v, buyer_row, inst, lots, cost_micro, 0, cause)
-    book_side(v, seller_row, inst, -lots, -cost_micro, 0, cause)
 
 
 @sub_kernel

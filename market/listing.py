@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stressbook.market.codes import PERP, SPOT
+from stressbook.market.codes import ORACLE_OUTSIDE, ORACLE_VENUE_SPOT, ORACLE_WEIGHTED, PERP, SPOT
 from stressbook.market.rules import rule
 from stressbook.market.ticks import opening_tick_e8
 
@@ -18,7 +18,11 @@ __all__ = [
 ]
 
 KINDS: Final = {"spot": SPOT, "perp": PERP}
-ORACLE_MODES: Final = {"outside": 0, "venue_spot": 1, "weighted": 2}
+ORACLE_MODES: Final = {
+    "outside": ORACLE_OUTSIDE,
+    "venue_spot": ORACLE_VENUE_SPOT,
+    "weighted": ORACLE_WEIGHTED,
+}
 
 
 @dataclass(frozen=True)

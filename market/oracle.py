@@ -179,16 +179,14 @@ def mark_of_sources(
 
 
 @kernel
-def update_prices(v: VenueState, t_ms: int) -> None:
+def update_prices(v: VenueState) -> None:
     """Set oracle, mark and borrow oracle of every asset.
 
     Parameters
     ----------
     v : VenueState
         Changed in `price`, `oracle_history` and `ctr`; `FAULT_LADDER` if a price has left the
-        ladder of its book.
-    t_ms : int
-        End of the step, ms; the caller keeps the period.
+        ladder of its book. The caller keeps the period.
     """
     par = v.par[0]
     n = int(v.ctr[C_PRICE_UPDATES]) + 1

@@ -9,7 +9,7 @@ ASSUMED = "assumed"
 
 
 class ParameterInfo(NamedTuple):
-    """What is known of one parameter; the row that `stressbook show` prints."""
+    """What is known of one parameter; of a stress, the row that `stressbook show` prints."""
 
     name: str
     default: Any

@@ -51,7 +51,6 @@ __all__ = [
     "accrue",
     "borrow_rate",
     "debt_target_micro",
-    "draw_debt",
     "draw_needed_debt",
     "lendable",
     "platform_headroom",
@@ -151,35 +150,7 @@ def debt_target_micro(par: Record, s: AccountSums) -> int:
 
 
 @sub_kernel
-def draw_debt(v: VenueState, row: int, token: int, want: int) -> int:
-    """Lend to a row what it wants, as far as loan-to-value, caps and pool allow.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `debt`, `flow`, `reserve`.
-    row, token : int
-        Borrower, and what it borrows: USDC alone is lent.
-    want : int
-        Units; nothing is drawn below 1.
-
-    Returns
-    -------
-    int
-        What was drawn.
-    """
-    if token != USDC or want <= 0:
-        return 0
-    capacity = account_sums(v, row).collateral_capacity_usd
-    room = borrowable_room(v.token_spec[USDC], v.reserve[USDC], int(v.debt[row, USDC]), capacity)
-    drawn = min(want, room)
-    if drawn > 0:
-        draw(v, row, drawn)
-    return drawn
-
-
-@sub_kernel
-def draw_needed_debt(v: VenueState, row: int, t_ms: int) -> int:
+def draw_needed_debt(v: VenueState, row: int) -> int:
     """Raise the debt of a portfolio row to what its commitment needs, as far as it goes.
 
     Parameters
@@ -188,8 +159,6 @@ def draw_needed_debt(v: VenueState, row: int, t_ms: int) -> int:
         Changed in `cash`, `debt`, `flow`, `reserve`.
     row : int
         Borrower.
-    t_ms : int
-        Time of the step.
 
     Returns
     -------

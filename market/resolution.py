@@ -77,7 +77,7 @@ def risk_step(v: VenueState, t_ms: int) -> None:
     t_ms : int
         Time of the step, a mark update.
     """
-    value_all(v, t_ms)
+    value_all(v)
     n = _collect_breaches(v, t_ms)
     if v.par[0].resolution_on == 1:
         repay_assumed_debt(v, t_ms)
@@ -165,7 +165,6 @@ def _collect_breaches(v: VenueState, t_ms: int) -> int:
             continue
         if me.breached == 0:
             me.breached = 1
-            me.breach_t_ms = t_ms
             equity_micro = round_nearest(v.risk[user].equity_usd * 1e6)
             log_event(v, t_ms, EV_BREACH, user, -1, 0, 0, equity_micro, 0, -1)
         _insert_by_draw(v, user, n, t_ms)

@@ -16,7 +16,6 @@ __all__ = ["maintenance_table", "rule_arrays"]
 
 _E6: Final = 1_000_000
 _E7: Final = 10_000_000
-_NORMAL_99: Final = 2.3263478740408408  # 99 % quantile of the standard normal
 
 
 def rule_arrays(spec: VenueSpec) -> dict[str, Records]:
@@ -101,12 +100,10 @@ def _par(spec: VenueSpec) -> Records:
         "backstop_on": liquidation.backstop_on,
         "adl_on": liquidation.adl_on,
         "backstop_mm_frac": liquidation.backstop_mm_frac,
-        "backstop_capital_micro": round(liquidation.backstop_capital_usd * MICRO),
         "partial_notional_micro": round(liquidation.partial_notional_usd * MICRO),
         "partial_frac_e6": round(liquidation.partial_frac * _E6),
         "cooldown_ms": liquidation.cooldown_ms,
         "forced_slippage_frac": liquidation.forced_slippage_frac,
-        "twap_halflife_ms": liquidation.twap_halflife_ms,
         "twap_step_frac": _twap_step_frac(spec),
         "slice_frac_e6": round(liquidation.slice_frac * _E6),
         "slice_at_partial_threshold": liquidation.slice_at_partial_threshold,
@@ -125,7 +122,6 @@ def _par(spec: VenueSpec) -> Records:
         "interest_is_simple": spec.lending.interest_is_simple,
         "retained_frac_e6": round(spec.lending.retained_frac * _E6),
         "latency_median_ms": spec.latency.median_ms,
-        "latency_log_sd": ln(spec.latency.p99_ms / spec.latency.median_ms) / _NORMAL_99,
         "latency_jitter_frac": spec.latency.jitter_frac,
     }
     _write(par[0], values)
@@ -192,7 +188,6 @@ def _tiers(asset: AssetSpec) -> Records:
             "lower_usd": lower_usd,
             "maintenance_rate": rate,
             "deduction_usd": deduction_usd,
-            "initial_rate": 2.0 * rate,
         }
         _write(record, values)
     return records

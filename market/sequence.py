@@ -111,14 +111,14 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
     start_us = (t_ms - int(par.dt_ms)) * _US_PER_MS
     user = int(message.user)
     message.emitted_ms = t_ms
-    message.tie = 0  # number of the message among its user's: the index of its draws
+    message.number = 0  # number of the message among its user's: the index of its draws
     if user < 0 or user >= v.user.shape[0]:
         message.effective_us = start_us
         return
     sender = v.user[user]
     number = int(sender.next_message)
     sender.next_message = number + 1
-    message.tie = number
+    message.number = number
     if message.op == OP_NEW and message.options & (FORCED | TWAP) != 0:
         message.effective_us = t_ms * _US_PER_MS
         return
@@ -225,7 +225,7 @@ def _tie_of(v: VenueState, due: int) -> int:
     if user < 0 or user >= v.user.shape[0]:
         return 0
     key0, key1, key = int(par.seed_key0), int(par.seed_key1), int(v.user[user].key)
-    t_ms, number = int(message.emitted_ms), int(message.tie)
+    t_ms, number = int(message.emitted_ms), int(message.number)
     return int(uniform(key0, key1, PURPOSE_TIE, key, t_ms, number) * _TIES)
 
 

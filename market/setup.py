@@ -26,17 +26,15 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
 )
 from stressbook.market.dials import DIAL, reset_dials
-from stressbook.market.draws import key_from_seed
+from stressbook.market.draws import CLASS_NUMBERS, account_key, key_from_seed
 from stressbook.market.reserve import borrow_rate, refresh_collateral, supply_rate, utilisation
 from stressbook.market.rule_arrays import rule_arrays
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import N_TICKS, Capacity, Records, VenueState
 from stressbook.market.units import BALANCE_MAX, MICRO, NEAREST, PRICE_ONE, mul_div
 
-__all__ = ["BACKSTOP_CLASS", "AccountOpening", "SharedWorld", "make_state"]
+__all__ = ["AccountOpening", "SharedWorld", "make_state"]
 
-BACKSTOP_CLASS: Final = 2**12 - 1
-_CLASS_KEYS: Final = 2**20  # account key = class number x 2^20 + ordinal
 _MAX_ORDERS: Final = 2**24  # slots in a handle
 
 
@@ -174,8 +172,8 @@ def make_state(
 
 def _default_backstop(spec: VenueSpec) -> AccountOpening:
     capital = round(spec.liquidation.backstop_capital_usd * MICRO)
-    key = BACKSTOP_CLASS * _CLASS_KEYS
-    return AccountOpening(key=key, class_id=BACKSTOP_CLASS, cash_micro=capital)
+    class_id = CLASS_NUMBERS["backstop"]
+    return AccountOpening(key=account_key(class_id, 0), class_id=class_id, cash_micro=capital)
 
 
 def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:

@@ -54,7 +54,7 @@ class VenueSpec:
     assets, tokens, instruments, fee_tiers : tuple
         In the order of the arrays of the state. Token 0 is USDC; fee tiers rise.
     sources : mapping of str to str
-        Source of each number by its place; see `sources_of`.
+        Source of each number by its place; see `presets.read_rules`.
 
     Raises
     ------

@@ -53,14 +53,14 @@ VENUE_PARAMS = record_dtype(
     "n_users n_insts n_assets n_tokens backstop_user "
     "row_outside row_treasury row_rounding row_backstop row_pool0 "  # token k: row_pool0 + k
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
-    "partial_notional_micro partial_frac_e6 cooldown_ms twap_halflife_ms slice_frac_e6 "
+    "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
     "slice_at_partial_threshold slice_of_remaining slice_full_discount deficit_socialised "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
-    "backstop_capital_micro eligible_volume_micro eligible_value_micro account_value_max_micro",
+    "eligible_volume_micro eligible_value_micro account_value_max_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
-    "latency_median_ms latency_log_sd latency_jitter_frac forced_slippage_frac "
+    "latency_median_ms latency_jitter_frac forced_slippage_frac "
     "twap_step_frac",  # share of the rest that one mark update sells: 1 - 2^(-period / half-life)
 )
 
@@ -76,7 +76,7 @@ INSTRUMENT = record_dtype(
 ASSET = record_dtype(
     "perp_inst spot_inst token n_tiers max_leverage oracle_mode", "oracle_venue_weight"
 )
-TIER = record_dtype("", "lower_usd maintenance_rate deduction_usd initial_rate")
+TIER = record_dtype("", "lower_usd maintenance_rate deduction_usd")
 TOKEN = record_dtype(
     "asset unit borrowable user_supply_cap user_borrow_cap platform_supply_cap platform_borrow_cap",
     # unit: token units of one token (USDC: 1e6); caps in token units
@@ -86,9 +86,8 @@ FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_take
 
 USER = record_dtype(
     "volume_14d_micro fee_tier n_orders key class_id account_mode enrolled owner latency_us "
-    "breached breach_t_ms cooldown_until_ms next_slice_ms slice_micro sales_used_micro "
-    "next_message "
-    "deepest_negative_micro"
+    "breached cooldown_until_ms next_slice_ms slice_micro sales_used_micro "
+    "next_message"
 )
 ROW = record_dtype("user regime")
 
@@ -129,7 +128,7 @@ BOOK = record_dtype(
 )
 RESERVE = record_dtype(
     # token units; of a collateral, total_supply is what portfolio accounts hold of it, user caps in
-    "pool_check retained claim total_supply total_debt last_step_e15 retained_used supplier_loss",
+    "retained claim total_supply total_debt last_step_e15 retained_used supplier_loss",
     # counted_share: of a collateral in new borrowing, below 1 beyond its platform supply cap
     "utilisation borrow_rate supply_rate counted_share",
 )
@@ -154,7 +153,8 @@ LEVEL = np.dtype(
 )
 
 MESSAGE = record_dtype(
-    "op user inst side tif options price_tick qty_lots client_id handle effective_us tie emitted_ms"
+    "op user inst side tif options price_tick qty_lots client_id handle "
+    "effective_us number emitted_ms"
 )
 REPLY = record_dtype("code user client_id handle filled_lots")
 FILL = record_dtype(

@@ -39,20 +39,18 @@ def value_account(v: VenueState, user: int) -> None:
 
 
 @inline_kernel
-def value_all(v: VenueState, t_ms: int) -> None:
+def value_all(v: VenueState) -> None:
     """Draw the debts that margin needs, and value every account.
 
     Parameters
     ----------
     v : VenueState
         Changed in `risk`, and by draws.
-    t_ms : int
-        Time of the step.
     """
     refresh_collateral(v)
     for user in range(v.par[0].n_users):
         if v.row[user].regime == REGIME_PORTFOLIO:
-            draw_needed_debt(v, user, t_ms)
+            draw_needed_debt(v, user)
         _value(v, user)
 
 

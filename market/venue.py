@@ -43,9 +43,9 @@ def before_decide(v: VenueState, t_ms: int) -> None:
     v.ctr[C_STEP] += 1
     price_update = is_due(t_ms, par.dt_ms, par.price_period_ms)
     if price_update:
-        update_prices(v, t_ms)
+        update_prices(v)
     if is_due(t_ms, par.dt_ms, par.premium_period_ms):
-        sample_premium(v, t_ms)
+        sample_premium(v)
     if is_due(t_ms, par.dt_ms, par.funding_period_ms):
         settle_funding(v, t_ms)
         accrue(v, t_ms)

@@ -32,10 +32,8 @@ from stressbook.market.world_parameters import (
 )
 
 __all__ = [
-    "copy_world",
     "make_world",
     "raise_world_faults",
-    "restore_world",
     "set_correlation_target",
     "world_of_venue",
 ]
@@ -175,42 +173,6 @@ def world_of_venue(params: WorldParams, v: VenueState, *, path: F64 | None = Non
     _draw_opening(w, params)
     _open_prices(w)
     return w
-
-
-def copy_world(w: WorldState) -> WorldState:
-    """Return a copy that shares no memory with the original, the given path excepted.
-
-    Its `outside` and `dial` are its own: a venue state copied with it must be given the same.
-
-    Examples
-    --------
-    >>> from stressbook.market.world_parameters import default_world
-    >>> w = make_world(default_world(["BTC"]), opening_usd=[1.0], lot_size=[1.0], mark_den=[100],
-    ...                n_users=1, seed=1)
-    >>> copy = copy_world(w)
-    >>> copy.cash[0] = 5
-    >>> int(w.cash[0])
-    0
-    """
-    arrays = w._asdict()
-    return WorldState(
-        **{name: arrays[name].copy() for name in arrays if name != "path"}, path=w.path
-    )
-
-
-def restore_world(w: WorldState, saved: WorldState) -> None:
-    """Write a copy's content back, in place, so that whoever shares arrays sees it.
-
-    Parameters
-    ----------
-    w : WorldState
-        Changed in place.
-    saved : WorldState
-        From `copy_world` of this world.
-    """
-    for name, array in w._asdict().items():
-        if name != "path":
-            array[...] = getattr(saved, name)
 
 
 def raise_world_faults(w: WorldState, t_ms: int) -> None:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 CLASS_NAMES: Final = {number: name for name, number in CLASS_NUMBERS.items() if name != "backstop"}
-_IN_BOOKS: Final = ("flow", "dip_buyer")  # their place is a book
+_IN_BOOKS: Final = ("order_flow", "dip_buyer")  # their place is a book
 _MICRO: Final = 1e6
 
 

@@ -37,6 +37,7 @@ from stressbook.market.codes import (
     R_DUPLICATE_CLIENT_ID,
     R_POSITION_BOUND,
     R_POST_ONLY_WOULD_TAKE,
+    R_PRICE_BAND,
     R_REDUCE_ONLY_WOULD_INCREASE,
     R_UNKNOWN_ORDER,
     REDUCE_ONLY,
@@ -199,7 +200,7 @@ class ReferenceExchange:
         if not 0 < order.price_tick < N_TICKS:
             return R_BAD_PRICE
         if order.tif != IOC and not self.desk.is_near_oracle(self, order):
-            return R_BAD_PRICE
+            return R_PRICE_BAND
         if (order.user, order.client_id) in self.orders.by_client_id:
             return R_DUPLICATE_CLIENT_ID
         lots = self.lots_allowed(order)

@@ -13,7 +13,7 @@ from stressbook.market.reference.match import ReferenceExchange
 from stressbook.market.reference.records import FeeRates, Instrument, Participant
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
-from stressbook.market.state import Record, VenueState
+from stressbook.market.state import VenueState
 
 __all__ = ["exchange_of", "sequencer_of"]
 
@@ -127,10 +127,6 @@ def _instrument(v: VenueState, inst: int) -> Instrument:
         lot_size=float(spec.lot_size),
         max_leverage=int(v.asset[int(spec.asset)].max_leverage),
     )
-
-
-def _fee_rates(tier: Record) -> FeeRates:
-    return FeeRates(*(int(tier[name]) for name in FeeRates._fields))
 
 
 def _participant(v: VenueState, user: int) -> Participant:

@@ -74,7 +74,6 @@ class ResolutionRules(NamedTuple):
 class Standing:
     """What the venue remembers of an account on its way down: fields of `state.USER`."""
 
-    breach_t_ms: int = 0
     cooldown_until_ms: int = 0
     next_slice_ms: int = 0
     slice_micro: int = 0

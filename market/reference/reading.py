@@ -233,7 +233,7 @@ def _pending(state: VenueState) -> list[TimedMessage]:
                 message,
                 effective_us=int(record.effective_us),
                 emitted_ms=int(record.emitted_ms),
-                number=int(record.tie),
+                number=int(record.number),
             )
         )
     return waiting

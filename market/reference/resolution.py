@@ -71,7 +71,6 @@ def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:
             breached.append(user)
             if not participant.breached:
                 participant.breached = True
-                parts.standings[user].breach_t_ms = t_ms
                 equity_micro = round_nearest(parts.valuations[user].equity_usd * 1e6)
                 parts.log(t_ms, EV_BREACH, user, amount_micro=equity_micro)
         elif participant.breached:

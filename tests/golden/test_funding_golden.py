@@ -75,7 +75,7 @@ def test_a_venue_books_it(bid, ask, premium, rate_8h, rate_1h, paid):
     v.price[0].mark_e8 = 2 * ORACLE_E8  # paid on the oracle, not the mark
     before = v.cash.copy()
     for _ in range(720):
-        sample_premium(v, 5_000)
+        sample_premium(v)
     settle_funding(v, 3_600_000)
     assert v.price[0].last_funding_rate_e15 == round(rate_1h * 1e15)
     moved = (v.cash - before).tolist()

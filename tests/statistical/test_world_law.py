@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stressbook.experiments.snapshot import copy_arrays, put_arrays
 from stressbook.market.draws import key_from_seed
 from stressbook.market.innovations import NORMAL, STUDENT4, TAIL_SD, innovation
 from stressbook.market.kernel import kernel
 from stressbook.market.world import advance
 from stressbook.market.world_parameters import AssetWorld, OutsideLeg, WorldParams, default_world
-from stressbook.market.world_setup import copy_world, make_world, restore_world
+from stressbook.market.world_setup import make_world
 
 ALPHA = 1e-6
 Z = float(stats.norm.isf(ALPHA / 2.0))
@@ -90,10 +91,10 @@ def test_prices_are_martingales_over_many_seeds(name):
         params, assets=tuple(replace(asset, daily_volatility=0.05) for asset in params.assets)
     )
     w = one_price_world(params, dt_ms=DAY_MS)
-    opening = copy_world(w)
+    opening = copy_arrays(w)
     means = np.zeros((n_seeds, 2))
     for seed in range(n_seeds):
-        restore_world(w, opening)
+        put_arrays(w, opening)
         w.par[0].seed_key0, w.par[0].seed_key1 = key_from_seed(seed)
         fundamental, _, _ = prices(w, n_steps)
         growth = fundamental[1:] / fundamental[:-1] - 1.0

@@ -112,7 +112,7 @@ def test_streams_with_admission_leave_both_venues_equal(seed):
     v = venue(values={"orders.admission_on": True, "orders.price_band_frac": 0.5}, **rich)
     twin = Twin(v)
     run_stream(twin, seed, n_steps=60, scale=400)
-    assert min(len(twin.exchange.orders.by_handle), int(v.reply_count[32:].sum())) > 0
+    assert min(len(twin.exchange.orders.by_handle), int(v.reply_count[32:38].sum())) > 0
 
 
 def test_a_full_book_refuses_in_both():
@@ -128,7 +128,8 @@ def test_random_streams_meet_nearly_every_reply():
     counts = np.zeros(N_REPLIES, np.int64)
     for admission, seed in ((False, 21), (True, 22), (False, 23)):
         rich = {"cash_micro": 3 * 10**8, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
-        twin = Twin(venue(values={"orders.admission_on": admission}, **rich))
+        rules = {"orders.admission_on": admission, "orders.price_band_frac": 0.5 * admission}
+        twin = Twin(venue(values=rules, **rich))
         run_stream(twin, seed, n_steps=60, scale=400)
         counts += twin.v.reply_count
     met = {REFUSAL_NAMES[code] for code in REFUSAL_NAMES if counts[code] > 0}

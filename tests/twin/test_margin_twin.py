@@ -125,7 +125,7 @@ def test_figures_of_accounts(values):
         v, _ = random_state(seed, values=values)
         refresh_collateral(v)
         for row in range(int(v.par[0].n_users)):
-            drawn += draw_needed_debt(v, row, 0)
+            drawn += draw_needed_debt(v, row)
             ours = figures(v, row)
             assert ours == reference_figures(v, row), (seed, row)
             judged.add(ours[23])

@@ -81,10 +81,10 @@ def test_prices(seed, wide_counts):
         for a in range(v.asset.shape[0])
     ]
     all_on_ladder = True
-    for step in range(N_STEPS):
+    for _ in range(N_STEPS):
         move_outside(v, rng)
         quotes = quote_all(v, rng)
-        update_prices(v, 3_000 * (step + 1))
+        update_prices(v)
         for asset, twin in enumerate(twins):
             rules, dial = v.asset[asset], v.dial[asset]
             all_on_ladder &= twin.update(
@@ -142,7 +142,7 @@ def test_funding(seed):
                         notional_micro=int(inst.impact_notional_micro),
                     )
                 )
-            sample_premium(v, 5_000)
+            sample_premium(v)
             meter.sample(*sides, oracle_usd=oracle_usd)
             assert v.price[0].premium_sum == meter.premium_sum
         before = v.cash.copy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stressbook.market.borrowing import borrowable_room, draw
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
@@ -17,7 +18,6 @@ from stressbook.market.reference.reserve import hourly_step_e15 as reference_ste
 from stressbook.market.reserve import (
     accrue,
     borrow_rate,
-    draw_debt,
     draw_needed_debt,
     redeem,
     repay,
@@ -74,16 +74,19 @@ def step(v, twin, rng):
     if kind == "draw":
         want = amount_near(rng, max(abs(int(v.cash[row])), 1))
         room = reference_account(v, row).room_micro(twin)
-        drawn = draw_debt(v, row, 0, want)
-        assert drawn == min(want, room)
+        capacity_usd = account_sums(v, row).collateral_capacity_usd
+        assert borrowable_room(v.token_spec[0], v.reserve[0], debt, capacity_usd) == room
+        drawn = min(want, room)
+        if drawn > 0:
+            draw(v, row, drawn)
         twin.draw(row=row, amount=drawn)
         return kind, drawn > 0
     if kind == "need":
         account = reference_account(v, row)
         want = max(0, account.debt_target_micro() - debt)
-        drawn = draw_needed_debt(v, row, 0)
+        drawn = draw_needed_debt(v, row)
         assert drawn == min(want, account.room_micro(twin))
-        assert draw_needed_debt(v, row, 0) == 0
+        assert draw_needed_debt(v, row) == 0
         twin.draw(row=row, amount=drawn)
         return kind, drawn > 0
     if kind == "repay":

@@ -213,7 +213,6 @@ def arbitrage_pit(**changes):
         arbitrageur.account_parameters(
             params,
             keys_of(arbitrageur, 3),
-            seed=7,
             asset=0,
             name="BTC",
             price_usd=PRICE,
@@ -222,13 +221,13 @@ def arbitrage_pit(**changes):
     )
 
 
-def book_pit(module, params, n, kind):
+def book_pit(module, params, n, kind, **seed):
     return Pit(
         module,
         module.account_parameters(
             params,
             keys_of(module, n),
-            seed=7,
+            **seed,
             asset=0,
             name="BTC",
             inst=LEG[kind],
@@ -244,7 +243,7 @@ def flow_pit(n=10, kind=PERP, **changes):
 
 
 def dip_pit(n=2, kind=PERP, **changes):
-    return book_pit(dip_buyer, replace(DipBuyerParams(), **changes), n, kind)
+    return book_pit(dip_buyer, replace(DipBuyerParams(), **changes), n, kind, seed=7)
 
 
 def usd(lots, price=PRICE):

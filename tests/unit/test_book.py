@@ -33,6 +33,7 @@ from stressbook.market.codes import (
     R_DUPLICATE_CLIENT_ID,
     R_POSITION_BOUND,
     R_POST_ONLY_WOULD_TAKE,
+    R_PRICE_BAND,
     R_REDUCE_ONLY_WOULD_INCREASE,
     R_UNKNOWN_ORDER,
     REDUCE_ONLY,
@@ -226,10 +227,10 @@ def test_a_malformed_order_is_refused_with_a_code_and_no_effect(twin, fields, co
     ("part_of_oracle", "fields", "code"),
     [
         (0.201, {}, RESTING),
-        (0.199, {}, R_BAD_PRICE),
+        (0.199, {}, R_PRICE_BAND),
         (1.799, {}, RESTING),
-        (1.801, {}, R_BAD_PRICE),
-        (0.199, {"tif": POST_ONLY}, R_BAD_PRICE),
+        (1.801, {}, R_PRICE_BAND),
+        (0.199, {"tif": POST_ONLY}, R_PRICE_BAND),
         (0.199, {"tif": IOC}, CANCELLED),  # its limit is only a protection
     ],
 )

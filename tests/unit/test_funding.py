@@ -61,12 +61,12 @@ def test_samples_are_taken_at_the_impact_notional():
     oracle = float(v.price[0].oracle_usd)
     rest(v, 0, BUY, oracle + 30.0, 10**9)
     for _ in range(3):
-        sample_premium(v, 5_000)
+        sample_premium(v)
     assert v.price[0].n_premium_samples == 3
     assert v.price[0].premium_sum == pytest.approx(90.0 / oracle, rel=1e-12)
     # 20,000 USDC asked for, and less than that resting
     v.level[0, int(v.best[0, BUY])].qty_lots = 20_000
-    sample_premium(v, 10_000)
+    sample_premium(v)
     assert v.price[0].premium_sum == pytest.approx(90.0 / oracle, rel=1e-12)
     assert v.price[0].n_premium_samples == 4
 
@@ -78,7 +78,7 @@ def test_an_impact_price_is_an_average_over_levels():
     best = int(v.best[0, SELL])
     rest(v, 0, SELL, oracle - 50.0, 10**9)
     v.best[0, SELL] = best
-    sample_premium(v, 5_000)
+    sample_premium(v)
     near_usd = 0.1 * (oracle - 100.0)
     tokens = 0.1 + (20_000.0 - near_usd) / (oracle - 50.0)
     assert v.price[0].premium_sum == pytest.approx((20_000.0 / tokens - oracle) / oracle, rel=1e-9)

@@ -14,7 +14,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.ledger import (
     book_perp_at,
-    book_trade,
+    book_side,
     entry_cost_after,
     fee_micro,
     imbalance,
@@ -27,6 +27,14 @@ from stressbook.market.state import C_FAULT
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, venue
 
 pytestmark = pytest.mark.boundscheck
+
+
+def trade(v, buyer, seller, inst):
+    """Book 3 lots at tick 100; return the cost."""
+    cost = 3 * 100 * int(v.inst[inst].k)
+    book_side(v, buyer, inst, 3, cost, 0, CAUSE_TRADE)
+    book_side(v, seller, inst, -3, -cost, 0, CAUSE_TRADE)
+    return cost
 
 
 def test_cash_moves_between_two_rows_under_a_cause():
@@ -49,8 +57,7 @@ def test_tokens_move_in_their_own_units():
 def test_a_perp_trade_books_lots_and_lots_x_ticks_x_k():
     v = venue(2)
     before = v.cash.copy()
-    book_trade(v, 0, 1, BTC_PERP, 100, 3, CAUSE_TRADE)
-    cost = 3 * 100 * int(v.inst[BTC_PERP].k)
+    cost = trade(v, 0, 1, BTC_PERP)
     assert v.perp[:2, BTC_PERP].tolist() == [3, -3]
     assert (v.cash - before)[:2].tolist() == [-cost, cost]
     assert v.entry_cost[:2, BTC_PERP].tolist() == [cost, -cost]
@@ -60,7 +67,7 @@ def test_a_perp_trade_books_lots_and_lots_x_ticks_x_k():
 def test_a_spot_trade_moves_tokens_against_cash():
     v = venue(2)
     tokens = v.token.copy()
-    book_trade(v, 1, 0, BTC_SPOT, 100, 3, CAUSE_TRADE)
+    trade(v, 1, 0, BTC_SPOT)
     units = 3 * int(v.inst[BTC_SPOT].lot_units)
     assert (v.token - tokens)[:2, 1].tolist() == [-units, units]
     assert v.perp[:2, BTC_SPOT].tolist() == [0, 0]

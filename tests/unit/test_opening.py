@@ -46,7 +46,7 @@ def of_class(population, name):
 
 def breached(v):
     """Value every account; return those that the venue would have to resolve."""
-    value_all(v, 3000)
+    value_all(v)
     risk = v.risk[:-1]
     below = risk["equity_usd"] < risk["maintenance_usd"]
     over = risk["ratio"] > v.par[0].pm_trigger_ratio
@@ -271,7 +271,7 @@ def test_class_opens_about_as_rich_as_it_enters():
         if regime == "portfolio":
             cohort, accounts = of_class(population, "directional")
             v = make_state(SPEC, population.accounts, seed=1)
-            value_all(v, 3000)
+            value_all(v)
             equity = v.risk["equity_usd"][cohort.users].sum()
             ratios.append(equity / cohort.parameters["equity_usd"].sum())
             assert np.mean([bool(a.perps) for a in accounts]) == pytest.approx(2 / 3, abs=0.08)

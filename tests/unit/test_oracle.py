@@ -52,12 +52,12 @@ def quote(v, inst, bid_usd, ask_usd, last_usd):
 
 
 def oracle_usd(v):
-    update_prices(v, 3_000)
+    update_prices(v)
     return float(v.price[ASSET].oracle_usd)
 
 
 def mark_usd(v):
-    update_prices(v, 3_000)
+    update_prices(v)
     return float(v.price[ASSET].mark_usd)
 
 
@@ -145,7 +145,7 @@ def test_the_mark_is_the_median_of_three(v):
 def test_the_average_of_the_premium_decays_with_150_s(v):
     v.outside[ASSET].perp_usd = 200.0  # the highest: the mark is the higher of the other two
     quote(v, perp(v), 84.99, 85.01, 85.0)
-    update_prices(v, 3_000)
+    update_prices(v)
     quote(v, perp(v), 79.99, 80.01, 80.0)
     weight = math.exp(-3.0 / 150.0)
     average = (1.0 * weight - 4.0) / (weight + 1.0)
@@ -155,7 +155,7 @@ def test_the_average_of_the_premium_decays_with_150_s(v):
 @pytest.mark.parametrize("outside", [84.2, 84.8, 86.0])
 def test_where_two_sources_exist_a_30_s_average_joins(v, outside):
     quote(v, perp(v), 84.49, 84.51, 84.5)
-    update_prices(v, 3_000)  # averages: oracle + .5, last 84.5
+    update_prices(v)  # averages: oracle + .5, last 84.5
     quote(v, perp(v), None, 90.0, 90.0)
     v.outside[ASSET].perp_usd = outside
     v.outside[ASSET].spot_usd = 84.5  # oracle + average = 85
@@ -179,16 +179,16 @@ def test_one_source_is_the_mark_and_none_leaves_it(v):
     v.outside[ASSET].perp_usd = 83.5
     assert mark_usd(v) == 83.5
     v.outside[ASSET].perp_usd = 0.0
-    update_prices(v, 6_000)
+    update_prices(v)
     assert v.price[ASSET].mark_usd == 83.5
 
 
 def test_a_premium_of_long_ago_is_forgotten(v):
     quote(v, perp(v), 85.99, 86.01, 86.0)
-    update_prices(v, 3_000)
+    update_prices(v)
     quote(v, perp(v), None, None, 86.0)
     for _ in range(1_200):
-        update_prices(v, 3_000)
+        update_prices(v)
     assert v.price[ASSET].mark_usd == OUTSIDE_USD
 
 
@@ -200,10 +200,10 @@ def test_a_wide_book_counts_where_width_does_not_matter(v):
 
 
 def test_the_mark_before_is_kept(v):
-    update_prices(v, 3_000)
+    update_prices(v)
     before = int(v.price[ASSET].mark_e8)
     v.outside[ASSET].perp_usd = 83.0
-    update_prices(v, 6_000)
+    update_prices(v)
     assert v.price[ASSET].previous_mark_e8 == before != v.price[ASSET].mark_e8
 
 
@@ -211,7 +211,7 @@ def test_steps_longer_than_the_period_weigh_as_much_as_they_last(v):
     v.par[0].dt_ms = 60_000
     v.outside[ASSET].perp_usd = 200.0
     quote(v, perp(v), 84.99, 85.01, 85.0)
-    update_prices(v, 60_000)
+    update_prices(v)
     quote(v, perp(v), 79.99, 80.01, 80.0)
     weight = math.exp(-60.0 / 150.0)
     assert mark_usd(v) == pytest.approx(84.0 + (weight - 4.0) / (weight + 1.0), abs=1e-8)
@@ -224,11 +224,11 @@ def test_the_borrow_oracle_is_the_median_of_spot_mark_and_oracle(v):
     v.asset[ASSET].oracle_mode = ORACLE_OUTSIDE
     quote(v, spot(v), 82.99, 83.01, 83.0)
     v.outside[ASSET].perp_usd = 83.5
-    update_prices(v, 3_000)
+    update_prices(v)
     assert v.price[ASSET].borrow_oracle_usd == 83.5
     assert v.price[ASSET].borrow_oracle_e8 == 8_350_000_000
     v.outside[ASSET].perp_usd = 70.0
-    update_prices(v, 6_000)
+    update_prices(v)
     assert v.price[ASSET].borrow_oracle_usd == pytest.approx(83.0)
 
 
@@ -236,25 +236,25 @@ def test_without_a_spot_book_the_borrow_oracle_is_the_oracle(v):
     sol = 2
     assert v.asset[sol].spot_inst == -1
     v.outside[sol].perp_usd *= 1.5
-    update_prices(v, 3_000)
+    update_prices(v)
     assert v.price[sol].borrow_oracle_e8 == v.price[sol].oracle_e8 != v.price[sol].mark_e8
 
 
 @pytest.mark.parametrize("field", ["spot_usd", "perp_usd"])
 @pytest.mark.parametrize("factor", [4.0, 1e-6, -1.0])
 def test_a_price_off_its_ladder_sets_the_fault_word(v, field, factor):
-    update_prices(v, 3_000)
+    update_prices(v)
     assert v.ctr[C_FAULT] == 0
     v.outside[ASSET][field] *= factor
-    update_prices(v, 6_000)
+    update_prices(v)
     assert v.ctr[C_FAULT] == FAULT_LADDER
 
 
 def test_assets_are_priced_apart(v):
-    update_prices(v, 3_000)
+    update_prices(v)
     before = v.price.copy()
     v.outside[0].spot_usd *= 1.01
-    update_prices(v, 6_000)
+    update_prices(v)
     changed = v.price["oracle_e8"] != before["oracle_e8"]
     assert changed.tolist() == [True, False, False, False]
     assert np.isfinite(v.price["mark_usd"]).all()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.borrowing import headroom, lendable, platform_headroom
+from stressbook.market.borrowing import borrowable_room, draw, headroom, lendable, platform_headroom
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_BORROW,
@@ -24,7 +24,6 @@ from stressbook.market.requirements import net_usd
 from stressbook.market.reserve import (
     accrue,
     borrow_rate,
-    draw_debt,
     draw_needed_debt,
     redeem,
     refresh_collateral,
@@ -128,7 +127,7 @@ def test_interest_is_at_the_utilisation_just_before():
 def test_debt_falls_at_the_hour_only_and_after_interest():
     v = venue()
     v.cash[0] += 150 * MICRO  # 250 are needed, 400 owed
-    assert draw_needed_debt(v, 0, 0) == 0
+    assert draw_needed_debt(v, 0) == 0
     refresh_collateral(v)
     assert v.debt[0, 0] == 400 * MICRO
     accrue(v, HOUR)
@@ -153,8 +152,8 @@ def test_profit_that_is_not_realised_repays_too():
 def test_asking_twice_draws_nothing_more():
     v = venue(debts_usd=(0,))
     v.cash[0] = -333_333_333
-    assert draw_needed_debt(v, 0, 0) == 333_333_333
-    assert draw_needed_debt(v, 0, 0) == 0
+    assert draw_needed_debt(v, 0) == 333_333_333
+    assert draw_needed_debt(v, 0) == 0
     assert v.cash[0] == 0
     assert v.flow[0, 0, CAUSE_BORROW] == 333_333_333
 
@@ -165,9 +164,9 @@ def test_net_and_target_do_not_move_with_the_debt(cash, bid, price_cents):
     v.cash[0], v.open_notional[0, 4, 0] = cash, bid
     v.price[3].borrow_oracle_usd = price_cents / 100.0
     before = net_usd(account_sums(v, 0))
-    drawn = draw_needed_debt(v, 0, 0)
+    drawn = draw_needed_debt(v, 0)
     assert net_usd(account_sums(v, 0)) == before
-    assert draw_needed_debt(v, 0, 0) == 0
+    assert draw_needed_debt(v, 0) == 0
     assert 0 <= drawn <= max(0, bid - cash) + 1  # debt is rounded up from a float
     assert is_balanced(v)
 
@@ -185,7 +184,10 @@ def test_net_and_target_do_not_move_with_the_debt(cash, bid, price_cents):
 )
 def test_each_bound_of_a_loan(values, supplies, drawn_usd):
     v = venue(debts_usd=(0,), supplies_usd=supplies, values=values)
-    assert draw_debt(v, 0, 0, 2_000 * MICRO) == drawn_usd * MICRO
+    capacity_usd = account_sums(v, 0).collateral_capacity_usd
+    room = borrowable_room(v.token_spec[0], v.reserve[0], 0, capacity_usd)
+    assert min(room, 2_000 * MICRO) == drawn_usd * MICRO
+    draw(v, 0, drawn_usd * MICRO)
     assert v.cash[0] == v.debt[0, 0] == drawn_usd * MICRO
 
 
@@ -197,13 +199,12 @@ def test_a_cap_cut_below_its_use_leaves_no_headroom():
     assert platform_headroom(token, reserve) == 0
     assert lendable(reserve) == 0
     assert headroom(token, reserve, 400 * MICRO) == 0
-    assert draw_debt(v, 0, 0, 1) == 0
-    assert v.debt[0, 0] == 400 * MICRO
+    capacity_usd = account_sums(v, 0).collateral_capacity_usd
+    assert borrowable_room(token, reserve, 400 * MICRO, capacity_usd) == 0
 
 
 def test_collateral_is_not_lent():
     v = venue()
-    assert draw_debt(v, 0, 3, 1) == 0
     assert repay(v, 0, 3, 1) == 0
     assert write_off(v, 0, 3, 1) == 0
     assert supply(v, 0, 3, 1) == R_BAD_TOKEN

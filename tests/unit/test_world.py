@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stressbook.errors import InvalidInput, InvalidScenario, OverflowFault, UnknownName
+from stressbook.experiments.snapshot import copy_arrays, put_arrays
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.dials import DIALS, neutral_dials, reset_dials
 from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
@@ -22,10 +23,8 @@ from stressbook.market.world_parameters import (
     default_world,
 )
 from stressbook.market.world_setup import (
-    copy_world,
     make_world,
     raise_world_faults,
-    restore_world,
     set_correlation_target,
 )
 
@@ -259,12 +258,12 @@ def test_more_accounts_move_no_draw():
 def test_a_copy_is_a_snapshot():
     w = world()
     run(w, 20)
-    saved = copy_world(w)
+    saved, before = copy_arrays(w), content(w)
     w.request[0, 1, 0] = 77
     run(w, 30, start_ms=20_000)
     once = content(w)
-    restore_world(w, saved)
-    assert content(w) == content(saved) != once
+    put_arrays(w, saved)
+    assert content(w) == before != once
     w.request[0, 1, 0] = 77
     run(w, 30, start_ms=20_000)
     assert content(w) == once
