@@ -1,40 +1,18 @@
-"""The manifest of many runs, and the replay of any folder."""
+"""The manifest of many runs."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.plugins import plugin_sources
-from stressbook.experiments.replicates import Job, Replicate, run_jobs
-from stressbook.experiments.run import Progress, versions
-from stressbook.experiments.scenario import Scenario, scenario_from_table
-from stressbook.experiments.store import (
-    keep_plugins,
-    load_kept_plugins,
-    read_manifest,
-    write_json,
-)
+from stressbook.experiments.replicates import Replicate
+from stressbook.experiments.run import versions
+from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.store import keep_plugins, write_json
 
-__all__ = ["Replayed", "batch_digest", "batch_folder_name", "replay", "save_batch"]
-
-_PLACEBO: Final = "placebo"
-
-
-class Replayed(NamedTuple):
-    """One run of a folder, run again."""
-
-    run: str  # "seed 7", or "treated, seed 7"
-    expected: str  # digest in the manifest
-    found: str  # digest now; the error if it failed
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether the run came out the same."""
-        return self.expected == self.found
+__all__ = ["batch_digest", "batch_folder_name", "save_batch"]
 
 
 def batch_digest(runs: Mapping[str, Sequence[Replicate]]) -> str:
@@ -92,56 +70,3 @@ def save_batch(
     }
     write_json(folder / "manifest.json", about)
     return folder
-
-
-def replay(folder: Path, *, workers: int = 1, progress: Progress | None = None) -> list[Replayed]:
-    """Run again what a folder holds.
-
-    Parameters
-    ----------
-    folder : Path
-        Of one run, or of many.
-    workers : int, default 1
-        Processes.
-    progress : callable, optional
-        Called with the share that is done.
-
-    Returns
-    -------
-    list of Replayed
-        One for each run that had not failed.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no manifest, or it cannot be read.
-    """
-    about = read_manifest(folder)
-    load_kept_plugins(folder.parent if folder.suffix == ".json" else folder, about)
-    jobs, names, expected = _jobs(about)
-    found = run_jobs(jobs, workers=workers, progress=progress)
-    return [
-        Replayed(name, digest, run.digest or run.error)
-        for name, digest, run in zip(names, expected, found, strict=True)
-    ]
-
-
-def _jobs(about: Mapping[str, Any]) -> tuple[list[Job], list[str], list[str]]:
-    """Return jobs, their names and the digests that they had."""
-    engine = about["engine"]
-    if about.get("kind") != "batch":
-        job = Job(_scenario(about["scenario"]), about["seed"], engine)
-        return [job], [f"seed {about['seed']}"], [about["digest"]]
-    scenarios = {arm: _scenario(text) for arm, text in about["scenarios"].items()}
-    last = list(scenarios)[-1]
-    whole = [run for run in about["runs"] if run["digest"]]
-    jobs = [
-        Job(scenarios.get(run["arm"], scenarios[last]), run["seed"], engine, run["arm"] == _PLACEBO)
-        for run in whole
-    ]
-    names = [f"{run['arm']}, seed {run['seed']}" for run in whole]
-    return jobs, names, [run["digest"] for run in whole]
-
-
-def _scenario(text: str) -> Scenario:
-    return scenario_from_table(tomllib.loads(text), source="manifest.json")

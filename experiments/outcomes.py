@@ -74,9 +74,7 @@ class _Run:
 
 def onset_step(sim: Simulation) -> int:
     """Return the first step under stress; the end of the warm-up where there is none."""
-    stresses = sim.scenario.stresses
-    at_s = min((s.at_s for s in stresses), default=sim.scenario.warmup_s)
-    return min(round(at_s * 1000) // sim.dt_ms, int(sim.series.step[0]) - 1)
+    return min(round(sim.scenario.onset_s * 1000) // sim.dt_ms, int(sim.series.step[0]) - 1)
 
 
 def drawdown_frac(marks: F64, onset: int) -> F64:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,10 @@ from stressbook.experiments.episode import (
     minutes_before,
     onset_of,
 )
-from stressbook.experiments.pool import map_jobs
+from stressbook.experiments.kept import kept_file, read_kept, write_kept
+from stressbook.experiments.plugins import plugin_sources
+from stressbook.experiments.pool import Failure, map_jobs, require_whole
+from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
@@ -231,6 +235,15 @@ class RegimeStudy:
         return self.of(REGIMES[0])[int(order[(len(order) - 1) // 2])].seed
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each episode by "variant/regime/seed/arm"; the reference is a variant too."""
+        return {
+            "/".join((run.variant or "reference", run.regime, str(run.seed), arm)): episode.digest
+            for run in self.runs
+            for arm, episode in run.episodes.items()
+        }
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the digests of all episodes, in order."""
         total = sha256()
@@ -294,8 +307,36 @@ def impact_variants(scenario: Scenario, target: str) -> tuple[Variant, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One seed under one regime and one law of the outside."""
+
+    plan: RegimePlan
+    variant: Variant
+    regime: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name or 'reference'}, {self.regime}, seed {self.seed}"
+
+    def made_by(self) -> str:
+        """Return what fixes the run but the sources of the package."""
+        plan = self.plan
+        measured = ("F", "R") if self.variant.name else (plan.arms, plan.severities)
+        scenario = self.scenario().stressed(*plan.stresses)
+        return f"{scenario.to_toml()} {plan.target} {measured} {self.seed}"
+
+    def scenario(self) -> Scenario:
+        return self.plan.scenario.with_(margin_regime=self.regime, world=self.variant.world)
+
+
 def run_regimes(
-    plan: RegimePlan, *, workers: int = 1, progress: Callable[[float], None] | None = None
+    plan: RegimePlan,
+    *,
+    workers: int = 1,
+    folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> RegimeStudy:
     """Run a study.
 
@@ -305,26 +346,64 @@ def run_regimes(
         What to run.
     workers : int, default 1
         Processes; the numbers are the same for any.
+    folder : Path, optional
+        Each finished run is kept there; those of a former call of the same plan and sources are
+        read instead of run.
     progress : callable, optional
         Called with the share that is done.
 
     Returns
     -------
     RegimeStudy
+
+    Raises
+    ------
+    StressbookError
+        If runs failed, once all others have ended.
     """
-    jobs = [(plan, Variant(""), regime, s) for s in plan.seeds for regime in REGIMES]
-    for variant in plan.variants:
-        jobs += [(plan, variant, regime, s) for s in plan.variant_seeds for regime in REGIMES]
-    return RegimeStudy(plan, tuple(map_jobs(_run, jobs, workers=workers, progress=progress)))
+    jobs = _jobs(plan)
+    sources = plugin_sources(plan.scenario.stressed(*plan.stresses))
+    files = [None if folder is None else kept_file(folder, job.made_by(), sources) for job in jobs]
+    found: dict[int, RegimeRun | Failure] = {
+        i: kept for i, file in enumerate(files) if (kept := read_kept(file, RegimeRun)) is not None
+    }
+    missing = [i for i in range(len(jobs)) if i not in found]
+
+    def keep(rank: int, result: RegimeRun | Failure) -> None:
+        i = missing[rank]
+        found[i] = result
+        if not isinstance(result, Failure):
+            write_kept(files[i], result)
+
+    map_jobs(
+        _run,
+        [jobs[i] for i in missing],
+        workers=workers,
+        sources=sources,
+        finished=keep,
+        progress=progress,
+        n_before=len(found),
+    )
+    whole = require_whole([found[i] for i in range(len(jobs))], [job.name for job in jobs])
+    return RegimeStudy(plan, tuple(whole))
 
 
-def _run(job: tuple[RegimePlan, Variant, str, int]) -> RegimeRun:
-    plan, variant, regime, seed = job
-    scenario = plan.scenario.with_(margin_regime=regime, world=variant.world)
-    sim = Simulation(scenario, seed=seed)
+def _jobs(plan: RegimePlan) -> list[_Job]:
+    laws = [(Variant(""), plan.seeds), *((each, plan.variant_seeds) for each in plan.variants)]
+    return [
+        _Job(plan, variant, regime, seed)
+        for variant, seeds in laws
+        for seed in seeds
+        for regime in REGIMES
+    ]
+
+
+def _run(job: _Job, _progress: Progress | None = None, /) -> RegimeRun:
+    scenario = job.scenario()
+    sim = Simulation(scenario, seed=job.seed)
     try:
         sim.advance(round(scenario.warmup_s * 1000) // sim.dt_ms)
-        return _run_arms(sim, plan, variant, regime, seed)
+        return _run_arms(sim, job.plan, job.variant, job.regime, job.seed)
     finally:
         sim.close()
         # Desks and model refer to each other: without this, hundreds of MB wait to be collected.

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import pickle
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    as_completed,
-)
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stressbook.errors import InvalidInput, StressbookError
+from stressbook.errors import InvalidInput
 from stressbook.experiments.arms import one_lot_order
-from stressbook.experiments.plugins import PluginSource, load_sources, plugin_sources
+from stressbook.experiments.plugins import plugin_sources
+from stressbook.experiments.pool import Failure, map_jobs
 from stressbook.experiments.run import Progress, RunRecord, record_of, run_scenario
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
@@ -136,19 +126,25 @@ def run_jobs(
     InvalidInput
         If `workers` is below 1, or own classes that no file holds should go to another process.
     """
-    if workers < 1:
-        raise InvalidInput("is too small", name="workers", value=workers, allowed="1 or more")
     found = {i: kept for i, job in enumerate(jobs) if (kept := _kept(job, folder)) is not None}
     missing = [i for i in range(len(jobs)) if i not in found]
-    step = _Steps(progress, len(jobs), done=len(found))
-    if (workers == 1 or len(missing) < 2) and executor is None:
-        for i in missing:
-            found[i] = _keep(jobs[i], _run(jobs[i], step.part), folder)
-            step.finish()
-    else:
-        for i, replicate in _in_processes({i: jobs[i] for i in missing}, workers, executor):
-            found[i] = _keep(jobs[i], replicate, folder)
-            step.finish()
+
+    def keep(rank: int, result: Replicate | Failure) -> None:
+        i = missing[rank]
+        found[i] = _keep(jobs[i], _replicate(jobs[i], result), folder)
+
+    map_jobs(
+        _run,
+        [jobs[i] for i in missing],
+        workers=workers,
+        sources=tuple(
+            dict.fromkeys(source for i in missing for source in plugin_sources(jobs[i].scenario))
+        ),
+        executor=executor,
+        finished=keep,
+        progress=progress,
+        n_before=len(found),
+    )
     return [found[i] for i in range(len(jobs))]
 
 
@@ -168,8 +164,7 @@ def run_placebo(
     """
     sim = Simulation(scenario, seed=seed, engine=engine)
     try:
-        onset_s = min((s.at_s for s in scenario.stresses), default=scenario.warmup_s)
-        before = min(round(onset_s * 1000) // sim.dt_ms, sim.n_steps_planned - 1)
+        before = min(round(scenario.onset_s * 1000) // sim.dt_ms, sim.n_steps_planned - 1)
         sim.advance(before)
         if progress is not None:
             progress(before / sim.n_steps_planned)
@@ -180,116 +175,16 @@ def run_placebo(
         sim.close()
 
 
-class _Steps:
-    """Turns finished jobs, and parts of one, into a share."""
-
-    def __init__(self, progress: Progress | None, n_jobs: int, *, done: int) -> None:
-        self._progress, self._n_jobs, self._done = progress, max(n_jobs, 1), done
-        self.part(0.0)
-
-    def part(self, share: float) -> None:
-        if self._progress is not None:
-            self._progress((self._done + share) / self._n_jobs)
-
-    def finish(self) -> None:
-        self._done += 1
-        self.part(0.0)
-
-
-def _run(job: Job, progress: Progress | None = None) -> Replicate:
-    """Run one job; what stressbook raises on purpose becomes part of the result."""
+def _run(job: Job, progress: Progress | None = None, /) -> Replicate:
     run: Callable[..., RunRecord] = run_placebo if job.is_placebo else run_scenario
-    try:
-        record = run(job.scenario, seed=job.seed, engine=job.engine, progress=progress)
-    except StressbookError as error:
-        return Replicate(job.seed, "", {}, f"{type(error).__name__}: {error}")
+    record = run(job.scenario, seed=job.seed, engine=job.engine, progress=progress)
     return Replicate(job.seed, record.digest, record.outcomes)
 
 
-def _in_processes(
-    jobs: dict[int, Job], workers: int, executor: Executor | None
-) -> Iterator[tuple[int, Replicate]]:
-    """Yield results as they come."""
-    sent = {i: _packed(job) for i, job in jobs.items()}
-    if executor is not None:
-        yield from _collect(executor, jobs, sent)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=context, initializer=_ignore_interrupts
-    )
-    try:
-        yield from _collect(pool, jobs, sent)
-    except BaseException:
-        _stop(pool)
-        raise
-    pool.shutdown()
-
-
-def _packed(job: Job) -> tuple[tuple[PluginSource, ...], bytes]:
-    """Return a job as it is sent: the files of its own classes have to be imported first."""
-    sources = plugin_sources(job.scenario)
-    typed = [source.module for source in sources if source.path is None]
-    try:
-        if not typed:
-            return sources, pickle.dumps(job)
-    except (pickle.PicklingError, AttributeError) as error:
-        typed = [str(error)]
-    raise InvalidInput(
-        "cannot be found by other processes",
-        name="own class",
-        value=", ".join(typed),
-        allowed="classes at the top of a file",
-        hint="put the class into a file that is imported, or use workers=1",
-    )
-
-
-def _collect(
-    executor: Executor,
-    jobs: dict[int, Job],
-    sent: dict[int, tuple[tuple[PluginSource, ...], bytes]],
-) -> Iterator[tuple[int, Replicate]]:
-    # Workers start at these calls, and would inherit a handler that prints a traceback.
-    with _interrupts_held():
-        futures: dict[Future[Replicate], int] = {
-            executor.submit(_run_elsewhere, *packed): i for i, packed in sent.items()
-        }
-    for future in as_completed(futures):
-        i = futures[future]
-        try:
-            yield i, future.result()
-        except BrokenExecutor:
-            yield i, Replicate(jobs[i].seed, "", {}, "the process that ran it died")
-
-
-def _run_elsewhere(sources: tuple[PluginSource, ...], job: bytes) -> Replicate:
-    load_sources(sources)
-    return _run(pickle.loads(job))
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the one that started this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End workers in the middle of their runs: nothing of them would be kept."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
+def _replicate(job: Job, result: Replicate | Failure) -> Replicate:
+    if isinstance(result, Failure):
+        return Replicate(job.seed, "", {}, result.error)
+    return result
 
 
 def _kept(job: Job, folder: Path | None) -> Replicate | None:

@@ -90,6 +90,11 @@ class Scenario:
         """Length of the warm-up, seconds."""
         return self.warmup
 
+    @property
+    def onset_s(self) -> float:
+        """When the first stress starts; the end of the warm-up where there is none, seconds."""
+        return min((stress.at_s for stress in self.stresses), default=self.warmup)
+
     def venue_spec(self, preset: VenueSpec | None = None) -> VenueSpec:
         """Return the venue with the assets, opening prices and changed numbers of this scenario.
 

@@ -30,9 +30,17 @@ from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.scenario import scenario_from_table
 from stressbook.market.state import EVENT, Records
 
-__all__ = ["load_run", "read_manifest", "run_folder_name", "save_run", "write_json", "write_whole"]
+__all__ = [
+    "MANIFEST",
+    "load_run",
+    "read_manifest",
+    "run_folder_name",
+    "save_run",
+    "write_json",
+    "write_whole",
+]
 
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 _SCHEMA: Final = 1
 _RUN: Final[dict[str, type]] = {"scenario": str, "seed": int, "engine": str, "digest": str}
 _BATCH: Final[dict[str, type]] = {"scenarios": dict, "engine": str, "runs": list}
@@ -64,7 +72,7 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MANIFEST).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     kept = keep_plugins(folder, plugins)
     write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
     write_json(folder / "outcomes.json", record.outcomes)
@@ -81,7 +89,7 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
     )
     _write_arrays(folder / "events.npz", {"event": record.events})
     about = {**manifest(record), "plugins": kept, "refusals": record.refusals}
-    write_json(folder / _MANIFEST, {**about, "onset_step": record.onset_step})
+    write_json(folder / MANIFEST, {**about, "onset_step": record.onset_step})
     return folder
 
 
@@ -117,7 +125,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     InvalidInput
         If there is no manifest, or it cannot be read.
     """
-    path = folder if folder.name == _MANIFEST else folder / _MANIFEST
+    path = folder if folder.name == MANIFEST else folder / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -181,7 +189,7 @@ def load_run(folder: Path) -> RunRecord:
             allowed="the folder of one run",
             hint="run one of its seeds by itself",
         )
-    folder = folder.parent if folder.name == _MANIFEST else folder
+    folder = folder.parent if folder.name == MANIFEST else folder
     load_kept_plugins(folder, about)
     series, events = _read_arrays(folder / "series.npz"), _read_arrays(folder / "events.npz")
     book = _records(series, "book", BOOK_ROW)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from stressbook.errors import InvalidInput
+from stressbook.experiments.plugins import plugin_sources
+from stressbook.experiments.pool import Failure, map_jobs, require_whole
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import write_json
@@ -62,33 +60,41 @@ def run_seeds(
     ------
     InvalidInput
         If `workers` is below 1.
+    StressbookError
+        If seeds failed, once all others have ended.
     """
-    if workers < 1:
-        raise InvalidInput("is too small", name="workers", value=workers, allowed="1 or more")
     given = options or {}
     files = {seed: _file(folder, task, scenario, seed, given) for seed in seeds}
-    found = {seed: kept for seed in seeds if (kept := _read(files[seed])) is not None}
+    found: dict[int, Found | Failure] = {
+        seed: kept for seed in seeds if (kept := _read(files[seed])) is not None
+    }
     missing = [seed for seed in dict.fromkeys(seeds) if seed not in found]
-    for seed, result in _run(task, scenario, missing, given, workers):
-        found[seed] = _keep(files[seed], result)
-        if progress is not None:
-            progress(len(found) / len(files))
-    return [found[seed] for seed in seeds]
+
+    def keep(rank: int, result: Found | Failure) -> None:
+        seed = missing[rank]
+        found[seed] = result if isinstance(result, Failure) else _keep(files[seed], result)
+
+    map_jobs(
+        _run,
+        [_Call(task, scenario, seed, given) for seed in missing],
+        workers=workers,
+        sources=plugin_sources(scenario),
+        finished=keep,
+        progress=progress,
+        n_before=len(found),
+    )
+    return require_whole([found[seed] for seed in seeds], [f"seed {seed}" for seed in seeds])
 
 
-def _run(
-    task: Task, scenario: Scenario, seeds: Sequence[int], options: dict[str, Any], workers: int
-) -> Any:
-    """Yield seeds with what they came to, as they come."""
-    if workers == 1 or len(seeds) < 2:
-        for seed in seeds:
-            yield seed, task(scenario, seed, **options)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(seeds)), mp_context=context) as pool:
-        futures = {pool.submit(task, scenario, seed, **options): seed for seed in seeds}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+class _Call(NamedTuple):
+    task: Task
+    scenario: Scenario
+    seed: int
+    options: dict[str, Any]
+
+
+def _run(call: _Call, _progress: Progress | None = None, /) -> Found:
+    return call.task(call.scenario, call.seed, **call.options)
 
 
 def _file(
@@ -96,29 +102,25 @@ def _file(
 ) -> Path | None:
     if folder is None:
         return None
-    made_by = f"{scenario.digest()} {sorted(options.items())} {_sources(task)}"
+    made_by = f"{scenario.digest()} {sorted(options.items())} {_sources()}"
     key = sha256(made_by.encode()).hexdigest()[:12]
     return folder / f"{task.__module__.rpartition('.')[2]}-{scenario.name}-{key}-{seed}.json"
 
 
-def _sources(task: Task) -> str:
-    """Return a digest of what a result depends on: the model, and the measuring of this task.
+# What makes verdicts and tables anew from results that were kept.
+_JUDGING: Final = ("verdicts.py", "table.py", "rebuild.py", "stressed.py")
 
-    Verdicts and tables are made anew from what is kept, so that their sources do not count.
-    """
-    measuring = Path(inspect.getfile(task))
-    here = Path(__file__).parent
-    package = here.parent.parent
+
+def _sources() -> str:
+    """Return a digest of what a result depends on: the model, and all that measures."""
+    package = Path(__file__).parent.parent.parent
     digest = sha256()
     for folder in ("market", "agents", "experiments"):
         for name, content in _contents(package / folder):
-            apart = "validation" in Path(name).parts and Path(name).name not in _MEASURES
-            if not apart or Path(name).name == measuring.name:
+            path = Path(name)
+            if path.parent.name != "validation" or path.name not in _JUDGING:
                 digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
-
-
-_MEASURES = ("watch.py", "holdings.py", "depth_profile.py")
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stressbook.cli import calibrate as calibrate_command
+from stressbook.cli import demo as demo_command
 from stressbook.cli import run as run_command
 from stressbook.cli import versus as versus_command
 from stressbook.cli import warm
@@ -361,16 +362,33 @@ def test_the_first_compile_is_announced_once(cli, tmp_path, monkeypatch):
     assert "compil" not in cli(*arguments)[2]
 
 
-def test_a_stopped_run_ends_with_130(cli, monkeypatch):
+KEPT = "stopped; what was finished is kept, the same command goes on"
+AFRESH = "stopped; nothing is kept, the same command starts afresh"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "short.toml", "--seed", "1"], AFRESH),
+        (["run", "short.toml", "--seed", "1", "--reps", "2"], KEPT),
+        (["run", "short.toml", "--reps", "2"], KEPT.replace("command", "command with --seed 5")),
+        (["versus", "short.toml", "short.toml", "--seed", "1"], KEPT),
+        (["replay", "one"], AFRESH),
+        (["demo"], KEPT),
+        (["calibrate", "."], AFRESH),
+    ],
+)
+def test_a_stopped_command_ends_with_130_and_says_what_it_leaves(cli, monkeypatch, arguments, told):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    for module in (run_command, versus_command):
+    monkeypatch.setattr("stressbook.cli.terminal.secrets.randbelow", lambda _: 5)
+    monkeypatch.setattr("stressbook.experiments.calibration.calibrate", stop)
+    monkeypatch.setattr("stressbook.experiments.replay.replay", stop)
+    for module in (run_command, versus_command, demo_command):
         monkeypatch.setattr(module, "compile_once", stop)
-    for command in (["run", "short.toml"], ["versus", "short.toml", "short.toml"]):
-        code, out, err = cli(*command, "--seed", "1")
-        assert (code, out) == (130, "")
-        assert err.endswith("stopped; what was finished is kept, the same command goes on\n")
+    code, out, err = cli(*arguments)
+    assert (code, out, err.splitlines()[-1]) == (130, "", told)
 
 
 def test_calibrate_prints_and_keeps(cli, tmp_path, monkeypatch):
@@ -447,7 +465,7 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].startswith("stopped; what was finished is kept")
+    assert err.splitlines()[-1] == KEPT
     assert "Traceback" not in err
     kept = [json.loads(path.read_text()) for path in Path(tmp_path, "many/runs").iterdir()]
     assert 4 <= len(kept) < 40

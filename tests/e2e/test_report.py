@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
 
+from stressbook.errors import InvalidInput, LadderExhausted, StressbookError
+from stressbook.experiments import regimes
 from stressbook.experiments.regimes import (
     REGIMES,
     RegimePlan,
@@ -13,10 +16,12 @@ from stressbook.experiments.regimes import (
     impact_variants,
     run_regimes,
 )
+from stressbook.experiments.replay import plan_of, replay
 from stressbook.experiments.run import run_scenario
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import DepthThinning, PriceGap
 from stressbook.report import demo, write_run_report, write_study_report
+from stressbook.report.manifest import study_manifest
 from stressbook.report.study_tables import class_rows
 from tests.unit.test_report_page import outside_references
 
@@ -108,6 +113,47 @@ def test_progress_ends_at_one():
     small = replace(plan(1), arms=("0", "R"), severities=(), variants=())
     run_regimes(small, progress=told.append)
     assert told == [0.0, 0.5, 1.0]
+
+
+def test_finished_runs_of_a_study_are_kept_to_the_bit(study, tmp_path, monkeypatch):
+    run, calls = regimes._run, count()
+
+    def fails_once(job, progress=None, /):
+        if next(calls) == 3:
+            raise LadderExhausted("left the ladder")
+        return run(job, progress)
+
+    monkeypatch.setattr(regimes, "_run", fails_once)
+    with pytest.raises(StressbookError, match="1 of 6 runs failed\nreference, cross, seed 2: Lad"):
+        run_regimes(plan(2), folder=tmp_path)
+    again = run_regimes(plan(2), folder=tmp_path)
+    assert next(calls) == 7
+    assert again.digest == study.digest
+    pages = [
+        write_study_report(each, tmp_path / name).read_bytes()
+        for name, each in (("a.html", study), ("b.html", again))
+    ]
+    assert pages[0] == pages[1]
+    other = replace(plan(1), arms=("0", "R"), severities=(), variants=())
+    run_regimes(other, folder=tmp_path)
+    assert next(calls) == 10
+
+
+def test_a_study_is_replayed_from_what_it_says_of_itself(tmp_path):
+    small = replace(plan(1), arms=("0", "R"))
+    about = study_manifest(run_regimes(small))
+    assert replace(plan_of(about), summary=small.summary) == small
+    (tmp_path / "study.json").write_text(json.dumps(about))
+    found = replay(tmp_path)
+    assert [each.run for each in found] == list(about["episodes"])
+    assert all(each.is_equal for each in found)
+    name = found[0].run
+    about["episodes"][name] = "0" * 64
+    (tmp_path / "study.json").write_text(json.dumps(about))
+    assert [each.run for each in replay(tmp_path / "study.json") if not each.is_equal] == [name]
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(InvalidInput, match=r"study = .*cannot be read"):
+        replay(tmp_path)
 
 
 def test_the_demo_writes_page_and_manifest(study, tmp_path, monkeypatch):

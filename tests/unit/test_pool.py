@@ -1,28 +1,134 @@
+"""Jobs come back in order whatever runs them; one failure is one failure; Ctrl-C ends them all."""
+
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from stressbook.errors import InvalidInput
-from stressbook.experiments.pool import map_jobs
+from stressbook.errors import InvalidInput, LadderExhausted, StressbookError
+from stressbook.experiments.plugins import load_plugin, plugin_sources
+from stressbook.experiments.pool import Failure, map_jobs, require_whole
+from stressbook.experiments.scenario import load_scenario
+from tests.own_names import own_names_forgotten
 
 
-def test_results_stand_in_the_order_of_the_jobs():
-    assert map_jobs(abs, [-3, 2, -1], workers=1) == [3, 2, 1]
+def root(job, progress=None):
+    """Return a square root, of which stressbook knows the positive ones."""
+    if progress is not None:
+        progress(0.5)
+    if job < 0:
+        raise LadderExhausted(f"{job} is left of the ladder")
+    return job**0.5
 
 
-def test_workers_keep_the_order():
-    assert map_jobs(abs, [-3, 2, -1], workers=2) == [3, 2, 1]
+def broken(job, progress=None):
+    raise TypeError(job)
 
 
-def test_a_job_that_fails_fails_the_call():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_stand_in_the_order_of_the_jobs(workers):
+    assert map_jobs(root, [9, 4, 1], workers=workers) == [3.0, 2.0, 1.0]
+
+
+def test_somebody_elses_executor_keeps_the_order():
+    with ThreadPoolExecutor(2) as executor:
+        assert map_jobs(root, [9, 4, 1], executor=executor) == [3.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_fails_does_not_stop_the_others(workers):
+    came = {}
+    found = map_jobs(root, [9, -1, 4], workers=workers, finished=came.__setitem__)
+    failure = Failure("LadderExhausted: -1 is left of the ladder.")
+    assert found == [3.0, failure, 2.0]
+    assert came == dict(enumerate(found))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mistake_of_ours_is_raised(workers):
     with pytest.raises(TypeError):
-        map_jobs(abs, [1, "a", 2], workers=2)
+        map_jobs(broken, [1, 2], workers=workers)
+
+
+def test_what_needs_all_results_says_which_are_missing():
+    assert require_whole([1.0, 2.0], ["seed 1", "seed 2"]) == [1.0, 2.0]
+    failed = [Failure(f"LadderExhausted: {k}") for k in range(7)]
+    with pytest.raises(StressbookError, match="7 of 8 runs failed\nseed 1: Ladder") as error:
+        require_whole([1.0, *failed], [f"seed {k}" for k in range(8)])
+    assert "seed 5" in str(error.value)
+    assert "seed 6" not in str(error.value)
 
 
 def test_progress_is_the_share_that_is_done():
     told = []
-    map_jobs(abs, [1, 2], workers=1, progress=told.append)
-    assert told == [0.0, 0.5, 1.0]
+    map_jobs(root, [1, 4], workers=1, progress=told.append, n_before=2)
+    assert told == [0.5, 0.625, 0.75, 0.875, 1.0]
 
 
 def test_no_workers_is_refused_with_the_number():
     with pytest.raises(InvalidInput, match=r"workers.*0"):
-        map_jobs(abs, [1], workers=0)
+        map_jobs(root, [1], workers=0)
+
+
+OWN = """
+import stressbook as sb
+
+
+class Cut(sb.Stress):
+    def apply(self, dials, severity):
+        return dials
+"""
+
+
+def kinds(scenario, progress=None):
+    return [stress.kind for stress in scenario.stresses]
+
+
+def test_own_classes_are_imported_where_jobs_run(tmp_path):
+    (tmp_path / "own_cut.py").write_text(OWN)
+    with own_names_forgotten():
+        own = load_plugin(tmp_path / "own_cut.py").Cut(at="10min")
+        scenario = load_scenario("skeleton").stressed(own)
+        sources = plugin_sources(scenario)
+        found = map_jobs(kinds, [scenario, scenario], workers=2, sources=sources)
+    assert [each[-1] for each in found] == ["cut", "cut"]
+
+
+SLEEPERS = """
+import sys, time
+from pathlib import Path
+from stressbook.experiments.pool import map_jobs
+
+def sleep(job, progress=None):
+    Path(f"started-{job}").touch()
+    time.sleep(0.0 if job == 0 else 600.0)
+
+if __name__ == "__main__":
+    try:
+        map_jobs(sleep, range(6), workers=2, finished=lambda *_: print("one is done", flush=True))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_jobs_in_the_middle(tmp_path):
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    process = subprocess.Popen(
+        [sys.executable, "sleepers.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Tests that are started in the background inherit an interrupt that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert len(list(tmp_path.glob("started-*"))) < 6

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.recorder import used
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.validation import rebuild, watch
+from stressbook.experiments.validation import rebuild, runner, watch
 from stressbook.experiments.validation.depth_profile import DISTANCES_BP
 from stressbook.experiments.validation.holdings import account_gross_usd, holdings
 from stressbook.experiments.validation.runner import run_seeds
@@ -127,6 +127,8 @@ CALLS: list[int] = []
 
 def task(scenario, seed, *, factor=1.0):
     CALLS.append(seed)
+    if seed == 13:
+        raise InvalidInput("is unlucky", name="seed", value=seed)
     return {"double": 2.0 * factor * seed, "none": float("nan")}
 
 
@@ -155,6 +157,46 @@ def test_a_broken_file_is_run_anew(scenario, tmp_path):
     next(tmp_path.iterdir()).write_text("{", encoding="utf-8")
     run_seeds(task, scenario, [1], folder=tmp_path)
     assert CALLS == [1, 1]
+
+
+def test_the_other_seeds_of_one_that_failed_are_kept(scenario, tmp_path):
+    CALLS.clear()
+    for _ in range(2):
+        with pytest.raises(StressbookError, match="1 of 3 runs failed\nseed 13: InvalidInput"):
+            run_seeds(task, scenario, [1, 13, 2], folder=tmp_path)
+    assert CALLS == [1, 13, 2, 13]
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [
+        ("experiments/validation/basis.py", True),
+        ("experiments/validation/bands.py", True),
+        ("experiments/validation/estimators.py", True),
+        ("experiments/validation/watch.py", True),
+        ("experiments/arms.py", True),
+        ("market/book.py", True),
+        ("experiments/validation/verdicts.py", False),
+        ("experiments/validation/stressed.py", False),
+    ],
+)
+def test_results_are_run_anew_if_what_measures_them_was_edited(
+    scenario, tmp_path, monkeypatch, edited, counts
+):
+    CALLS.clear()
+    run_seeds(task, scenario, [1], folder=tmp_path)
+    contents = runner._contents
+    seen = []
+
+    def with_an_edit(folder):
+        for name, content in contents(folder):
+            seen.append(name)
+            yield name, content + b"#" * (name == edited)
+
+    monkeypatch.setattr(runner, "_contents", with_an_edit)
+    run_seeds(task, scenario, [1], folder=tmp_path)
+    assert edited in seen
+    assert [1] * (1 + counts) == CALLS
 
 
 def test_no_workers_are_refused(scenario):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stressbook.cli.options import Json, Quiet, Workers
-from stressbook.cli.terminal import progress_of, result, result_json
+from stressbook.cli.terminal import STARTS_AFRESH, progress_of, result, result_json, stopping
 
 __all__ = ["replay", "report"]
 
@@ -17,9 +17,9 @@ Folder = Annotated[Path, typer.Argument(metavar="PATH", help="Folder that a comm
 
 def replay(path: Folder, workers: Workers = 1, as_json: Json = False, quiet: Quiet = False) -> None:
     """Run again what a folder holds, and compare the digests; exit with 1 if one differs."""
-    from stressbook.experiments.batch import replay as run_again
+    from stressbook.experiments.replay import replay as run_again
 
-    with progress_of(f"replay {path}", quiet=quiet) as progress:
+    with stopping(STARTS_AFRESH), progress_of(f"replay {path}", quiet=quiet) as progress:
         found = run_again(path, workers=workers, progress=progress)
     differing = [each for each in found if not each.is_equal]
     if as_json:

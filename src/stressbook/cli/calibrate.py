@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stressbook.cli.options import Json, Quiet
-from stressbook.cli.terminal import note, result
+from stressbook.cli.terminal import STARTS_AFRESH, note, result, stopping
 
 __all__ = ["calibrate"]
 
@@ -27,7 +27,8 @@ def calibrate(
     from stressbook.experiments.store import write_whole
 
     note("estimating, about 20 s ...", quiet=quiet)
-    found = estimate(folder, seed=seed)
+    with stopping(STARTS_AFRESH):
+        found = estimate(folder, seed=seed)
     if out is not None:
         write_whole(out / "calibration.json", found.to_json().encode())
         write_whole(out / "calibration.toml", found.to_toml().encode())

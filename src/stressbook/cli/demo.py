@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stressbook.cli.options import Json, Quiet
-from stressbook.cli.terminal import note, progress_of, result, result_json
+from stressbook.cli.terminal import goes_on, note, progress_of, result, result_json, stopping
 from stressbook.cli.warm import compile_once
 
 __all__ = ["demo"]
@@ -29,15 +29,16 @@ def demo(
     from stressbook.api import scenario
     from stressbook.report import run_demo
 
-    compile_once(scenario("hyperliquid"), engine="kernel", quiet=quiet)
-    with progress_of("demo", quiet=quiet) as progress:
-        page = run_demo(
-            out,
-            seeds=range(1, seeds + 1),
-            workers=workers or os.cpu_count() or 1,
-            full=full,
-            progress=progress,
-        )
+    with stopping(goes_on()):
+        compile_once(scenario("hyperliquid"), engine="kernel", quiet=quiet)
+        with progress_of("demo", quiet=quiet) as progress:
+            page = run_demo(
+                out,
+                seeds=range(1, seeds + 1),
+                workers=workers or os.cpu_count() or 1,
+                full=full,
+                progress=progress,
+            )
     if as_json:
         result_json({"path": str(page), "study": str(page.with_name("study.json"))})
     else:

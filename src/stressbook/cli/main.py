@@ -61,17 +61,8 @@ def main() -> None:
     try:
         app(prog_name="stressbook")
     except KeyboardInterrupt:
-        _stopped()
+        sys.exit(130)
     except StressbookError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         # What replaces ValueError and KeyError was caused by what was typed.
         sys.exit(2 if isinstance(error, ValueError | KeyError) else 3)
-    except SystemExit as ending:
-        if ending.code == 130:
-            _stopped()
-        raise
-
-
-def _stopped() -> None:
-    sys.stderr.write("stopped; what was finished is kept, the same command goes on\n")
-    sys.exit(130)

@@ -24,7 +24,16 @@ from stressbook.cli.options import (
     Workers,
 )
 from stressbook.cli.resolve import resolved
-from stressbook.cli.terminal import chosen_seed, note, progress_of, result, result_json
+from stressbook.cli.terminal import (
+    STARTS_AFRESH,
+    chosen_seed,
+    goes_on,
+    note,
+    progress_of,
+    result,
+    result_json,
+    stopping,
+)
 from stressbook.cli.warm import compile_once
 
 if TYPE_CHECKING:
@@ -59,14 +68,15 @@ def run(
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
     allowed = budgets_of(budget, check=check, assets=found.resolved.assets)
     chosen = chosen_seed(seed, quiet=quiet)
-    compile_once(found, engine=engine, quiet=quiet)
     if reps == 1:
-        one = _run_one(found, chosen, engine, quiet)
+        with stopping(STARTS_AFRESH):
+            one = _run_one(found, chosen, engine, quiet)
         judged = judge([one.outcomes], allowed)
         _tell_one(one, one.save(out), judged, as_json=as_json, quiet=quiet)
         n_failed = 0
     else:
-        many, place = _run_many(found, chosen, reps, engine, workers, out, quiet)
+        with stopping(goes_on(chosen if seed is None else None)):
+            many, place = _run_many(found, chosen, reps, engine, workers, out, quiet)
         judged = judge([each.outcomes for each in many.runs if not each.error], allowed)
         _tell_many(many, place, judged, as_json=as_json, quiet=quiet)
         n_failed = len(many.failures)
@@ -77,6 +87,7 @@ def run(
 
 
 def _run_one(found: Scenario, seed: int, engine: str, quiet: bool) -> RunResult:
+    compile_once(found, engine=engine, quiet=quiet)
     start_s = time.monotonic()
     with progress_of(found.name, quiet=quiet) as progress:
         one = found.run(seed=seed, engine=engine, progress=progress)
@@ -95,6 +106,7 @@ def _run_many(
 ) -> tuple[Replicates, Path]:
     from stressbook.experiments.batch import batch_folder_name, save_batch
 
+    compile_once(found, engine=engine, quiet=quiet)
     scenarios = {"run": found.resolved}
     place = out or RUNS / batch_folder_name(scenarios, seed=seed, reps=reps)
     with progress_of(found.name, quiet=quiet) as progress:

@@ -10,9 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["chosen_seed", "note", "progress_of", "result", "result_json"]
+import typer
+
+__all__ = [
+    "STARTS_AFRESH",
+    "chosen_seed",
+    "goes_on",
+    "note",
+    "progress_of",
+    "result",
+    "result_json",
+    "stopping",
+]
+
+STARTS_AFRESH: Final = "nothing is kept, the same command starts afresh"
 
 _SEED_BOUND = 2**31
 
@@ -42,6 +55,22 @@ def chosen_seed(seed: int | None, *, quiet: bool) -> int:
     drawn = secrets.randbelow(_SEED_BOUND)
     note(f"seed {drawn}", quiet=quiet)
     return drawn
+
+
+def goes_on(drawn_seed: int | None = None) -> str:
+    """Return what a stopped command that keeps finished runs says."""
+    which = "" if drawn_seed is None else f" with --seed {drawn_seed}"
+    return f"what was finished is kept, the same command{which} goes on"
+
+
+@contextmanager
+def stopping(what: str) -> Iterator[None]:
+    """Say what Ctrl-C leaves behind, and end with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"stopped; {what}")
+        raise typer.Exit(130) from None
 
 
 @contextmanager

@@ -20,7 +20,15 @@ from stressbook.cli.options import (
 )
 from stressbook.cli.resolve import resolved
 from stressbook.cli.run import RUNS
-from stressbook.cli.terminal import chosen_seed, note, progress_of, result, result_json
+from stressbook.cli.terminal import (
+    chosen_seed,
+    goes_on,
+    note,
+    progress_of,
+    result,
+    result_json,
+    stopping,
+)
 from stressbook.cli.warm import compile_once
 
 if TYPE_CHECKING:
@@ -57,20 +65,21 @@ def versus(
     first = resolved(control, plugins=plugins)
     second = resolved(treated, sets=sets, stresses=stresses, plugins=plugins)
     chosen = chosen_seed(seed, quiet=quiet)
-    compile_once(second, engine=engine, quiet=quiet)
     scenarios = {"control": first.resolved, "treated": second.resolved}
     place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
-    with progress_of(f"{first.name} versus {second.name}", quiet=quiet) as progress:
-        effect = first.versus(
-            second,
-            reps=reps,
-            seed=chosen,
-            engine=engine,
-            workers=workers,
-            placebo=placebo,
-            folder=place / "runs",
-            progress=progress,
-        )
+    with stopping(goes_on(chosen if seed is None else None)):
+        compile_once(second, engine=engine, quiet=quiet)
+        with progress_of(f"{first.name} versus {second.name}", quiet=quiet) as progress:
+            effect = first.versus(
+                second,
+                reps=reps,
+                seed=chosen,
+                engine=engine,
+                workers=workers,
+                placebo=placebo,
+                folder=place / "runs",
+                progress=progress,
+            )
     save_batch(place, scenarios, effect.comparison.runs, engine=engine)
     _tell(effect, place, as_json=as_json, quiet=quiet)
     if effect.comparison.failures:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from stressbook.experiments.regimes import demo_plan, run_regimes
+from stressbook.experiments.run import Progress
 from stressbook.experiments.store import write_whole
 from stressbook.report.manifest import study_manifest, study_numbers
 from stressbook.report.study_page import write_study_report
@@ -22,7 +23,7 @@ def run_demo(
     seeds: Sequence[int] = DEMO_SEEDS,
     workers: int = 1,
     full: bool = False,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Run the demo and write its report.
 
@@ -30,7 +31,7 @@ def run_demo(
     ----------
     out : str or Path
         Folder of `report.html` and `study.json`, which holds every number of every run; made if it
-        is missing.
+        is missing. Finished runs are kept below it, and read again by the same call.
     seeds : sequence of int
         Eight or more, if anything is to be claimed.
     workers : int, default 1
@@ -46,7 +47,8 @@ def run_demo(
         The report.
     """
     folder = Path(out)
-    study = run_regimes(demo_plan(seeds=seeds, full=full), workers=workers, progress=progress)
+    plan = demo_plan(seeds=seeds, full=full)
+    study = run_regimes(plan, workers=workers, folder=folder / "runs", progress=progress)
     content = study_manifest(study) | {"runs": study_numbers(study)}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
     write_whole(folder / "study.json", f"{text}\n".encode())

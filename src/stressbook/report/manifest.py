@@ -78,11 +78,7 @@ def study_manifest(study: RegimeStudy) -> dict[str, Any]:
         "variants": {v.name: {k: dict(x) for k, x in v.world.items()} for v in plan.variants},
         "variant_seeds": list(plan.variant_seeds),
         "digest": study.digest,
-        "episodes": {
-            "/".join((r.variant or "reference", r.regime, str(r.seed), arm)): episode.digest
-            for r in study.runs
-            for arm, episode in r.episodes.items()
-        },
+        "episodes": study.digests,
         "versions": versions(),
     }
 
