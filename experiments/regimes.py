@@ -36,6 +36,7 @@ from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
+from stressbook.experiments.words import duration
 from stressbook.market.state import F64
 
 __all__ = [
@@ -169,6 +170,8 @@ class RegimeRun:
         Means over minutes before the onset.
     caps : tuple of CapUse
         At the onset.
+    n_accounts : int
+        Of the crowd.
     """
 
     seed: int
@@ -178,6 +181,7 @@ class RegimeRun:
     episodes: dict[str, Episode]
     before: dict[str, F64]
     caps: tuple[CapUse, ...]
+    n_accounts: int
 
 
 @dataclass(frozen=True)
@@ -280,8 +284,12 @@ def demo_plan(*, seeds: Sequence[int] = tuple(range(1, 9)), full: bool = False) 
     broken = load_scenario("correlation-break")
     calm = load_scenario("hyperliquid").with_(warmup=warmup_s, duration=horizon_s)
     stresses = tuple(replace(stress, at=warmup_s) for stress in broken.stresses)
+    summary = (
+        f"The venue with {len(calm.assets)} assets, calm: {duration(horizon_s)} after "
+        f"{duration(warmup_s)} of warm-up, under either margin regime."
+    )
     return RegimePlan(
-        scenario=calm,
+        scenario=replace(calm, summary=summary),
         stresses=stresses,
         target="HYPE",
         summary=broken.summary,
@@ -302,7 +310,7 @@ def impact_variants(scenario: Scenario, target: str) -> tuple[Variant, ...]:
     return (
         changed("impact x 0.3", impact_bp_per_musd=0.3 * slope),
         changed("impact x 2", impact_bp_per_musd=2.0 * slope),
-        changed(f"concave from {turn / 6.0:.0%}", impact_concave_from=turn / 6.0),
+        changed(f"concave from {100.0 * turn / 6.0:.0f} %", impact_concave_from=turn / 6.0),
         changed("never concave", impact_concave_from=10.0),
     )
 
@@ -432,7 +440,8 @@ def _run_arms(
     run(plan.stresses, ("F", "R") if variant.name else plan.arms, "")
     for severity in () if variant.name else plan.severities:
         run(tuple(replace(s, severity=severity) for s in plan.stresses), ("R",), f"@{severity:g}")
-    return RegimeRun(seed, regime, variant.name, _numbers(runs), episodes, before, caps)
+    n_accounts = int(sim.classes["n_accounts"].sum())
+    return RegimeRun(seed, regime, variant.name, _numbers(runs), episodes, before, caps, n_accounts)
 
 
 def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:

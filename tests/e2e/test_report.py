@@ -23,6 +23,7 @@ from stressbook.experiments.stress import DepthThinning, PriceGap
 from stressbook.report import demo, write_run_report, write_study_report
 from stressbook.report.manifest import study_manifest
 from stressbook.report.study_tables import class_rows
+from stressbook.report.timeline_figure import USED_UP, milestones
 from tests.unit.test_report_page import outside_references
 
 
@@ -57,6 +58,16 @@ def test_every_dollar_of_an_episode_is_accounted_for(study):
             net = episode.classes[:, 1] - episode.classes[:, 2]
             assert net.sum() + episode.outside_usd == pytest.approx(0.0, abs=0.01)
     assert class_rows(study)[-1].net[0].value == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_backstop_is_used_up_at_a_time_if_and_only_if_a_seed_broke(study):
+    for run in study.runs:
+        for episode in run.episodes.values():
+            found = milestones(episode.timeline, stress_min=1.0)
+            assert np.isfinite(found[USED_UP]) == (episode.outcomes["backstop_short_usd"] > 0.0)
+            assert episode.outcomes["backstop_low_usd"] == pytest.approx(
+                min(episode.timeline.backstop_low_usd[episode.timeline.t_min > 0.0])
+            )
 
 
 def test_the_stressed_run_moved_money_between_classes(study):
@@ -167,6 +178,13 @@ def test_the_demo_writes_page_and_manifest(study, tmp_path, monkeypatch):
         for row in found["runs"]
         if row["arm"] == "R" and row["variant"] == "reference"
     }
+    calm, stressed = (
+        next(r for r in found["runs"] if (r["arm"], r["seed"]) == (arm, 2)) for arm in ("0", "R")
+    )
+    assert calm["n_accounts"] > 0
+    assert calm["caps_at_onset"]["USDC borrowed, platform"]["used_usd"] > 0.0
+    assert sum(row["equity_at_onset_usd"] for row in stressed["classes"].values()) > 1e6
+    assert len(found["timelines"]["cross"]["R"]["mark_usd"]) > 10
     traced = [falls[regime, seed] for regime in REGIMES for seed in (1, 2)]
     means = [study.drawdown(regime, "R").mean() for regime in REGIMES]
     assert [sum(traced[:2]) / 2, sum(traced[2:]) / 2] == pytest.approx(means)

@@ -147,6 +147,7 @@ def study(n=8, *, effect=0.0, placebo=0.0, short=(0.0, 0.0), **changes):
                         {"0": calm, "R": stressed, "Z": stressed, "R@0.5": calm},
                         {"open interest, lots": 1e6 + np.arange(5.0) * 10.0},
                         calm.caps,
+                        900,
                     )
                 )
     return RegimeStudy(asked, tuple(runs))

@@ -3,20 +3,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from stressbook.experiments.episode import CLASS_LABELS
 from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import DepthThinning
 from stressbook.experiments.timeline import timeline_of
 from stressbook.report.study_figures import (
     arm_dots,
-    class_bars,
     dose_dots,
     draw_classes,
     draw_doses,
     draw_dots,
     size_dots,
 )
+from stressbook.report.study_tables import class_rows
 from stressbook.report.svg import house_style, svg_of
 from stressbook.report.timeline_figure import draw_panel, draw_timelines, timeline_panels
 from tests.unit.report_planted import study, timeline
@@ -73,6 +72,33 @@ def test_the_imposed_cut_is_taken_of_the_calm_run():
     assert (low <= high).all()
 
 
+def test_what_is_shed_is_a_bar_of_its_own_and_a_capital_used_up_a_mark():
+    lines = {}
+    for name, low in (("broke", -1e6), ("held", 5e6)):
+        panels = {p.title: p for p in timeline_panels(timeline(backstop_low=low), colour="#000000")}
+        lines[name] = panels["Equity of the backstop"].points.values
+        assert [bar.label for bar in panels["Liquidated"].bars][-1] == "deleveraged: backstop"
+    assert np.nanmin(lines["broke"]) == pytest.approx(-1.0)
+    assert np.isnan(lines["held"]).all()
+
+
+def test_no_legend_lies_on_its_panel():
+    panels = timeline_panels(timeline(backstop_low=-1e6), colour="#000000", control=timeline(0.0))
+    figure = draw_timelines({"a": panels, "b": panels}, window_min=(0.0, 10.0))
+    figure.canvas.draw()
+    for ax in figure.axes:
+        legend = ax.get_legend()
+        if legend is not None:
+            assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1.0
+            assert legend.get_window_extent().x1 <= ax.get_window_extent().x1 + 20.0
+
+
+def test_where_nothing_is_borrowed_the_panel_says_so():
+    calm = timeline()
+    panels = timeline_panels(calm._replace(borrowed_usd=0.0 * calm.t_min), colour="#000000")
+    assert panels[-1].note == "nothing is borrowed"
+
+
 def test_open_interest_is_in_lots_of_the_onset():
     panel = next(
         p for p in timeline_panels(timeline(0.3), colour="#000000") if "Open interest" in p.title
@@ -99,11 +125,15 @@ def test_severities_run_from_calm_to_the_full_shock():
     assert (np.diff(values["cross"].mean(axis=1)) > 0).all()
 
 
-def test_bars_split_a_change_into_revaluation_and_the_rest():
-    bars = class_bars(study(8), CLASS_LABELS)["cross"]
-    assert bars[4] == pytest.approx([-50.0, 0.0])
-    assert bars[1][0] == 0.0
-    assert bars[1][1] == pytest.approx(2.0, abs=0.1)
+def test_bars_split_a_change_into_revaluation_and_the_rest_with_intervals():
+    rows = class_rows(study(8))[:-1]
+    left, right = draw_classes(rows).axes
+    labels = [text.get_text() for text in left.get_yticklabels()]
+    assert labels[-1] == "outside market and price gaps"
+    makers = labels.index("market maker")
+    assert right.patches[makers].get_width() == pytest.approx(2.0, abs=0.1)
+    spans = [line.get_xdata() for line in right.lines if len(set(line.get_ydata())) == 1]
+    assert any(low < 2.0 < high for low, high in spans)
 
 
 def test_a_figure_can_be_drawn_into_given_axes():
@@ -114,7 +144,6 @@ def test_a_figure_can_be_drawn_into_given_axes():
 
 def every_figure():
     made = study(8, effect=0.05)
-    bars = class_bars(made, CLASS_LABELS)
     panels = timeline_panels(timeline(), colour="#0072B2", control=timeline(0.0), cap_usd=5e8)
     with house_style():
         return [
@@ -123,7 +152,7 @@ def every_figure():
                 (
                     draw_doses(made),
                     draw_timelines({"a": panels, "b": panels}, window_min=(0.0, 10.0)),
-                    draw_classes(bars, CLASS_LABELS),
+                    draw_classes(class_rows(made)[:-1]),
                     draw_dots(arm_dots(made), unit="%").figure,
                 )
             )

@@ -3,15 +3,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stressbook.experiments.episode import CapUse
 from stressbook.experiments.inference import Estimate
+from stressbook.experiments.stress import CorrelationBreak, PriceGap
+from stressbook.report.ending import ending_text
+from stressbook.report.impact import impact_text, size_table
 from stressbook.report.numbers import cell, interval, percent, plain, signed, usd
+from stressbook.report.rule_tables import deciding_table, rule_table
+from stressbook.report.shock import shock_table
 from stressbook.report.study_layout import (
     amplification_table,
     cap_table,
     class_table,
     milestone_table,
     outcome_table,
-    size_table,
+    seed_table,
 )
 from stressbook.report.study_tables import (
     STRESSED,
@@ -21,7 +27,7 @@ from stressbook.report.study_tables import (
     refusal_rows,
     regime_claims,
 )
-from tests.unit.report_planted import study
+from tests.unit.report_planted import study, wobble
 
 
 def test_net_of_revaluation_all_rows_sum_to_zero():
@@ -48,6 +54,9 @@ def test_the_sum_of_revaluations_is_that_of_all_rows():
 def test_arms_are_compared_as_the_measures_say():
     found = amplifications(study(8, effect=0.0))["portfolio"]
     assert found.forced.value == pytest.approx(0.07)
+    assert found.absorbed.value == pytest.approx(0.02)
+    assert found.whole.value == pytest.approx(0.10)
+    assert found.frozen.value == pytest.approx((0.35 - 0.01) / (0.25 - 0.01))
     assert found.defence.value == pytest.approx(0.01)
     assert found.price.value == pytest.approx((0.35 - 0.01) / (0.28 - 0.01))
     assert found.loss.value == pytest.approx(3e8 - 1e6)
@@ -127,7 +136,7 @@ def test_refusals_are_means_of_calm_and_stressed_runs():
 
 def test_milestones_are_minutes_from_the_onset_or_never():
     table = milestone_table(study(8, short=(1e6, 0.0)))
-    found = {row[0].text: [c.text for c in row[1:]] for row in table.rows}
+    found = {row[0].text: [c.text for c in row[1:3]] for row in table.rows}
     assert found["first forced order filled"] == ["6.0", "6.0"]
     assert found["first counterparty deleveraged, for an account"] == ["never", "never"]
     assert found["backstop's capital used up"] == ["10.0", "never"]
@@ -144,9 +153,136 @@ def test_the_range_of_impact_stands_beside_the_reference_on_the_same_seeds():
     ]
 
 
+def test_the_range_says_where_it_breaks_and_how_the_regimes_differ():
+    table = size_table(study(8, effect=0.05, short=(1e6, 0.0)))
+    assert table.head[-1] == "broke, of 2"
+    assert [row[-1].text for row in table.rows] == ["2", "0", "2", "0"]
+    assert table.rows[0][2].text.startswith("+3.")
+    assert table.rows[1][2].text == ""
+
+
+def test_a_law_that_changes_nothing_is_said_to_change_nothing():
+    text = impact_text(study(8, n_variant_seeds=8))
+    assert "no law moves it by more than its interval" in text
+    assert "no law moves that by more than its interval" in text
+
+
+def test_a_law_under_which_forced_orders_add_less_is_named():
+    made = study(8, n_variant_seeds=8)
+    for run in made.of("portfolio", "impact x 2"):
+        kept = run.arms["R"]
+        run.arms["R"] = replace(
+            kept, drawdown_frac=kept.drawdown_frac - 0.03 - wobble(run.seed, 0.001)
+        )
+    text = impact_text(made)
+    assert "it differs from the reference with impact x 2 (\N{MINUS SIGN}2.1 points" in text
+    assert text.count("with impact x 2") == 2
+
+
+def test_one_seed_of_a_law_tells_nothing():
+    assert impact_text(study(1)).startswith("One seed of each law")
+    assert impact_text(study(8, variants=())) == ""
+
+
+def test_each_seed_has_a_row_under_each_regime():
+    rows = seed_table(study(3, short=(0.0, 2e6))).rows
+    assert [row[0].text for row in rows[:2]] == ["1, portfolio", "1, cross"]
+    assert [row[3].text for row in rows[:2]] == ["5.00", "\N{MINUS SIGN}2.00"]
+    assert [row[-1].text for row in rows] == ["held", "broke"] * 3
+
+
+def test_milestones_are_counted_over_seeds():
+    table = milestone_table(study(8, short=(1e6, 0.0)))
+    found = {row[0].text: [c.text for c in row[3:]] for row in table.rows}
+    assert found["backstop's capital used up"] == ["8", "0"]
+    assert found["first takeover by the backstop"] == ["8", "8"]
+    assert found["lowest mark"] == ["\N{EN DASH}"] * 2
+
+
+def test_a_cap_that_falls_with_the_price_shows_what_is_used_of_it_at_the_end():
+    made = study(8)
+    halved = (CapUse("{1} as collateral, platform", "USD", 4e7, 5e7),)
+    for run in made.of("portfolio"):
+        run.episodes["R"] = replace(run.episodes["R"], caps=halved)
+    row = cap_table(made).rows[0]
+    assert (row[2].text, row[3].text, row[4].text, row[5].text) == (
+        "50.0",
+        "50.0 %",
+        "40.0",
+        "80.0 %",
+    )
+
+
+def test_utilisation_stands_below_the_caps_and_only_where_something_is_lent():
+    made = study(8)
+    assert cap_table(made).rows[-1][3].text == "70.0 %"
+    for run in made.of("portfolio"):
+        line = run.episodes["R"].timeline
+        empty = line._replace(utilisation_frac=0.0 * line.utilisation_frac)
+        run.episodes["R"] = replace(run.episodes["R"], timeline=empty)
+    assert [row[0].text for row in cap_table(made).rows] == ["HYPE as collateral, platform"]
+
+
+def test_an_interval_that_passes_below_nothing_is_cut_and_marked():
+    made = study(8)
+    made.of("cross")[0].episodes["R"].outcomes["n_breaches"] = 100.0
+    table = outcome_table(made, STRESSED, arm="R", caption="")
+    row = next(row for row in table.rows if row[0].text == "Breaches begun")
+    assert row[3].below.startswith("0.0\N{DAGGER} to ")
+
+
+def test_rows_that_are_not_judged_say_why():
+    table = outcome_table(study(8), STRESSED, arm="R", caption="")
+    words = {row[0].text: row[-1].text for row in table.rows}
+    assert words["of it with holdings frozen: P"] == "by construction"
+    assert words["of them taken over by the backstop"] == "part of another row"
+
+
+def test_without_frozen_holdings_there_is_no_row_of_them():
+    table = outcome_table(study(8, arms=("0", "R")), STRESSED, arm="R", caption="")
+    assert not any("frozen" in row[0].text or "R - P" in row[0].text for row in table.rows)
+
+
+def test_every_number_of_the_rules_has_its_value():
+    scenario = study(1).plan.scenario
+    table = rule_table(scenario)
+    values = {row[0].text: row[1].text for row in table.rows}
+    assert values["margin.trigger_ratio"] == "0.95"
+    assert values["tokens.HYPE.ltv"] == "0.65"
+    assert values["assets.HYPE.tiers"].startswith("10 x from 0 USD, 5 x from")
+    assert "tokens.ETH.ltv" not in values
+    assert all(values.values())
+
+
+def test_the_rules_that_decide_are_read_from_the_venue():
+    scenario = study(1).plan.scenario.with_(venue={"liquidation": {"deficit_socialised": True}})
+    found = {row[0].text: row[1].text for row in deciding_table(scenario).rows}
+    assert found["the deficit of a flat account is paid by"] == "all other accounts"
+    assert found["capital of the backstop"] == "12.3 M USD"
+
+
+def test_the_shock_is_told_in_words():
+    table = shock_table(
+        [
+            PriceGap(at=0.0, duration=60.0, assets=("HYPE",), fall_frac=-0.1),
+            CorrelationBreak(at=0.0, duration=60.0, residual_fall_frac=0.3, residual_factor=2.0),
+        ]
+    )
+    assert table.rows[0][-1].text == "HYPE; rises by 10.0 %"
+    assert "loadings on all other factors x 2.0" in table.rows[1][-1].text
+    assert "falls by 30.0 % on its own" in table.rows[1][-1].text
+
+
+def test_the_end_of_the_run_is_told():
+    text = ending_text(study(8))
+    assert "30 min after the onset" in text
+    assert "0.1 % under (portfolio)" in text
+    assert "300 M USDC still lent" in text
+
+
 def test_the_class_table_prints_its_sum_as_zero():
     last = class_table(study(8)).rows[-1]
-    assert (last[0].text, last[3].text, last[5].text) == ("sum", "0.00", "0.00")
+    assert (last[0].text, last[4].text, last[6].text) == ("sum", "0.00", "0.00")
 
 
 def test_numbers_have_digits_that_matter():

@@ -110,7 +110,10 @@ def test_what_was_left_is_said_where_nothing_broke():
 def test_a_backstop_that_is_nearly_spent_is_counted():
     made = study(8, short=(1e6, 0.0))
     made.of("cross")[2].episodes["R"].outcomes["backstop_low_usd"] = 1e5
-    assert "In 0 and 1 further seeds less than 5 % of it was left." in paid_text(made)
+    assert (
+        "In 0 (portfolio) and 1 (cross) further seeds less than 5 % of it was left."
+        in paid_text(made)
+    )
 
 
 def test_the_treasury_is_named_where_it_paid():
@@ -118,7 +121,8 @@ def test_the_treasury_is_named_where_it_paid():
     assert "No deficit of an account had to be paid by the treasury." in paid_text(made)
     for run in made.of("cross")[:3]:
         run.episodes["R"].outcomes["deficit_booked_usd"] = 8e5
-    assert "paid deficits of accounts in 0 and 3 of 8 seeds, 0.00 and 0.30 M USD" in paid_text(made)
+    assert "deficits of accounts in 0 (portfolio) and 3 (cross) of 8 seeds" in paid_text(made)
+    assert "0.00 and 0.30 M USD in the mean" in paid_text(made)
 
 
 def test_only_what_broke_is_named():

@@ -67,6 +67,8 @@ def broke_text(
 
 
 def _difference(portfolio: Sequence[bool], cross: Sequence[bool]) -> str:
+    if list(portfolio) == list(cross):
+        return "the same seeds"
     p = paired_share_p(portfolio, cross)
     if p < 0.05:
         return f"a difference that stands (p = {p:.2g})"
@@ -106,7 +108,8 @@ def paid_text(study: RegimeStudy) -> str:
     if spent.any():
         others = " further" if short.any() else ""
         share = f"{100.0 * _SPENT_FRAC:.0f} %"
-        text += f"In {spent[0]} and {spent[1]}{others} seeds less than {share} of it was left. "
+        counts = f"{spent[0]} (portfolio) and {spent[1]} (cross)"
+        text += f"In {counts}{others} seeds less than {share} of it was left. "
     return text + _treasury_text(_found(study, "deficit_booked_usd"))
 
 
@@ -116,8 +119,8 @@ def _treasury_text(deficits: F64) -> str:
     counts, n = (deficits > 0.0).sum(axis=1), deficits.shape[1]
     means = [usd(x) for x in deficits.mean(axis=1)]
     return (
-        f"The treasury paid deficits of accounts in {counts[0]} and {counts[1]} of {n} seeds, "
-        f"{means[0]} and {means[1]} M USD in the mean."
+        f"The treasury paid deficits of accounts in {counts[0]} (portfolio) and {counts[1]} "
+        f"(cross) of {n} seeds, {means[0]} and {means[1]} M USD in the mean."
     )
 
 
@@ -141,9 +144,10 @@ def _variants_text(study: RegimeStudy) -> str:
     parts = [f"{_pair(found)} with {name}" for name, found in counts.items() if any(found)]
     calm = [name for name, found in counts.items() if not any(found)]
     parts += [f"none with {' or '.join(calm)}"] if calm else []
+    seeds = f"of the first {keep}, " if keep > 1 else "of the first alone, "
     return (
-        "Under other laws of the outside's impact, seeds that broke of the first "
-        f"{keep}, portfolio and cross: {', '.join(parts)}; as assumed here {_pair(here)}."
+        f"Under other laws of the outside's impact, seeds that broke {seeds}"
+        f"portfolio and cross: {', '.join(parts)}; as assumed here {_pair(here)}."
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from stressbook.experiments.regimes import demo_plan, run_regimes
 from stressbook.experiments.run import Progress
 from stressbook.experiments.store import write_whole
-from stressbook.report.manifest import study_manifest, study_numbers
+from stressbook.report.manifest import study_manifest, study_numbers, study_timelines
 from stressbook.report.study_page import write_study_report
 
 __all__ = ["DEMO_SEEDS", "run_demo"]
@@ -49,7 +49,11 @@ def run_demo(
     folder = Path(out)
     plan = demo_plan(seeds=seeds, full=full)
     study = run_regimes(plan, workers=workers, folder=folder / "runs", progress=progress)
-    content = study_manifest(study) | {"runs": study_numbers(study)}
+    content = study_manifest(study) | {
+        "runs": study_numbers(study),
+        "median_seed": study.median_seed,
+        "timelines": study_timelines(study),
+    }
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
     write_whole(folder / "study.json", f"{text}\n".encode())
     return write_study_report(study, folder / "report.html")

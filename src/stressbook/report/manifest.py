@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from stressbook.experiments.regimes import RegimeStudy
+from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
+from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.kernel_cache import sources_digest
 from stressbook.market.parameters import ASSUMED
@@ -16,10 +17,10 @@ from stressbook.report.layout import Table, table_of
 
 __all__ = [
     "reproduce_table",
-    "rule_table",
     "source_table",
     "study_manifest",
     "study_numbers",
+    "study_timelines",
     "versions",
 ]
 
@@ -56,12 +57,6 @@ def source_table(scenario: Scenario) -> Table:
     return table_of("", ("what", "source"), rows, words=(1,))
 
 
-def rule_table(scenario: Scenario) -> Table:
-    """Return the source of each number of the venue's rules."""
-    rows = list(scenario.venue_spec().sources.items())
-    return table_of("", ("number", "source"), rows, words=(1,))
-
-
 def study_manifest(study: RegimeStudy) -> dict[str, Any]:
     """Return what a machine needs to rebuild the study and to check it."""
     plan = study.plan
@@ -89,21 +84,73 @@ def study_numbers(study: RegimeStudy) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One for each variant, regime, seed and arm; numbers that are none are left out.
+        One for each variant, regime, seed and arm. Arms that ran everything, or nothing but the
+        calm market, also have classes, caps and refusals; the calm arm of the reference has what
+        came before the onset. Numbers that are none are left out.
     """
-    rows = []
-    for run in study.runs:
-        place = {"variant": run.variant or "reference", "regime": run.regime, "seed": run.seed}
-        for arm, found in run.arms.items():
-            numbers = {
-                "loss_usd": found.loss_usd,
-                "opening_equity_usd": found.opening_equity_usd,
+    return [
+        {
+            "variant": run.variant or "reference",
+            "regime": run.regime,
+            "seed": run.seed,
+            "arm": arm,
+            **_arm_numbers(study, run, arm),
+        }
+        for run in study.runs
+        for arm in run.arms
+    ]
+
+
+def _arm_numbers(study: RegimeStudy, run: RegimeRun, arm: str) -> dict[str, Any]:
+    found = run.arms[arm]
+    numbers = {"loss_usd": found.loss_usd, "opening_equity_usd": found.opening_equity_usd}
+    for k, asset in enumerate(study.plan.scenario.assets):
+        numbers[f"log_fall_{asset}"] = float(found.drawdown_frac[k])
+        numbers[f"liquidated_frac_{asset}"] = float(found.liquidated_frac[k])
+    more: dict[str, Any] = {}
+    if arm in run.episodes:
+        episode = run.episodes[arm]
+        numbers |= episode.outcomes
+        numbers["outside_gain_usd"] = episode.outside_usd
+        more = {
+            "classes": _classes(episode),
+            "caps": _caps(episode.caps, study),
+            "refusals": episode.refusals,
+        }
+    if arm == "0":
+        more |= {
+            "n_accounts": run.n_accounts,
+            "minutes_before_onset": {k: x.tolist() for k, x in run.before.items()},
+            "caps_at_onset": _caps(run.caps, study),
+        }
+    return {"numbers": {k: x for k, x in numbers.items() if math.isfinite(x)}, **more}
+
+
+def _classes(episode: Episode) -> dict[str, dict[str, float]]:
+    names = ("equity_at_onset_usd", "change_usd", "of_it_revaluation_usd")
+    return {
+        label: dict(zip(names, map(float, row), strict=True))
+        for label, row in zip(CLASS_LABELS, episode.classes, strict=True)
+        if row.any()
+    }
+
+
+def _caps(caps: tuple[CapUse, ...], study: RegimeStudy) -> dict[str, dict[str, float]]:
+    assets = study.plan.scenario.assets
+    return {use.name.format(*assets): {"used_usd": use.used, "cap_usd": use.cap} for use in caps}
+
+
+def study_timelines(study: RegimeStudy) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+    """Return the timelines that the page draws: of the median seed, by regime and arm."""
+    return {
+        regime: {
+            arm: {
+                name: [float(x) if math.isfinite(x) else None for x in values]
+                for name, values in run.episodes[arm].timeline._asdict().items()
             }
-            for k, asset in enumerate(study.plan.scenario.assets):
-                numbers[f"log_fall_{asset}"] = float(found.drawdown_frac[k])
-                numbers[f"liquidated_frac_{asset}"] = float(found.liquidated_frac[k])
-            if arm in run.episodes:
-                numbers |= run.episodes[arm].outcomes
-            kept = {name: x for name, x in numbers.items() if math.isfinite(x)}
-            rows.append({**place, "arm": arm, "numbers": kept})
-    return rows
+            for arm in ("0", "R")
+        }
+        for regime in REGIMES
+        for run in study.of(regime)
+        if run.seed == study.median_seed
+    }

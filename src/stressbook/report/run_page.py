@@ -17,9 +17,10 @@ from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
 from stressbook.market.codes import EVENT_NAMES
 from stressbook.report.layout import Picture, Table, table_of
-from stressbook.report.manifest import reproduce_table, rule_table, source_table
+from stressbook.report.manifest import reproduce_table, source_table
 from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
 from stressbook.report.page import embedded_json, render, write_page
+from stressbook.report.rule_tables import deciding_table, rule_table
 from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.svg import COLOURS, house_style, svg_of
 from stressbook.report.timeline_figure import draw_timelines, milestones, timeline_panels
@@ -86,6 +87,7 @@ def run_html(record: RunRecord) -> str:
         "events": _event_table(record),
         "refusals": _refusal_table(record),
         "sources": source_table(scenario),
+        "deciding": deciding_table(scenario),
         "rules": rule_table(scenario),
         "reproduce": reproduce_table(
             scenario, str(record.seed), {"run digest": f"SHA-256 {record.digest}"}

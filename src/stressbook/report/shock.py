@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
+from stressbook.experiments.toml_text import toml_text
 from stressbook.experiments.words import duration
 from stressbook.report.layout import Table, table_of
+from stressbook.report.numbers import percent
 
-__all__ = ["shock_table", "shock_window_min"]
+__all__ = ["shock_table", "shock_window_min", "stresses_text"]
+
+_WORDS: Final = {
+    "assets": "{}",
+    "beta_factor": "loading on the market x {}",
+    "residual_factor": "loadings on all other factors x {}",
+    "correlation_after": "correlation with the others {}",
+    "where": "depth cut at: {}",
+}
 
 
 def shock_table(stresses: Sequence[Stress]) -> Table:
-    """Return each stress with its onset on the clock of the run, length, severity and numbers."""
+    """Return each stress with its onset on the clock of the run, length, severity and effect."""
     rows = []
     for stress in stresses:
         own = {k: v for k, v in vars(stress).items() if k not in ("at", "duration", "severity")}
-        how = ", ".join(f"{k} {_shown(v)}" for k, v in own.items() if v not in (None, ()))
+        how = "; ".join(_effect(k, v) for k, v in own.items() if v not in (None, ()))
         kind = stress.kind.replace("_", " ")
-        times = (duration(stress.at_s), duration(stress.duration_s))
+        times = (
+            duration(s).replace(" ", "\N{NO-BREAK SPACE}") for s in (stress.at_s, stress.duration_s)
+        )
         rows.append((kind, *times, f"{stress.severity:g}", how))
     head = ("kind", "at", "lasts", "severity", "how")
     return table_of("The imposed shock", head, rows, words=(4,))
+
+
+def stresses_text(scenario: Scenario, stresses: Sequence[Stress]) -> str:
+    """Return the stresses as a scenario file has them."""
+    return toml_text({"stresses": scenario.stressed(*stresses).to_table()["stresses"]})
 
 
 def shock_window_min(stresses: Sequence[Stress]) -> tuple[float, float]:
@@ -40,5 +58,15 @@ def shock_window_min(stresses: Sequence[Stress]) -> tuple[float, float]:
     return 0.0, (max(stress.at_s + stress.duration_s for stress in stresses) - first) / 60.0
 
 
-def _shown(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+def _effect(name: str, value: Any) -> str:
+    """Return what a setting does, in words; of a stress of the reader's own, name and value."""
+    if name.endswith("fall_frac"):
+        moves = "falls" if value >= 0.0 else "rises"
+        alone = " on its own" if name.startswith("residual") else ""
+        return f"{moves} by {percent(abs(value))} %{alone}"
+    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+    if name == "where" and value == "both":
+        shown = "venue and outside"
+    if name == "cut_frac":
+        return f"{percent(value)} % of the depth gone"
+    return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}").format(shown)

@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stressbook.experiments.inference import mean_estimate
+from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.market.state import F64
+from stressbook.report.study_tables import ClassRow
 from stressbook.report.svg import COLOURS, LINES, MARKERS, axes_or_new
 
 __all__ = [
     "ARM_LABELS",
     "Dots",
     "arm_dots",
-    "class_bars",
     "dose_dots",
     "draw_classes",
     "draw_dose",
@@ -88,21 +88,6 @@ def dose_dots(study: RegimeStudy, what: str) -> tuple[F64, dict[str, F64]]:
     return np.array(sorted(arms)), values
 
 
-def class_bars(study: RegimeStudy, labels: Sequence[str]) -> dict[str, F64]:
-    """Return mean change of equity of each class by revaluation and the rest, M USD.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (n_classes, 2)
-        Of each regime: revaluation, and what is left after it.
-    """
-    found = {}
-    for regime in REGIMES:
-        mean = np.mean([run.episodes["R"].classes for run in study.of(regime)], axis=0)
-        found[regime] = np.stack([mean[:, 2], mean[:, 1] - mean[:, 2]], axis=1)[: len(labels)] / 1e6
-    return found
-
-
 def draw_dots(rows: Sequence[Dots], *, unit: str, ax: Axes | None = None) -> Axes:
     """Draw a dot for each seed, and mean with interval, of each regime on each row.
 
@@ -156,7 +141,7 @@ def draw_dose(
     ax = axes_or_new(ax, width=4.5)
     for regime in REGIMES:
         colour, x = COLOURS[regime], severities + (-0.008 if regime == REGIMES[0] else 0.008)
-        ax.plot(x, values[regime], color=colour, lw=0.5, alpha=0.35)
+        ax.plot(x, values[regime], color=colour, ls=LINES[regime], lw=0.7, alpha=0.4)
         ax.plot(
             x, values[regime].mean(axis=1), color=colour, ls=LINES[regime], lw=2.2,
             marker=MARKERS[regime], label=f"{regime} margin, mean",
@@ -183,27 +168,46 @@ def draw_doses(study: RegimeStudy) -> Figure:
     return figure
 
 
-def draw_classes(bars: dict[str, F64], labels: Sequence[str]) -> Figure:
-    """Draw gains and losses of classes: revaluation on the left, the rest on the right."""
-    figure = Figure(figsize=(10.0, 0.9 + 0.42 * len(labels)), layout="constrained")
+def draw_classes(rows: Sequence[ClassRow]) -> Figure:
+    """Draw gains and losses of classes: revaluation on the left, the rest on the right.
+
+    Parameters
+    ----------
+    rows : sequence of ClassRow
+        From top to bottom, without their sum.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Means over seeds, with their intervals where there are any.
+    """
+    figure = Figure(figsize=(10.0, 1.1 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    titles = (
-        "Revaluation of what was held",
-        "Net of revaluation: trading, costs, losses passed on",
+    columns = (
+        ("Revaluation of what was held", [row.revaluation for row in rows]),
+        ("Net of revaluation: trading, costs, losses passed on", [row.net for row in rows]),
     )
-    for column, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-        for regime, shift in zip(REGIMES, (-0.19, 0.19), strict=True):
-            values = bars[regime][:, column]
-            ax.barh(
-                np.arange(len(labels)) + shift, values, 0.36, color=COLOURS[regime],
-                hatch=None if regime == REGIMES[0] else "///", edgecolor="white", lw=0.0,
-                label=f"{regime} margin",
-            )  # fmt: skip
+    for ax, (title, values) in zip(axes, columns, strict=True):
+        for k, regime in enumerate(REGIMES):
+            _class_bars(ax, [value[k] for value in values], regime)
         ax.axvline(0.0, color="#444444", lw=0.8)
         ax.set_title(title)
-        ax.set_xlabel("M USD, mean over seeds")
+        ax.set_xlabel("M USD, mean over seeds with 95 % interval")
         ax.grid(visible=False, axis="y")
-    axes[0].set_yticks(range(len(labels)), labels)
+    axes[0].set_yticks(range(len(rows)), [row.label for row in rows])
     axes[0].invert_yaxis()
-    axes[0].legend(loc="lower left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return figure
+
+
+def _class_bars(ax: Axes, values: Sequence[Estimate], regime: str) -> None:
+    is_first = regime == REGIMES[0]
+    y = np.arange(len(values)) + (-0.19 if is_first else 0.19)
+    ax.barh(
+        y, [e.value / 1e6 for e in values], 0.36, color=COLOURS[regime],
+        hatch=None if is_first else "///", edgecolor="white", lw=0.0, label=f"{regime} margin",
+    )  # fmt: skip
+    for place, e in zip(y, values, strict=True):
+        if np.isfinite(e.low) and e.high > e.low:
+            ax.plot([e.low / 1e6, e.high / 1e6], [place, place], color="#000000", lw=1.0)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from stressbook.experiments.claims import Claim
-from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.inference import Estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
-from stressbook.market.state import F64
+from stressbook.report.breakage import has_broken
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import NONE, UNITS, Cell, cell, percent, plain, usd
 from stressbook.report.shock import shock_window_min
@@ -21,8 +21,9 @@ from stressbook.report.study_tables import (
     drift_rows,
     refusal_rows,
     regime_claims,
+    utilisation,
 )
-from stressbook.report.timeline_figure import milestones
+from stressbook.report.timeline_figure import LOWEST, STRESS_ENDS, milestones
 
 __all__ = [
     "amplification_table",
@@ -32,7 +33,7 @@ __all__ = [
     "milestone_table",
     "outcome_table",
     "refusal_table",
-    "size_table",
+    "seed_table",
 ]
 
 _MARKS: Final = {
@@ -71,7 +72,7 @@ def _outcome_row(measure: Measure, claim: Claim, *, has_noise: bool) -> list[Cel
         cell(claim.difference, measure.unit, is_difference=True),
         plain(claim.correlation, 2),
     ]
-    row += [f"± {noise}"] if has_noise else []
+    row += [f"± {noise}" if math.isfinite(claim.noise) else NONE] if has_noise else []
     word = measure.not_judged or _MARKS[claim.word]
     return [*row, _p_text(claim.p), word]
 
@@ -79,45 +80,97 @@ def _outcome_row(measure: Measure, claim: Claim, *, has_noise: bool) -> list[Cel
 def _p_text(p: float) -> str:
     if not math.isfinite(p):
         return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    return "<\N{NO-BREAK SPACE}0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def milestone_table(study: RegimeStudy) -> Table:
-    """Return when things first happened in the median seed, under both regimes."""
+    """Return when things first happened in the median seed, and in how many seeds they did."""
     stress_min = shock_window_min(study.plan.stresses)[1]
-    found = []
-    for regime in REGIMES:
-        run = next(r for r in study.of(regime) if r.seed == study.median_seed)
-        found.append(milestones(run.episodes["R"].timeline, stress_min=stress_min))
-    rows = [
-        (name, *(f"{x[name]:.1f}" if math.isfinite(x[name]) else "never" for x in found))
-        for name in found[0]
+    found = [
+        [milestones(run.episodes["R"].timeline, stress_min=stress_min) for run in study.of(regime)]
+        for regime in REGIMES
     ]
-    head = ("minutes from the onset", *(f"{regime} margin" for regime in REGIMES))
-    return table_of(f"Seed {study.median_seed}: when it happened", head, rows)
+    place = [run.seed for run in study.of(REGIMES[0])].index(study.median_seed)
+    rows = []
+    for name in found[0][0]:
+        times = (_minute(of_regime[place][name]) for of_regime in found)
+        counts = (
+            NONE
+            if name in (LOWEST, STRESS_ENDS)
+            else str(sum(math.isfinite(x[name]) for x in of_regime))
+            for of_regime in found
+        )
+        rows.append((name, *times, *counts))
+    n = len(study.plan.seeds)
+    head = (
+        "end of the half minute, minutes from the onset",
+        *(f"{regime} margin, seed {study.median_seed}" for regime in REGIMES),
+        *(f"{regime} margin, seeds of {n}" for regime in REGIMES),
+    )
+    return table_of("When it first happened, and in how many seeds", head, rows)
+
+
+def _minute(minute: float) -> str:
+    return f"{minute:.1f}" if math.isfinite(minute) else "never"
+
+
+def seed_table(study: RegimeStudy) -> Table:
+    """Return what happened in each seed under each regime."""
+    rows = []
+    for seed in study.plan.seeds:
+        for regime in REGIMES:
+            run = next(r for r in study.of(regime) if r.seed == seed)
+            fall = 1.0 - math.exp(-float(run.arms["R"].drawdown_frac[study.plan.target_index]))
+            found = run.episodes["R"].outcomes
+            rows.append(
+                (
+                    f"{seed}, {regime}",
+                    percent(fall),
+                    percent(found["liquidated_frac"]),
+                    usd(found["backstop_low_usd"]),
+                    plain(found["n_deleveragings"], 0),
+                    usd(found["deficit_booked_usd"]),
+                    "broke" if has_broken(run) else "held",
+                )
+            )
+    head = (
+        "seed, margin",
+        "largest fall, %",
+        "liquidated, % of open interest",
+        "lowest equity of the backstop, M USD",
+        "counterparties deleveraged, events",
+        "paid by the treasury, M USD",
+        "",
+    )
+    return table_of(f"Stressed, {study.plan.target}", head, rows, words=(6,))
 
 
 def cap_table(study: RegimeStudy) -> Table:
-    """Return the use of each cap under portfolio margin."""
-    rows = [
+    """Return the use of each cap under portfolio margin, and of what was lent."""
+    rows: list[tuple[Cell | str, ...]] = [
         (
             row.label,
             usd(row.cap),
             cell(row.onset, "usd"),
-            _share(row.onset, row.cap),
+            _share(row.onset_share),
             cell(row.end, "usd"),
+            _share(row.end_share),
         )
         for row in cap_rows(study)
     ]
+    onset, end, _ = utilisation(study)
+    if onset.value > 0.0:
+        rows.append(("Utilisation: borrowed of lent", NONE, NONE, _share(onset), NONE, _share(end)))
     return table_of(
         "Portfolio margin, M USD",
-        ("", "cap", "used at the onset", "of the cap", "used at the end, stressed"),
+        ("", "cap", "used at the onset", "of the cap", "used at the end, stressed", "of the cap"),
         rows,
     )
 
 
-def _share(used: Estimate, cap: float) -> Cell:
-    return cell(used.scaled(1.0 / cap), "frac")._replace(text=f"{percent(used.value / cap)} %")
+def _share(share: Estimate) -> Cell:
+    found = cell(share, "frac", at_least=0.0)
+    return found._replace(text=f"{found.text} %")
 
 
 def amplification_table(study: RegimeStudy) -> Table:
@@ -163,37 +216,15 @@ _AMPLIFICATION: Final[tuple[tuple[str, str, Callable[[Any], Cell]], ...]] = (
 )
 
 
-def size_table(study: RegimeStudy) -> Table:
-    """Return falls, liquidations and amplification under other laws of the outside's impact."""
-    names, keep = [v.name for v in study.plan.variants], len(study.plan.variant_seeds)
-    rows = []
-    for name in ["", *names]:
-        for regime in REGIMES:
-            fall, share = study.fall(regime, "R", name)[:keep], study.liquidated(regime, "R", name)
-            forced = fall - study.fall(regime, "F", name)[:keep]
-            label = f"{name or 'reference'}, {regime} margin"
-            rows.append((label, *_three(fall, share[:keep], forced)))
-    return table_of(
-        "The outside's impact: its slope, and where it turns concave",
-        ("", "largest fall, %", "liquidated, % of open interest", "added by forced orders, points"),
-        rows,
-    )
-
-
-def _three(fall: F64, share: F64, forced: F64) -> tuple[Cell, Cell, Cell]:
-    return (
-        cell(mean_estimate(fall), "frac"),
-        cell(mean_estimate(share), "frac"),
-        cell(mean_estimate(forced), "frac", is_difference=True),
-    )
-
-
 def class_table(study: RegimeStudy) -> Table:
     """Return who gained and who lost under stress; net of revaluation the rows sum to zero."""
     rows: list[Sequence[Cell | str]] = [
         (
             row.label,
-            usd(row.equity[0].value) if row.label != "outside market and price gaps" else NONE,
+            *(
+                usd(x.value) if row.label != "outside market and price gaps" else NONE
+                for x in row.equity
+            ),
             *(
                 cell(part[j], "usd", is_difference=True)
                 for j in range(len(REGIMES))
@@ -203,7 +234,7 @@ def class_table(study: RegimeStudy) -> Table:
         )
         for row in class_rows(study)
     ]
-    head = ["", "equity at the onset, portfolio"]
+    head = ["", *(f"{regime}: equity at the onset" for regime in REGIMES)]
     head += [f"{regime}: {what}" for regime in REGIMES for what in ("revaluation", "net of it")]
     return table_of(
         "Stressed run, from the onset to its end, M USD",

@@ -10,17 +10,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from stressbook.experiments.claims import MIN_PAIRS
-from stressbook.experiments.episode import CLASS_LABELS
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.words import duration
 from stressbook.report import study_figures as figures
 from stressbook.report import study_layout as layout
+from stressbook.report.ending import ending_text
+from stressbook.report.impact import impact_text, size_table
 from stressbook.report.layout import Picture
-from stressbook.report.manifest import reproduce_table, rule_table, source_table, study_manifest
-from stressbook.report.numbers import percent
+from stressbook.report.manifest import reproduce_table, source_table, study_manifest
+from stressbook.report.numbers import percent, plain
 from stressbook.report.page import embedded_json, render, write_page
-from stressbook.report.shock import shock_table, shock_window_min
-from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, shown_classes
+from stressbook.report.rule_tables import deciding_table, rule_table
+from stressbook.report.shock import shock_table, shock_window_min, stresses_text
+from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, class_rows, utilisation
 from stressbook.report.svg import COLOURS, house_style, svg_of
 from stressbook.report.timeline_figure import draw_timelines, timeline_panels
 from stressbook.report.verdict import verdict_of
@@ -75,26 +77,16 @@ def _words(study: RegimeStudy) -> dict[str, Any]:
         "is_short": scenario.warmup_s < 3600.0,
         "horizon": duration(scenario.duration_s),
         "median_seed": study.median_seed,
-        **_ranges(study),
+        "impact": impact_text(study),
+        "n_accounts": _account_text(study),
+        "peaks": [percent(x) for x in utilisation(study)[2]],
+        "ending": ending_text(study),
+        "stresses_toml": stresses_text(plan.scenario, plan.stresses),
         "drift_minutes": len(next(iter(study.runs[0].before.values()))),
         "drift_band": percent(DRIFT_BAND),
         "scenario_toml": scenario.to_toml(),
         "manifest": embedded_json(study_manifest(study)),
         "commands": _commands(study),
-    }
-
-
-def _ranges(study: RegimeStudy) -> dict[str, tuple[str, str]]:
-    """Return lowest and highest mean fall, and addition of forced orders, over laws of impact."""
-    keep = len(study.plan.variant_seeds)
-    falls, added = [], []
-    for name in ["", *(v.name for v in study.plan.variants)]:
-        fall = study.fall(REGIMES[0], "R", name)[:keep]
-        falls.append(float(fall.mean()))
-        added.append(float((fall - study.fall(REGIMES[0], "F", name)[:keep]).mean()))
-    return {
-        "size_range": (percent(min(falls)), percent(max(falls))),
-        "forced_range": (percent(min(added)), percent(max(added))),
     }
 
 
@@ -123,16 +115,25 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         ),
         "milder": milder,
         "milestones": layout.milestone_table(study),
+        "seeds": layout.seed_table(study),
         "caps": layout.cap_table(study),
         "amplification": layout.amplification_table(study) if has_arms else None,
-        "sizes": layout.size_table(study) if plan.variants else None,
+        "sizes": size_table(study) if plan.variants else None,
         "class_table": layout.class_table(study),
         "drift": layout.drift_table(study),
         "refusals": layout.refusal_table(study),
         "sources": source_table(plan.scenario),
+        "deciding": deciding_table(plan.scenario),
         "rules": rule_table(plan.scenario),
         "reproduce": reproduce_table(plan.scenario, _seed_text(plan.seeds), digests),
     }
+
+
+def _account_text(study: RegimeStudy) -> str:
+    """Return how many accounts there are, as a range where seeds differ."""
+    counts = [run.n_accounts for run in study.runs if not run.variant]
+    low, high = (plain(x, 0) for x in (min(counts), max(counts)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _seed_text(seeds: tuple[int, ...]) -> str:
@@ -142,9 +143,7 @@ def _seed_text(seeds: tuple[int, ...]) -> str:
 
 
 def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
-    target, shown = study.plan.target, shown_classes(study)
-    labels = [CLASS_LABELS[k] for k in shown]
-    bars = {r: b[shown] for r, b in figures.class_bars(study, CLASS_LABELS).items()}
+    target = study.plan.target
     axis = "largest fall of the mark, %"
     drawn: dict[str, tuple[str, Any]] = {
         "doses": (
@@ -152,7 +151,10 @@ def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
             figures.draw_doses(study),
         ),
         "timeline": (f"{target} in the stressed run, under both regimes", _timeline(study)),
-        "classes": ("Change of equity by class, stressed run", figures.draw_classes(bars, labels)),
+        "classes": (
+            "Change of equity by class, stressed run",
+            figures.draw_classes(class_rows(study)[:-1]),
+        ),
     }
     if {"0", "P0", "P", "N", "F", "R"} <= set(study.plan.arms):
         drawn["arms"] = (

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stressbook.experiments.claims import Claim, claims, ratio_estimate
-from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.episode import CLASS_LABELS, CapUse
 from stressbook.experiments.inference import (
     Estimate,
     mean_estimate,
@@ -35,6 +35,7 @@ __all__ = [
     "refusal_rows",
     "regime_claims",
     "shown_classes",
+    "utilisation",
 ]
 
 _FROZEN: Final = ("loss_frozen", "loss_added")
@@ -58,6 +59,7 @@ class Measure(NamedTuple):
 
 _GIVEN: Final = "by construction"
 _PART: Final = "part of another row"
+_BESIDE: Final = "beside another row"
 CALM: Final = (
     Measure("open_interest_usd", "Open interest, all perps, at the end", "usd", _GIVEN),
     Measure("open_interest_change_frac", "Change of {0} open interest, in lots", "frac", "", True),
@@ -66,7 +68,7 @@ CALM: Final = (
     Measure("bid_depth_usd", "Bid depth of the {0} perp within 10 bp, median", "usd"),
     Measure("spread_frac", "Spread of the {0} perp, median", "bp"),
     Measure("n_breaches", "Breaches begun", "count"),
-    Measure("peak_breached", "Accounts in breach, most at once", "count"),
+    Measure("peak_breached", "Accounts in breach, most at once", "count", _BESIDE),
 )
 STRESSED: Final = (
     Measure("fall", "Largest fall of the {0} mark", "frac"),
@@ -84,14 +86,18 @@ STRESSED: Final = (
     Measure("taken_over_usd", "of them taken over by the backstop", "usd", _PART),
     Measure("deleveraged_usd", "of them deleveraged against winners, for accounts", "usd", _PART),
     Measure("backstop_shed_usd", "Perps deleveraged against winners, for the backstop", "usd"),
-    Measure("n_deleveragings", "Counterparties deleveraged, events", "count"),
+    Measure("n_deleveragings", "Counterparties deleveraged, events", "count", _BESIDE),
     Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", _GIVEN),
     Measure("n_breaches", "Breaches begun", "count"),
-    Measure("peak_breached", "Accounts in breach, most at once", "count"),
+    Measure("peak_breached", "Accounts in breach, most at once", "count", _BESIDE),
     Measure("accounts_negative_usd", "Accounts' equity below zero, each at its deepest", "usd"),
     Measure("deficit_booked_usd", "Deficits paid by the treasury", "usd"),
     Measure(
-        "backstop_low_usd", "Lowest equity of the backstop, of {1} at the onset", "usd", "", True
+        "backstop_low_usd",
+        "Lowest equity of the backstop ({1} M USD at the onset)",
+        "usd",
+        "",
+        True,
     ),
     Measure("written_off_usd", "Debt written off, borne by lenders last", "usd"),
     Measure("open_interest_change_frac", "Change of {0} open interest, in lots", "frac", "", True),
@@ -279,9 +285,11 @@ class CapRow(NamedTuple):
     """What is used of one cap under portfolio margin, USD."""
 
     label: str
-    cap: float
+    cap: float  # at the onset: that of a collateral moves with its price
     onset: Estimate
+    onset_share: Estimate  # of the cap
     end: Estimate  # of the stressed run
+    end_share: Estimate  # of the cap at that time
 
 
 def cap_rows(study: RegimeStudy) -> list[CapRow]:
@@ -291,10 +299,26 @@ def cap_rows(study: RegimeStudy) -> list[CapRow]:
     for k, use in enumerate(runs[0].caps):
         label = use.name.format(*names)
         cap = float(np.mean([run.caps[k].cap for run in runs]))
-        onset = mean_estimate([run.caps[k].used for run in runs])
-        end = mean_estimate([run.episodes["R"].caps[k].used for run in runs])
-        rows.append(CapRow(label, cap, onset, end))
+        onset = [run.caps[k] for run in runs]
+        end = [run.episodes["R"].caps[k] for run in runs]
+        rows.append(CapRow(label, cap, *_cap_use(onset), *_cap_use(end)))
     return rows
+
+
+def _cap_use(uses: list[CapUse]) -> tuple[Estimate, Estimate]:
+    shares = [use.used / use.cap if use.cap > 0.0 else 0.0 for use in uses]
+    return mean_estimate([use.used for use in uses]), mean_estimate(shares)
+
+
+def utilisation(study: RegimeStudy) -> tuple[Estimate, Estimate, tuple[float, float]]:
+    """Return utilisation of the reserve at onset and end, and its lowest and highest peak.
+
+    Under portfolio margin, stressed; as fractions.
+    """
+    lines = [run.episodes["R"].timeline for run in study.of(REGIMES[0])]
+    onset = mean_estimate([x.utilisation_frac[x.t_min <= 0.0][-1] for x in lines])
+    peaks = [float(x.utilisation_frac[x.t_min >= 0.0].max()) for x in lines]
+    return onset, mean_estimate([x.utilisation_frac[-1] for x in lines]), (min(peaks), max(peaks))
 
 
 class DriftRow(NamedTuple):

@@ -13,9 +13,21 @@ from stressbook.experiments.timeline import Timeline
 from stressbook.market.state import F64
 from stressbook.report.svg import COLOURS, axes_or_new
 
-__all__ = ["USED_UP", "Panel", "draw_panel", "draw_timelines", "milestones", "timeline_panels"]
+__all__ = [
+    "LOWEST",
+    "STRESS_ENDS",
+    "USED_UP",
+    "Panel",
+    "draw_panel",
+    "draw_timelines",
+    "milestones",
+    "timeline_panels",
+]
 
+LOWEST: Final = "lowest mark"
+STRESS_ENDS: Final = "end of the imposed stress"
 USED_UP: Final = "backstop's capital used up"
+_MARK: Final = "mark"
 _DOTS: Final = (0, (1, 1.5))
 
 
@@ -41,6 +53,7 @@ class Panel(NamedTuple):
     level: tuple[float, str] | None = None  # a horizontal line
     is_log: bool = False
     from_zero: bool = False
+    note: str = ""  # in the middle
 
 
 def timeline_panels(
@@ -62,7 +75,7 @@ def timeline_panels(
     Returns
     -------
     list of Panel
-        Price, depth, liquidations, open interest, premium and funding, backstop, borrowing.
+        Price, depth, liquidations, open interest, premium, funding, backstop, borrowing.
     """
     t, now = timeline.t_min, timeline
     lots = now.open_interest_usd / now.mark_usd
@@ -74,9 +87,9 @@ def timeline_panels(
             t,
             (
                 Line("fundamental", now.fundamental_usd, COLOURS["fundamental"], _DOTS),
-                Line("outside perp", now.outside_usd, COLOURS["outside"]),
                 Line("oracle", now.oracle_usd, COLOURS["oracle"], (0, (4, 1.5))),
-                Line("mark", now.mark_usd, colour),
+                Line(_MARK, now.mark_usd, colour),
+                Line("outside perp", now.outside_usd, COLOURS["outside"], (0, (2, 2))),
             ),
         ),
         _depth_panel(now, control, colour),
@@ -85,11 +98,16 @@ def timeline_panels(
             "M USD a minute",
             t,
             bars=(
-                Line("forced orders in the book", now.forced_usd / 1e6, COLOURS["forced"]),
+                Line("forced orders", now.forced_usd / 1e6, COLOURS["forced"]),
                 Line("taken over", now.taken_over_usd / 1e6, COLOURS["taken over"], "///"),
-                Line("deleveraged", now.deleveraged_usd / 1e6, COLOURS["deleveraged"], "..."),
                 Line(
-                    "deleveraged for the backstop",
+                    "deleveraged: accounts",
+                    now.deleveraged_usd / 1e6,
+                    COLOURS["deleveraged"],
+                    "...",
+                ),
+                Line(
+                    "deleveraged: backstop",
                     now.backstop_shed_usd / 1e6,
                     COLOURS["backstop shed"],
                     "xxx",
@@ -103,21 +121,25 @@ def timeline_panels(
             (Line("open interest", 100.0 * lots / lots[onset], colour),),
         ),
         Panel(
-            "Mark over oracle, and funding booked",
+            "Mark over oracle",
             "%",
             t,
-            (
-                Line("mark over oracle", 100.0 * now.premium_frac, colour),
-                Line("funding, % an hour", 100.0 * now.funding_frac, "#000000", _DOTS),
-            ),
+            (Line("mark over oracle", 100.0 * now.premium_frac, colour),),
+            level=(0.0, ""),
+        ),
+        Panel(
+            "Funding booked",
+            "% an hour",
+            t,
+            (Line("funding", 100.0 * now.funding_frac, colour),),
             level=(0.0, ""),
         ),
         Panel(
             "Equity of the backstop",
             "M USD",
             t,
-            (Line("at the end of the half minute", now.backstop_usd / 1e6, colour),),
-            points=Line("lowest within it", _below(now) / 1e6, colour, "v"),
+            (Line("at ends of steps", now.backstop_usd / 1e6, colour),),
+            points=Line("lowest within a step", _below(now) / 1e6, colour, "v"),
             level=(0.0, "capital used up"),
         ),
         Panel(
@@ -127,6 +149,7 @@ def timeline_panels(
             (Line("borrowed", now.borrowed_usd / 1e6, colour),),
             level=(cap_usd / 1e6, "platform cap") if cap_usd > 0.0 else None,
             from_zero=True,
+            note="" if now.borrowed_usd.any() else "nothing is borrowed",
         ),
     ]
 
@@ -186,8 +209,8 @@ def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
         "first counterparty deleveraged, for an account": first(timeline.deleveraged_usd > 0.0),
         USED_UP: first(timeline.backstop_low_usd < 0.0),
         "backstop's book closed against winners": first(timeline.backstop_shed_usd > 0.0),
-        "lowest mark": float(t[after][np.argmin(timeline.mark_usd[after])]),
-        "end of the imposed stress": stress_min,
+        LOWEST: float(t[after][np.argmin(timeline.mark_usd[after])]),
+        STRESS_ENDS: stress_min,
     }
 
 
@@ -215,15 +238,18 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
             edgecolor="#333333" if hatch else bar.colour, linewidth=0.0,
         )  # fmt: skip
         base = base + bar.values
+    if panel.bars:
+        ax.margins(y=0.12)
     if panel.between is not None:
         low, high, label = panel.between
         ax.fill_between(panel.t_min, low, high, color="#BBBBBB", alpha=0.6, lw=0, label=label)
     for line in panel.lines:
         ax.plot(panel.t_min, line.values, label=line.label, color=line.colour, ls=line.style)
-    if panel.points is not None and np.isfinite(panel.points.values).any():
+    if panel.points is not None and _has_points(panel):
+        points = panel.points
         ax.plot(
-            panel.t_min, panel.points.values, ls="", marker=panel.points.style, ms=6,
-            color=panel.points.colour, mec="#000000", mew=0.7, label=panel.points.label,
+            panel.t_min, points.values, ls="", marker=str(points.style), ms=6,
+            color=points.colour, mec="#000000", mew=0.7, label=points.label,
         )  # fmt: skip
     if panel.level is not None:
         ax.axhline(panel.level[0], color="#444444", lw=0.9, ls=(0, (6, 2)))
@@ -235,7 +261,10 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
     if panel.is_log:
         ax.set_yscale("log")
     elif panel.from_zero:
-        ax.set_ylim(0.0, max(1.0, ax.get_ylim()[1]))
+        level = panel.level[0] if panel.level else 0.0
+        ax.set_ylim(0.0, max(1.0, ax.get_ylim()[1], 1.2 * level))
+    if panel.note:
+        ax.text(0.5, 0.5, panel.note, transform=ax.transAxes, ha="center", fontsize=8)
     ax.set_title(panel.title)
     ax.set_ylabel(panel.unit)
     return ax
@@ -261,15 +290,15 @@ def draw_timelines(
     """
     n_rows = max(len(panels) for panels in columns.values())
     width = 8.6 if len(columns) == 1 else 5.4 * len(columns) + 0.6
-    height = 1.95 * n_rows
+    height = 1.9 * n_rows
     figure = Figure(figsize=(width, height))
     # Fixed margins: to solve for the layout of fourteen panels takes longer than to draw them.
     figure.subplots_adjust(
         left=0.75 / width,
         right=1.0 - 0.1 / width,
-        top=1.0 - 0.3 / height,
+        top=1.0 - 0.5 / height,
         bottom=0.5 / height,
-        hspace=0.34,
+        hspace=0.52,
         wspace=0.17,
     )
     axes = figure.subplots(n_rows, len(columns), sharex=True, sharey="row", squeeze=False)
@@ -278,9 +307,11 @@ def draw_timelines(
             ax = draw_panel(panel, ax=axes[i, j])
             if window_min[1] > window_min[0]:
                 ax.axvspan(*window_min, color="#F0E442", alpha=0.22, lw=0)
-            ax.set_title(f"{title}: {panel.title.lower()}" if i == 0 else panel.title)
-            if j == 0 and len(panel.lines) + len(panel.bars) > 1:
-                _legend(ax, panel)
+            legends = [_entries(other[i]) > 1 for other in columns.values()]
+            name = f"{title}: {panel.title.lower()}" if i == 0 else panel.title
+            ax.set_title(name, pad=18.0 if any(legends) else None)
+            if legends[j] and (j == 0 or _has_points(panel)):
+                _legend(ax)
             ax.tick_params(labelbottom=i == n_rows - 1, labelleft=True)
         axes[n_rows - 1, j].set_xlabel("minutes from the onset")
         axes[0, j].text(
@@ -292,14 +323,24 @@ def draw_timelines(
     return figure
 
 
-def _legend(ax: Axes, panel: Panel) -> None:
-    place = "lower right" if panel.is_log else "lower left" if panel.lines else "upper right"
-    columns = 2 if len(panel.lines) > 3 else 1
-    ax.legend(loc=place, ncols=columns, handlelength=2.4)  # type: ignore[call-overload]
+def _has_points(panel: Panel) -> bool:
+    return panel.points is not None and bool(np.isfinite(panel.points.values).any())
+
+
+def _entries(panel: Panel) -> int:
+    return len(panel.lines) + len(panel.bars) + _has_points(panel)
+
+
+def _legend(ax: Axes) -> None:
+    """Put the legend between title and panel, where it hides no line."""
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.1,
+        handlelength=2.0, columnspacing=1.0, handletextpad=0.5, fontsize=7.5,
+    )  # fmt: skip
 
 
 def _note_lowest(ax: Axes, price: Panel) -> None:
-    mark = price.lines[-1].values
+    mark = next(line.values for line in price.lines if line.label == _MARK)
     low, onset = int(np.argmin(mark)), int(np.searchsorted(price.t_min, 0.0))
     fall = 100.0 * (1.0 - mark[low] / mark[onset])
     ax.annotate(

@@ -82,7 +82,7 @@ def verdict_of(study: RegimeStudy) -> Verdict:
         price_text(stressed[0][1], target),
     ]
     reach = reach_text(study)
-    rest = tuple(_open_text(m, c) for m, c in stressed if m.is_judged and c.word in _OPEN)
+    rest = tuple(_open_text(m, c) for m, c in stressed if m.is_judged and _is_open(c))
     if n < MIN_PAIRS:
         count = "One draw, not evidence." if n == 1 else f"{n} seeds, not evidence."
         return Verdict("Not evidence", "open", (count, *sentences, *reach), (), rest)
@@ -129,17 +129,17 @@ def exposure_text(study: RegimeStudy, added: Claim) -> str:
     frozen = paired_difference(*(study.loss(regime, "P") for regime in REGIMES))
     equity = [np.mean([r.arms["R"].opening_equity_usd for r in study.of(x)]) for x in REGIMES]
     is_same = abs(equity[0] / equity[1] - 1.0) < _SAME_FRAC
-    size = f"{usd(abs(frozen.value))} M USD"
-    evidence = _evidence(frozen, "usd")
+    bounds = interval(frozen, "usd")
     if frozen.value == 0.0 or not frozen.excludes(0.0):
+        evidence = _evidence(frozen, "usd")
         first = f"With holdings frozen accounts lose alike under both ({evidence})"
     else:
         more = "more" if frozen.value > 0.0 else "less"
         book = "the same equity" if is_same else "the opening book"
         first = (
             f"Under portfolio margin {book} holds {more} of what falls, by construction: with "
-            f"holdings frozen accounts lose {size} {more} ({evidence})"
-        )
+            f"holdings frozen accounts lose {usd(abs(frozen.value))} M USD {more}"
+        ) + (f" (95 %: {bounds})" if bounds else "")
     return f"{first}. {_added_text(added)}"
 
 
@@ -149,6 +149,13 @@ def _added_text(added: Claim) -> str:
         return "Trading adds the same under both."
     if added.word in _STANDS:
         return f"What trading adds to that is {added.word} under portfolio margin ({evidence})."
+    if added.word == "inside noise":
+        return f"What trading adds to that differs by no more than a placebo does ({evidence})."
+    if added.difference.excludes(0.0):
+        return (
+            f"That trading adds more or less to it cannot be claimed ({evidence}; "
+            f"p = {added.p:.2g}, before Holm's correction)."
+        )
     return f"What trading adds to that cannot be told from no difference ({evidence})."
 
 
@@ -167,6 +174,12 @@ def _what_stands(rows: Sequence[tuple[Measure, Claim]]) -> list[str]:
     if not found:
         return ["No other difference under stress stands."]
     return [f"What else differs under stress: {'; '.join(found[:2])}."]
+
+
+def _is_open(claim: Claim) -> bool:
+    difference = claim.difference
+    is_nothing = difference.value == 0.0 and not difference.low < difference.high
+    return claim.word in _OPEN and not is_nothing
 
 
 def _open_text(measure: Measure, claim: Claim) -> str:
@@ -215,10 +228,11 @@ def claim_text(measure: Measure, claim: Claim, *, target: str) -> str:
     treated, control, difference = (
         unit.text(e.value * unit.factor) for e in (claim.treated, claim.control, claim.difference)
     )
+    bounds = interval(claim.difference, measure.unit)
+    evidence = [signed(difference), *([f"95 %: {bounds}"] if bounds else [])]
     return (
         f"{measure.label.format(target)}: {claim.word}, {treated} against {control}"
-        f"{_suffix(measure.unit)} ({signed(difference)}; 95 %: "
-        f"{interval(claim.difference, measure.unit)}; n = {claim.difference.n})"
+        f"{_suffix(measure.unit)} ({'; '.join(evidence)}; n = {claim.difference.n})"
     )
 
 
