@@ -19,8 +19,9 @@ from stressbook.agents.view import (
     Accounts,
     Market,
 )
+from stressbook.market.borrowing import platform_headroom
 from stressbook.market.kernel import kernel
-from stressbook.market.reserve import borrow_rate, platform_headroom, supply_rate, utilisation
+from stressbook.market.reserve import borrow_rate, supply_rate, utilisation
 from stressbook.market.state import C_PENDING, VenueState
 from stressbook.market.world import WorldState
 

@@ -35,7 +35,7 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.depth import depth_usd_within, impact_price, sample_book, sample_books
+from stressbook.market.depth import sample_book
 from stressbook.market.fills import is_marketable, reducible_lots, take
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots
@@ -53,14 +53,9 @@ __all__ = [
     "cancel_handle",
     "cancel_newest_risk_increasing",
     "check_order",
-    "depth_usd_within",
-    "impact_price",
-    "is_marketable",
     "is_near_oracle",
     "lots_allowed",
     "place",
-    "reducible_lots",
-    "sample_books",
 ]
 
 

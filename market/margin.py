@@ -23,10 +23,8 @@ from stressbook.market.requirements import (
     AccountSums,
     commitment_usd,
     cross_equity_usd,
-    equity_usd,
     is_judged_as_portfolio,
     maintenance_of,
-    margin_ratio,
     net_usd,
     order_requirement_usd,
     transfer_requirement_usd,
@@ -35,14 +33,10 @@ from stressbook.market.state import Record, VenueState
 from stressbook.market.units import round_up
 
 __all__ = [
-    "AccountSums",
     "account_sums",
     "admits",
     "available_usd",
     "bound_usd",
-    "equity_usd",
-    "is_judged_as_portfolio",
-    "margin_ratio",
     "need_after_usd",
     "spare_usd",
     "withdrawable_usd",

@@ -16,26 +16,18 @@ from stressbook.market.state import Records
 
 __all__ = [
     "AccountSums",
-    "available_after_maintenance_usd",
-    "collateral_available",
-    "collateral_hold",
+    "breaches",
     "commitment_usd",
     "cross_equity_usd",
     "debt_at_maintenance_usd",
     "equity_usd",
-    "health",
-    "hold_usd",
-    "is_in_breach",
     "is_judged_as_portfolio",
-    "isolated_liquidation_price",
-    "liquidation_price",
     "maintenance_of",
     "margin_ratio",
     "net_usd",
     "order_requirement_usd",
     "portfolio_equity_usd",
     "portfolio_ratio",
-    "price_at_maintenance_share",
     "ratio_of",
     "transfer_requirement_usd",
 ]
@@ -266,15 +258,17 @@ def margin_ratio(s: AccountSums, portfolio: bool) -> float:
 
 
 @inline_kernel
-def is_in_breach(s: AccountSums, portfolio: bool, trigger_ratio: float) -> bool:
+def breaches(
+    portfolio: bool, ratio: float, equity_usd: float, maintenance_usd: float, trigger_ratio: float
+) -> bool:
     """Tell whether an account must be resolved.
 
     Parameters
     ----------
-    s : AccountSums
-        Of the account.
     portfolio : bool
         Whether it is judged as portfolio.
+    ratio, equity_usd, maintenance_usd : float
+        `margin_ratio`, `equity_usd` and requirement of the account.
     trigger_ratio : float
         Of portfolio margin, 0.95.
 
@@ -282,55 +276,15 @@ def is_in_breach(s: AccountSums, portfolio: bool, trigger_ratio: float) -> bool:
     -------
     bool
         Portfolio: ratio above the trigger; cross: equity below maintenance.
-    """
-    if portfolio:
-        return portfolio_ratio(s) > trigger_ratio
-    return cross_equity_usd(s) < s.maintenance_usd
-
-
-@inline_kernel
-def available_after_maintenance_usd(s: AccountSums) -> float:
-    """Return what could be lost before maintenance is reached: E + credit - MM.
-
-    Parameters
-    ----------
-    s : AccountSums
-        Of the account.
-
-    Returns
-    -------
-    float
-        USD.
-    """
-    return portfolio_equity_usd(s) + s.collateral_credit_usd - s.maintenance_usd
-
-
-@inline_kernel
-def collateral_available(
-    balance: float, available_usd: float, price_usd: float, ltv: float
-) -> float:
-    """Return how much of a collateral could be lost before maintenance is reached.
-
-    Parameters
-    ----------
-    balance : float
-        Tokens.
-    available_usd : float
-        `available_after_maintenance_usd`.
-    price_usd, ltv : float
-        Borrow oracle price and loan-to-value.
-
-    Returns
-    -------
-    float
-        Tokens, at most the balance.
 
     Examples
     --------
-    >>> collateral_available(100.0, 4_776.93, 84.035, 0.65) < 68.91
-    True
+    >>> breaches(True, 0.95, 5.0, 95.0, 0.95), breaches(False, 0.5, 94.9, 95.0, 0.95)
+    (False, True)
     """
-    return min(balance, max(0.0, available_usd) / (price_usd * ((1.0 + ltv) * 0.5)))
+    if portfolio:
+        return ratio > trigger_ratio
+    return equity_usd < maintenance_usd
 
 
 @inline_kernel
@@ -394,154 +348,3 @@ def transfer_requirement_usd(s: AccountSums, floor_frac: float) -> float:
     """
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     return positions + s.order_margin_usd + s.spot_bid_usd
-
-
-@inline_kernel
-def hold_usd(s: AccountSums, commitment: float) -> float:
-    """Return the hold that the venue prints for USDC.
-
-    Parameters
-    ----------
-    s : AccountSums
-        Of the account.
-    commitment : float
-        `commitment_usd`.
-
-    Returns
-    -------
-    float
-        USD; negative is unused room to borrow. `net - hold` is printed as available.
-    """
-    return commitment - s.collateral_capacity_usd
-
-
-@inline_kernel
-def collateral_hold(net: float, commitment: float, price_usd: float, ltv: float) -> float:
-    """Return the collateral that cannot leave, where there is one.
-
-    Parameters
-    ----------
-    net, commitment : float
-        `net_usd` and `commitment_usd`.
-    price_usd, ltv : float
-        Borrow oracle price and loan-to-value.
-
-    Returns
-    -------
-    float
-        Tokens.
-
-    Examples
-    --------
-    >>> collateral_hold(-100.0, 0.0, 40.0, 0.5)
-    5.0
-    """
-    return max(0.0, commitment - net) / (price_usd * ltv)
-
-
-@inline_kernel
-def health(s: AccountSums) -> float:
-    """Return what could be borrowed over what is; below 1 nothing more can.
-
-    Parameters
-    ----------
-    s : AccountSums
-        Of the account.
-
-    Returns
-    -------
-    float
-        Infinite without debt.
-    """
-    return s.collateral_capacity_usd / s.debt_usd if s.debt_usd > 0.0 else _INF
-
-
-@inline_kernel
-def liquidation_price(
-    mark_usd: float, size: float, available_usd: float, max_leverage: float
-) -> float:
-    """Return the price of one position at which maintenance is reached, others unchanged.
-
-    Parameters
-    ----------
-    mark_usd : float
-        Mark price.
-    size : float
-        Signed, not 0.
-    available_usd : float
-        Equity, with credit, less maintenance.
-    max_leverage : float
-        Of its tier.
-
-    Returns
-    -------
-    float
-        USD; 0 or less means that there is none.
-
-    Examples
-    --------
-    >>> round(liquidation_price(10_000.0, 1.0, 875.0, 40.0), 6)
-    9113.924051
-    """
-    side = 1.0 if size > 0.0 else -1.0
-    return mark_usd - side * available_usd / (abs(size) * (1.0 - side / (2.0 * max_leverage)))
-
-
-@inline_kernel
-def isolated_liquidation_price(raw_usd: float, size: float, max_leverage: float) -> float:
-    """Return the liquidation price of an isolated position.
-
-    Parameters
-    ----------
-    raw_usd : float
-        Signed quote ledger of the pocket.
-    size : float
-        Signed, not 0.
-    max_leverage : float
-        Of its tier.
-
-    Returns
-    -------
-    float
-        USD.
-
-    Examples
-    --------
-    >>> round(isolated_liquidation_price(-2_801.468331, 29.72, 20.0), 8)
-    96.67903272
-    """
-    side = 1.0 if size > 0.0 else -1.0
-    return -raw_usd / (size * (1.0 - side / (2.0 * max_leverage)))
-
-
-@inline_kernel
-def price_at_maintenance_share(
-    mark_usd: float, size: float, equity: float, max_leverage: float, share: float
-) -> float:
-    """Return the price at which the equity of one position is a share of its maintenance there.
-
-    Parameters
-    ----------
-    mark_usd : float
-        Mark price.
-    size : float
-        Signed, not 0.
-    equity : float
-        At the mark, USD.
-    max_leverage : float
-        Of its tier.
-    share : float
-        1 liquidation, 2/3 takeover, 0 bankruptcy.
-
-    Returns
-    -------
-    float
-        USD.
-
-    Examples
-    --------
-    >>> price_at_maintenance_share(10_000.0, 1.0, 1_000.0, 40.0, 0.0)
-    9000.0
-    """
-    side = 1.0 if size > 0.0 else -1.0
-    return (equity / abs(size) - side * mark_usd) / (share / (2.0 * max_leverage) - side)

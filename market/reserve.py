@@ -9,7 +9,7 @@ Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0012-rese
 
 from typing import Final
 
-from stressbook.market.borrowing import borrowable_room, draw, lendable, platform_headroom
+from stressbook.market.borrowing import borrowable_room, draw, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
@@ -52,8 +52,6 @@ __all__ = [
     "borrow_rate",
     "debt_target_micro",
     "draw_needed_debt",
-    "lendable",
-    "platform_headroom",
     "redeem",
     "refresh_collateral",
     "repay",

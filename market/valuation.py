@@ -5,6 +5,7 @@ from stressbook.market.codes import PERP, REGIME_PORTFOLIO
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, available_usd
 from stressbook.market.requirements import (
+    breaches,
     equity_usd,
     is_judged_as_portfolio,
     margin_ratio,
@@ -68,15 +69,15 @@ def is_breached(v: VenueState, user: int) -> bool:
     Returns
     -------
     bool
-        Ratio above the trigger, or under cross margin equity below maintenance. The backstop holds
-        no margin: it is only ever deleveraged.
+        `requirements.breaches`. The backstop holds no margin: it is only ever deleveraged.
     """
     r = v.risk[user]
     if user == v.par[0].backstop_user:
         return r.equity_usd < 0.0 and holds_perps(v, user)
-    if r.judged_as_portfolio == 1:
-        return r.ratio > v.par[0].pm_trigger_ratio
-    return r.equity_usd < r.maintenance_usd
+    trigger_ratio = v.par[0].pm_trigger_ratio
+    return breaches(
+        r.judged_as_portfolio == 1, r.ratio, r.equity_usd, r.maintenance_usd, trigger_ratio
+    )
 
 
 @inline_kernel

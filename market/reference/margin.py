@@ -20,7 +20,15 @@ from stressbook.market.codes import (
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.units import round_down, round_up
 
-__all__ = ["MarginAccount", "MarginRules", "PerpHolding", "SpotOrder", "TokenHolding", "admit_perp"]
+__all__ = [
+    "MarginAccount",
+    "MarginRules",
+    "PerpHolding",
+    "SpotOrder",
+    "TokenHolding",
+    "admit_perp",
+    "breaches",
+]
 
 
 class MarginRules(NamedTuple):
@@ -243,12 +251,6 @@ class MarginAccount:
         equity = self.cross_equity_usd()
         return math.inf if equity < 0.0 else _ratio(self.maintenance_usd(), equity)
 
-    def is_in_breach(self, trigger_ratio: float = 0.95) -> bool:
-        """Tell whether the account must be resolved."""
-        if self.is_judged_as_portfolio():
-            return self.portfolio_ratio() > trigger_ratio
-        return self.cross_equity_usd() < self.maintenance_usd()
-
     def commitment_usd(self) -> float:
         """Return what positions and orders bind under portfolio margin."""
         floor = self.rules.notional_floor_frac * self.gross_notional_usd()
@@ -418,6 +420,18 @@ def admit_perp(
     limit_usd = float(limit_micro) / 1e6
     need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side)
     return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)
+
+
+def breaches(
+    *,
+    portfolio: bool,
+    ratio: float,
+    equity_usd: float,
+    maintenance_usd: float,
+    trigger_ratio: float,
+) -> bool:
+    """Tell whether an account must be resolved: ratio above the trigger, equity below need."""
+    return ratio > trigger_ratio if portfolio else equity_usd < maintenance_usd
 
 
 def _total(parts: Iterable[float]) -> float:

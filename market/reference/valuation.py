@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stressbook.market.codes import CAUSE_BORROW
+from stressbook.market.reference.margin import breaches
 from stressbook.market.reference.parts import Valuation, VenueParts
 
 __all__ = ["draw_needed_debt", "is_breached", "refresh_collateral", "value_account", "value_all"]
@@ -45,9 +46,13 @@ def is_breached(parts: VenueParts, user: int) -> bool:
     worth = parts.valuations[user]
     if user == parts.rows.backstop:
         return worth.equity_usd < 0.0 and bool(parts.perps(user))
-    if worth.is_portfolio:
-        return worth.ratio > parts.rules.pm_trigger_ratio
-    return worth.equity_usd < worth.maintenance_usd
+    return breaches(
+        portfolio=worth.is_portfolio,
+        ratio=worth.ratio,
+        equity_usd=worth.equity_usd,
+        maintenance_usd=worth.maintenance_usd,
+        trigger_ratio=parts.rules.pm_trigger_ratio,
+    )
 
 
 def draw_needed_debt(parts: VenueParts, user: int) -> None:

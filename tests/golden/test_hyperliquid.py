@@ -1,6 +1,6 @@
 """Margin and reserves against live accounts, live reserves and published examples of Hyperliquid.
 
-The functions are those that the simulation calls; printed values go in as the sums of an account.
+Requirements and ratios are what the engine calls; printed values go in as the sums of an account.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stressbook.market import printed as shown
 from stressbook.market import requirements as req
 from stressbook.market.codes import PERP, SPOT
 from stressbook.market.ledger import fee_micro
@@ -45,6 +46,12 @@ def assert_printed(value, printed, *, abs_tol=0.0):
 def sums(**values):
     zeros = dict.fromkeys(req.AccountSums._fields, 0.0)
     return req.AccountSums(**{**zeros, **values})
+
+
+def is_in_breach(s):
+    """Judge a portfolio account as the engine does."""
+    ratio, equity = req.margin_ratio(s, True), req.equity_usd(s, True)
+    return req.breaches(True, ratio, equity, s.maintenance_usd, SPEC.margin.trigger_ratio)
 
 
 def tiers_of(levels):
@@ -91,9 +98,9 @@ def test_account_total_and_ratio():
     s = sums_of_account(ACCOUNT)
     assert_printed(req.net_usd(s), ACCOUNT["usdc"]["total"])
     assert req.is_judged_as_portfolio(s)
-    assert not req.is_in_breach(s, True, SPEC.margin.trigger_ratio)
+    assert not is_in_breach(s)
     assert_printed(req.margin_ratio(s, True), EXPECTED["portfolioMarginRatio"])
-    available = req.available_after_maintenance_usd(s)
+    available = shown.available_after_maintenance_usd(s)
     assert_printed(available, EXPECTED["availableAfterMaintenance_USDC"])
 
 
@@ -102,13 +109,13 @@ def test_account_holds():
     (token,) = ACCOUNT["collateral"]
     price, ltv = token["implied_borrow_oracle_px"], token["ltv"]
     commitment = req.commitment_usd(s, FLOOR, BUFFER)
-    hold = req.hold_usd(s, commitment)
+    hold = shown.hold_usd(s, commitment)
     assert_printed(hold, EXPECTED["usdc_hold"])
     assert_printed(min(req.net_usd(s), commitment), EXPECTED["usdc_spotHold"])
-    held = req.collateral_hold(req.net_usd(s), commitment, price, ltv)
+    held = shown.collateral_hold(req.net_usd(s), commitment, price, ltv)
     assert_printed(held, EXPECTED["UBTC_hold"])
-    free = req.collateral_available(
-        token["total"], req.available_after_maintenance_usd(s), price, ltv
+    free = shown.collateral_available(
+        token["total"], shown.available_after_maintenance_usd(s), price, ltv
     )
     assert_printed(free, EXPECTED["availableAfterMaintenance_UBTC"])
 
@@ -116,9 +123,9 @@ def test_account_holds():
 def test_account_in_another_stablecoin():
     s = sums_of_account(ACCOUNT)
     cap, price = ACCOUNT["caps"]["user_borrow"]["USDT0"], ACCOUNT["usdt0_oracle_px"]
-    available = req.net_usd(s) - req.hold_usd(s, req.commitment_usd(s, FLOOR, BUFFER))
+    available = req.net_usd(s) - shown.hold_usd(s, req.commitment_usd(s, FLOOR, BUFFER))
     assert_printed(-min(cap, available / price), EXPECTED["usdt0_hold"])
-    after = req.available_after_maintenance_usd(s)
+    after = shown.available_after_maintenance_usd(s)
     assert_printed(min(cap, after / price), EXPECTED["availableAfterMaintenance_USDT0"])
 
 
@@ -144,8 +151,8 @@ def test_account_maintenance_by_tiers():
 @pytest.mark.parametrize("position", ACCOUNT["perps"]["positions"], ids=lambda p: p[0])
 def test_account_liquidation_prices(position):
     _, size, value, leverage, printed = position
-    available = req.available_after_maintenance_usd(sums_of_account(ACCOUNT))
-    price = req.liquidation_price(value / abs(size), size, available, float(leverage))
+    available = shown.available_after_maintenance_usd(sums_of_account(ACCOUNT))
+    price = shown.liquidation_price(value / abs(size), size, available, float(leverage))
     if printed is None:
         assert price <= 0.0
     else:
@@ -174,11 +181,11 @@ def test_net_negative_series(row):
     usd, hype = SERIES["tolerances"]["usd"], SERIES["tolerances"]["hype"]
     net, commitment = req.net_usd(s), req.commitment_usd(s, FLOOR, BUFFER)
     assert_printed(net, row["exp_netBalance"], abs_tol=usd)
-    available = net - req.hold_usd(s, commitment)
+    available = net - shown.hold_usd(s, commitment)
     assert_printed(available, row["exp_available"], abs_tol=usd)
-    after = req.available_after_maintenance_usd(s)
+    after = shown.available_after_maintenance_usd(s)
     assert_printed(after, row["exp_availableAfterMaintenance"], abs_tol=usd)
-    held = req.collateral_hold(net, commitment, row["hypeOraclePx"], SERIES["ltv"])
+    held = shown.collateral_hold(net, commitment, row["hypeOraclePx"], SERIES["ltv"])
     assert_printed(held, row["exp_hypeHold"], abs_tol=hype)
     ratio = req.margin_ratio(s, True)
     assert abs(ratio - row["exp_PMR"]) <= SERIES["tolerances"]["ratio"]
@@ -189,18 +196,18 @@ def test_net_negative_in_full():
     extra = SERIES["extra"]
     row = next(row for row in SERIES_ROWS if row["received_at"] == extra["at"])
     s, usd = sums_of_row(row), SERIES["tolerances"]["usd"]
-    hold = req.hold_usd(s, req.commitment_usd(s, FLOOR, BUFFER))
+    hold = shown.hold_usd(s, req.commitment_usd(s, FLOOR, BUFFER))
     assert_printed(hold, extra["usdc_hold"], abs_tol=usd)
     usdt = (req.net_usd(s) - hold) / extra["usdt0_oraclePx"]
     assert_printed(-min(SERIES["caps"]["user_borrow"]["USDT0"], usdt), extra["usdt0_hold"])
-    after, expected = req.available_after_maintenance_usd(s), extra["availableAfterMaintenance"]
+    after, expected = shown.available_after_maintenance_usd(s), extra["availableAfterMaintenance"]
     assert_printed(after, expected["USDC"], abs_tol=usd)
     assert_printed(after / extra["usdt0_oraclePx"], expected["USDT0"], abs_tol=usd)
     price = row["hypeOraclePx"]
-    hype = req.collateral_available(row["hypeQty"], after, price, SERIES["ltv"])
+    hype = shown.collateral_available(row["hypeQty"], after, price, SERIES["ltv"])
     assert_printed(hype, expected["HYPE"], abs_tol=SERIES["tolerances"]["hype"])
     for token in ("UBTC", "USDH"):
-        assert req.collateral_available(0.0, after, 1.0, 0.5) == expected[token]
+        assert shown.collateral_available(0.0, after, 1.0, 0.5) == expected[token]
     borrow_ratio = row["borrowedUsdc"] / SERIES["caps"]["user_borrow"]["USDC"]
     assert_printed(borrow_ratio, extra["tokenToPortfolioBorrowRatio_USDC"])
     supply_ratio = row["hypeQty"] / SERIES["caps"]["user_supply"]["HYPE"]
@@ -208,15 +215,15 @@ def test_net_negative_in_full():
     short = extra["cross_short_HYPE"]
     mark, leverage = short["positionValue"] / abs(short["szi"]), float(short["maxLeverage"])
     assert_printed(
-        req.liquidation_price(mark, short["szi"], after, leverage), short["liquidationPx"]
+        shown.liquidation_price(mark, short["szi"], after, leverage), short["liquidationPx"]
     )
-    assert req.health(s) == pytest.approx(1.4829823717, rel=1e-8)
+    assert shown.health(s) == pytest.approx(1.4829823717, rel=1e-8)
 
 
 @pytest.mark.parametrize("row", ACCOUNTS["isolated_liquidation"]["rows"], ids=lambda row: row[0])
 def test_isolated_liquidation_price(row):
     _, size, raw_usd, leverage, printed = row
-    assert_printed(req.isolated_liquidation_price(raw_usd, size, float(leverage)), printed)
+    assert_printed(shown.isolated_liquidation_price(raw_usd, size, float(leverage)), printed)
 
 
 @pytest.mark.parametrize("row", ACCOUNTS["fees"]["rows"], ids=lambda row: f"{row[0]}-{row[1]}")
@@ -319,9 +326,9 @@ def test_borrow_liquidation(case):
     assert s.debt_usd == debt
     assert s.own_cash_usd == -debt
     assert s.collateral_capacity_usd == pytest.approx(case["borrowable"], rel=1e-8)
-    assert req.health(s) == pytest.approx(case["health_factor"], rel=1e-8)
+    assert shown.health(s) == pytest.approx(case["health_factor"], rel=1e-8)
     assert req.margin_ratio(s, True) == pytest.approx(case["pmr_pure_borrow"], rel=1e-8)
-    assert bool(req.is_in_breach(s, True, SPEC.margin.trigger_ratio)) is case["pmr_liquidatable"]
+    assert bool(is_in_breach(s)) is case["pmr_liquidatable"]
     # Without caps in the way the credit is the partial threshold: value x (1 + LTV) / 2.
     partial, full = s.collateral_credit_usd, loan_threshold_usd(v, 0, True)
     assert partial == pytest.approx(case["partial_threshold"], rel=1e-8)
@@ -347,10 +354,10 @@ def test_faq_health_locked_and_borrowable():
     faq = RULES["health_factor_faq"]
     capacity = sum(c["qty"] * c["px"] * c["ltv"] for c in faq["inputs"]["collateral"])
     s = sums(collateral_capacity_usd=capacity, debt_usd=float(faq["inputs"]["debt"]))
-    assert req.health(s) == pytest.approx(faq["health"], rel=1e-8)
+    assert shown.health(s) == pytest.approx(faq["health"], rel=1e-8)
     locked = RULES["locked_collateral_faq"]
     inputs = locked["inputs"]
-    held = req.collateral_hold(-float(inputs["debt"]), 0.0, float(inputs["px"]), inputs["ltv"])
+    held = shown.collateral_hold(-float(inputs["debt"]), 0.0, float(inputs["px"]), inputs["ltv"])
     assert held == locked["locked_hype"]
 
 
@@ -368,14 +375,14 @@ def test_cross_liquidation(case):
     tiers = tiers_of([(0.0, case["max_leverage"])])
     maintenance = req.maintenance_of(tiers, 0, 1, abs(size) * mark)
     assert maintenance == pytest.approx(case["maintenance_margin"], rel=1e-8)
-    price = req.liquidation_price(mark, size, equity - maintenance, leverage)
+    price = shown.liquidation_price(mark, size, equity - maintenance, leverage)
     assert price == pytest.approx(case["liq_price"], rel=1e-8)
     for share, name in (
         (1.0, "liq_price"),
         (2 / 3, "px_equity_two_thirds_mm"),
         (0.0, "px_bankruptcy"),
     ):
-        price = req.price_at_maintenance_share(mark, size, equity, leverage, share)
+        price = shown.price_at_maintenance_share(mark, size, equity, leverage, share)
         assert price == pytest.approx(case[name], rel=1e-8)
 
 

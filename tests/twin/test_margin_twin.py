@@ -23,17 +23,18 @@ from stressbook.market.margin import (
     admits,
     available_usd,
     bound_usd,
-    equity_usd,
-    is_judged_as_portfolio,
-    margin_ratio,
     spare_usd,
     withdrawable_usd,
 )
 from stressbook.market.reference.margin import SpotOrder, admit_perp
+from stressbook.market.reference.margin import breaches as reference_breaches
 from stressbook.market.requirements import (
+    breaches,
     commitment_usd,
     cross_equity_usd,
-    is_in_breach,
+    equity_usd,
+    is_judged_as_portfolio,
+    margin_ratio,
     net_usd,
     order_requirement_usd,
 )
@@ -73,7 +74,7 @@ def _figures(v, row, out):
     out[8], out[9] = s.collateral_capacity_usd, s.collateral_credit_usd
     out[10], out[11], out[12] = net_usd(s), cross_equity_usd(s), equity_usd(s, portfolio)
     out[13] = margin_ratio(s, portfolio)
-    out[14] = 1.0 if is_in_breach(s, portfolio, par.pm_trigger_ratio) else 0.0
+    out[14] = 1.0 if breaches(portfolio, out[13], out[12], out[3], par.pm_trigger_ratio) else 0.0
     out[15] = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
     out[16] = order_requirement_usd(s, par.order_margin_buffer_frac)
     out[17], out[18], out[19] = bound_usd(par, s), withdrawable_usd(par, s), spare_usd(par, s)
@@ -105,7 +106,15 @@ def reference_figures(v, row):
         a.cross_equity_usd(),
         a.equity_usd(),
         a.margin_ratio(),
-        float(a.is_in_breach(float(v.par[0].pm_trigger_ratio))),
+        float(
+            reference_breaches(
+                portfolio=a.is_judged_as_portfolio(),
+                ratio=a.margin_ratio(),
+                equity_usd=a.equity_usd(),
+                maintenance_usd=a.maintenance_usd(),
+                trigger_ratio=float(v.par[0].pm_trigger_ratio),
+            )
+        ),
         a.commitment_usd(),
         a.cross_requirement_usd(),
         a.bound_usd(),

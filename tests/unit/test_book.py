@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from stressbook.market.book import cancel_newest_risk_increasing, depth_usd_within, impact_price
+from stressbook.market.book import cancel_newest_risk_increasing
 from stressbook.market.codes import (
     BUY,
     CANCELLED,
@@ -41,6 +41,7 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
+from stressbook.market.depth import depth_usd_within, impact_price
 from stressbook.market.reference.records import Message
 from stressbook.market.state import C_FILLS, N_TICKS, Capacity
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, Twin, order, venue

@@ -25,13 +25,13 @@ from stressbook.market.margin import (
     spare_usd,
     withdrawable_usd,
 )
+from stressbook.market.printed import available_after_maintenance_usd
 from stressbook.market.requirements import (
     AccountSums,
-    available_after_maintenance_usd,
+    breaches,
     commitment_usd,
     cross_equity_usd,
     equity_usd,
-    is_in_breach,
     is_judged_as_portfolio,
     margin_ratio,
     net_usd,
@@ -81,6 +81,11 @@ def sums(**values):
     return AccountSums(**{**dict.fromkeys(AccountSums._fields, 0.0), **values})
 
 
+def is_in_breach(s, portfolio):
+    ratio, equity = margin_ratio(s, portfolio), equity_usd(s, portfolio)
+    return breaches(portfolio, ratio, equity, s.maintenance_usd, 0.95)
+
+
 def buys(v, inst, usd, tick_factor=1.0, side=BUY, flags=0):
     lots = round(usd / (float(v.inst[inst].lot_size) * float(v.price[v.inst[inst].asset].mark_usd)))
     return admits(v, 0, inst, side, round(TICK[inst] * tick_factor), lots, flags)
@@ -94,16 +99,16 @@ def test_cross_breach_is_below_maintenance():
     perps(v, 0, btc=100_000)  # 100,000 USD, 1.25 %
     s = account_sums(v, 0)
     assert (cross_equity_usd(s), s.maintenance_usd) == (1_250.0, 1_250.0)
-    assert not is_in_breach(s, False, 0.95)
+    assert not is_in_breach(s, False)
     v.cash[0] -= 1
-    assert is_in_breach(account_sums(v, 0), False, 0.95)
+    assert is_in_breach(account_sums(v, 0), False)
 
 
 def test_portfolio_breach_is_above_the_trigger():
     s = sums(own_cash_usd=95.0, maintenance_usd=95.0, collateral_credit_usd=5.0)
     assert portfolio_ratio(s) == 0.95
-    assert not is_in_breach(s, True, 0.95)
-    assert is_in_breach(s._replace(collateral_credit_usd=4.99), True, 0.95)
+    assert not is_in_breach(s, True)
+    assert is_in_breach(s._replace(collateral_credit_usd=4.99), True)
 
 
 def test_tokens_and_lent_cash_are_no_equity_under_cross():
@@ -138,7 +143,7 @@ def test_debt_counts_against_equity_in_the_fallback():
     s = account_sums(v, 0)
     assert not is_judged_as_portfolio(s)
     assert cross_equity_usd(s) == -400.0
-    assert is_in_breach(s, False, 0.95)
+    assert is_in_breach(s, False)
     assert margin_ratio(s, False) == math.inf
 
 
@@ -364,7 +369,7 @@ def test_portfolio_without_collateral_is_cross(seed, by_cap):
         return (
             equity_usd(s, portfolio),
             margin_ratio(s, portfolio),
-            is_in_breach(s, portfolio, 0.95),
+            is_in_breach(s, portfolio),
             available_usd(v.par[0], s, room),
             withdrawable_usd(v.par[0], s),
             admits(v, user, inst, side, tick, lots, 0),
