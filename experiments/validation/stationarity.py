@@ -1,7 +1,8 @@
 """Twenty days: does the market stay where it opens, and are funding and basis those of months.
 
 First day against last ten days, in lots, tokens and USDC. Equity of a class is taken less its
-revaluation, which is luck, and less what the class earns a day in the runs of one day.
+revaluation, which is luck, and less what the class earns a day in the runs of one day; that of
+classes whose accounts are brought to the same money again and again is taken as it is.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _LAST_DAYS: Final = 10
 _YEAR_HOURS: Final = 8760.0
 _TO_PERCENT: Final = 100.0
 _CARRIERS: Final = ("basis_trader", "hedger", "holder")
+# Brought to the same money over and over: what they earn and lose leaves with it.
+_REFILLED: Final = ("directional", "order_flow")
 
 
 def long_run(scenario: Scenario, seed: int, *, warmup_h: int = 6, days: int = 20) -> Found:
@@ -199,13 +202,20 @@ def _equity_rows(found: Sequence[Found], name: str, rate: float) -> list[Row]:
     change = _change(first - earned_first, last - earned_last)
     plain = _change(column(found, f"first {name}|equity"), column(found, f"last {name}|equity"))
     moved = mean_estimate(column(found, f"last {name}|transfers") / first).value
+    brought_in = f"brought in by then {moved * _TO_PERCENT:.1f} %"
+    most = bands.STATIONARY_FRAC * _TO_PERCENT
+    if name in _REFILLED:
+        note = f"less revaluation and profit {_plus_minus(change)}; {brought_in}"
+        return [within("first day less last ten", f"{name}, equity", "%", plain, most, note=note)]
     note = (
-        f"at {rate * _TO_PERCENT:.3f} % a day; equity as it is {plain.value:+.1f} %"
-        f" [{plain.low:.1f}, {plain.high:.1f}]; brought in by then {moved * _TO_PERCENT:.1f} %"
+        f"at {rate * _TO_PERCENT:.3f} % a day; equity as it is {_plus_minus(plain)}; {brought_in}"
     )
     what = f"{name}, equity less revaluation and profit"
-    most = bands.STATIONARY_FRAC * _TO_PERCENT
     return [within("first day less last ten", what, "%", change, most, note=note)]
+
+
+def _plus_minus(change: Estimate) -> str:
+    return f"{change.value:+.1f} % [{change.low:.1f}, {change.high:.1f}]"
 
 
 def _funding_rows(found: Sequence[Found], name: str) -> list[Row]:
