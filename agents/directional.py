@@ -134,7 +134,7 @@ class DirectionalParams:
     )
     sentiment_halflife_h: float = param(6.0, unit="h", help="its half-life", low=0.1)
     funding_aversion: float = param(
-        0.5,
+        0.2,
         unit="year",
         help="fall of that probability by the yearly funding that longs pay beyond calm hours",
         source="assumed; without it crowds leaned on funding of 100 % a year as if it were none",
