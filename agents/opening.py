@@ -48,7 +48,7 @@ class OpeningParams:
         {"BTC": 0.25, "ETH": 0.19, "SOL": 0.20, "HYPE": 0.15},
         unit="1/year",
         help="long-run funding that carry books open on",
-        source="what carry books held in the last ten days of 20-day runs; SOL, without any, assumed",
+        source="what carry books held late in runs of twenty days; SOL, without any, assumed",
     )
     most_utilisation: float = param(
         0.95, unit="1", help="largest share of the supply that is lent", low=0.0, high=1.0

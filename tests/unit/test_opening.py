@@ -17,7 +17,7 @@ from stressbook.agents.drafts import Draft, listings, perp_lots, token_micro, to
 from stressbook.agents.holder import HolderParams
 from stressbook.agents.lender import LenderParams
 from stressbook.agents.near_breach import near_breach_usd
-from stressbook.agents.opening import plain
+from stressbook.agents.opening import OpeningParams, plain
 from stressbook.agents.population import RULE_MODULES, PopulationParams, build_population
 from stressbook.errors import InvalidScenario
 from stressbook.experiments.scenario import load_scenario
@@ -122,7 +122,9 @@ def test_hedgers_open_at_the_minimum_variance_ratio():
 
 def test_funding_average_opens_at_its_long_run():
     cohort, _ = of_class(POPULATION["portfolio", 7], "basis_trader")
-    assert set(cohort.memory["funding_ema"]) == {0.27, 0.24, 0.13}
+    funding = OpeningParams().funding
+    for p, m in zip(cohort.parameters, cohort.memory, strict=True):
+        assert m.funding_ema == funding[ASSETS[p.asset].name]
     assert (cohort.memory["next_ms"] < cohort.parameters["interval_ms"]).all()
     assert len(set(cohort.memory["next_ms"])) > 30
 
