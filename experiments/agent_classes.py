@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 from stressbook.agents.own_classes import OWN_CLASSES
@@ -26,7 +25,7 @@ _SHIPPED: Final = (
 
 def agent_class_names() -> list[str]:
     """Return the names that `[agents.NAME]` may have."""
-    return [*(name for name in _SHIPPED if find_spec(_module(name))), *OWN_CLASSES]
+    return [*_SHIPPED, *OWN_CLASSES]
 
 
 def params_class(name: str) -> type:
@@ -56,7 +55,9 @@ def params_class(name: str) -> type:
         return OWN_CLASSES[name].params
     if name not in agent_class_names():
         raise UnknownName("agents", name, known=agent_class_names())
-    found = getattr(import_module(_module(name)), f"{name.title().replace('_', '')}Params")
+    found = getattr(
+        import_module(f"stressbook.agents.{name}"), f"{name.title().replace('_', '')}Params"
+    )
     assert isinstance(found, type)
     return found
 
@@ -64,7 +65,3 @@ def params_class(name: str) -> type:
 def is_own_class(name: str) -> bool:
     """Say whether a class of agents was written by a user."""
     return name not in _SHIPPED
-
-
-def _module(name: str) -> str:
-    return f"stressbook.agents.{name}"

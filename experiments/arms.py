@@ -18,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 
 from stressbook.agents.outbox import Outbox
-from stressbook.experiments.accounting import account_equities
+from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
 from stressbook.market.codes import BUY, IOC, OP_NEW
@@ -28,6 +28,16 @@ from stressbook.market.world_setup import raise_world_faults
 
 Arm = Literal["0", "P0", "P", "N", "F", "R", "Z"]
 ARMS: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R", "Z")
+# What an arm's loss is measured against: the calm market, the calm passive one, or R for noise.
+CONTROL_OF: Final[dict[str, Arm]] = {
+    "0": "0",
+    "P0": "P0",
+    "P": "P0",
+    "N": "0",
+    "F": "0",
+    "R": "0",
+    "Z": "R",
+}
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: f
         v.par[0].resolution_on = 0
     if arm == "N":
         sim.defence = 0.0
-    before = _equities(sim)
+    before = equities_usd(sim)
     if arm in ("P", "P0"):
         return _run_passive(sim, arm, n_steps, before)
     log_mark = np.empty((n_steps + 1, len(v.asset)))
@@ -128,7 +138,7 @@ def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: f
     rows = sim.series.asset[first : first + n_steps]
     lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
     share = lots.sum(axis=0) / np.maximum(open_interest, 1.0)
-    return ArmRun(arm, log_mark, _equities(sim), float(before.sum()), share)
+    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), share)
 
 
 def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun:
@@ -145,13 +155,7 @@ def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun
     v.price["mark_usd"] *= np.exp(log_mark[-1] - log_mark[0])
     v.price["oracle_usd"] *= np.exp(log_mark[-1] - log_mark[0])
     nothing = np.zeros(len(v.asset))
-    return ArmRun(arm, log_mark, _equities(sim), float(before.sum()), nothing)
-
-
-def _equities(sim: Simulation) -> F64:
-    out = np.empty(int(sim.engine.state.par[0].n_users))
-    account_equities(sim.engine.state, sim.world, out)
-    return out
+    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), nothing)
 
 
 def _open_interest_lots(sim: Simulation) -> F64:
@@ -175,4 +179,4 @@ def one_lot_order(sim: Simulation, out: Outbox) -> None:
     out.count[0] += 1
 
 
-__all__ = ["ARMS", "Arm", "ArmRun", "loss_usd", "one_lot_order", "run_arms"]
+__all__ = ["ARMS", "CONTROL_OF", "Arm", "ArmRun", "loss_usd", "one_lot_order", "run_arms"]

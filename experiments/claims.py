@@ -18,8 +18,10 @@ from scipy.special import betaincinv, stdtr
 from stressbook.experiments.inference import (
     Estimate,
     correlation,
+    holm,
     mean_estimate,
     paired_difference,
+    ratio_estimate,
 )
 from stressbook.market.state import F64
 
@@ -28,10 +30,9 @@ __all__ = [
     "Claim",
     "Word",
     "claims",
-    "holm",
     "p_value",
     "paired_share_p",
-    "ratio_estimate",
+    "ratio_above_noise",
     "share_estimate",
 ]
 
@@ -99,7 +100,7 @@ def claims(
     """
     differences = [paired_difference(a, b, level=level) for _, a, b, _ in outcomes]
     p = [p_value(np.asarray(a) - np.asarray(b)) for _, a, b, _ in outcomes]
-    stands = holm(p, level=level)
+    stands = holm(p, alpha=1.0 - level)
     return [
         Claim(
             name,
@@ -110,7 +111,10 @@ def claims(
             _noise(placebos, level),
             p[i],
             _word(
-                difference, _noise(placebos, level), equal=bool(np.all(a == b)), is_clear=stands[i]
+                difference,
+                _noise(placebos, level),
+                equal=len(a) >= MIN_PAIRS and np.array_equal(a, b, equal_nan=True),
+                is_clear=stands[i],
             ),
         )
         for i, ((name, a, b, placebos), difference) in enumerate(
@@ -136,23 +140,6 @@ def p_value(values: npt.ArrayLike) -> float:
         return 1.0 if x[0] == 0.0 else 0.0
     t = float(x.mean()) / (deviation / math.sqrt(len(x)))
     return float(2.0 * stdtr(len(x) - 1, -abs(t)))
-
-
-def holm(p: Sequence[float], *, level: float = 0.95) -> list[bool]:
-    """Return which of several p-values stand together, after Holm (1979).
-
-    Examples
-    --------
-    >>> holm([0.04, 0.001, 0.03])
-    [False, True, False]
-    """
-    ordered = sorted((value, i) for i, value in enumerate(p) if not math.isnan(value))
-    stands = [False] * len(p)
-    for rank, (value, i) in enumerate(ordered):
-        if value > (1.0 - level) / (len(ordered) - rank):
-            break
-        stands[i] = True
-    return stands
 
 
 def paired_share_p(treated: Sequence[bool], control: Sequence[bool]) -> float:
@@ -190,7 +177,7 @@ def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:
     return Estimate(hits / n, low, high, n, level)
 
 
-def ratio_estimate(
+def ratio_above_noise(
     numerators: npt.ArrayLike, denominators: npt.ArrayLike, *, noise: float, level: float = 0.95
 ) -> Estimate | None:
     """Return the ratio of two means over the same seeds, None if the denominator is noise.
@@ -202,24 +189,22 @@ def ratio_estimate(
     noise : float
         Means of denominators up to it are not divided by.
     level : float, default 0.95
-        Confidence; the interval is that of the linearised ratio.
+        Confidence.
 
     Returns
     -------
     Estimate or None
+        See `stressbook.experiments.inference.ratio_estimate`.
 
     Examples
     --------
-    >>> ratio_estimate([2.0, 4.0, 3.0], [1.0, 2.0, 1.5], noise=0.1).value
+    >>> ratio_above_noise([2.0, 4.0, 3.0], [1.0, 2.0, 1.5], noise=0.1).value
     2.0
     """
-    a, b = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    below = mean_estimate(b, level=level)
+    below = mean_estimate(denominators, level=level)
     if below.n == 0 or abs(below.value) <= noise or not (below.n < 2 or below.excludes(0.0)):
         return None
-    ratio = float(a.mean()) / below.value
-    rest = mean_estimate((a - ratio * b) / below.value, level=level)
-    return Estimate(ratio, ratio + rest.low, ratio + rest.high, rest.n, level)
+    return ratio_estimate(numerators, denominators, level=level)
 
 
 def _noise(placebos: Sequence[F64], level: float) -> float:
@@ -229,10 +214,10 @@ def _noise(placebos: Sequence[F64], level: float) -> float:
 
 
 def _word(difference: Estimate, noise: float, *, equal: bool, is_clear: bool) -> Word:
-    if difference.n < MIN_PAIRS:
-        return "not evidence"
     if equal:
         return "equal"
+    if difference.n < MIN_PAIRS:
+        return "not evidence"
     if not is_clear:
         return "inconclusive"
     if abs(difference.value) <= noise:

@@ -1,4 +1,7 @@
-"""Intervals: every statistic that the program prints goes through here, with its n."""
+"""Statistics over seeds, each with its interval and its n, and Holm's correction for many.
+
+One rule for NaN: what is NaN (of a pair, either side) is left out and shows in n.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,17 @@ import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
 from stressbook.errors import InvalidInput
+from stressbook.market.state import F64
 
-__all__ = ["Estimate", "correlation", "mean_estimate", "paired_difference", "slope_estimate"]
+__all__ = [
+    "Estimate",
+    "correlation",
+    "holm",
+    "mean_estimate",
+    "paired_difference",
+    "ratio_estimate",
+    "slope_estimate",
+]
 
 
 @dataclass(frozen=True)
@@ -118,12 +130,75 @@ def paired_difference(
     >>> paired_difference([2.0, 3.0, 5.0], [1.0, 2.0, 3.0]).value.__round__(4)
     1.3333
     """
-    a, b = np.asarray(treated, np.float64), np.asarray(control, np.float64)
-    if a.shape != b.shape:
-        raise InvalidInput(
-            "does not pair with the control", name="treated", value=a.shape, allowed=str(b.shape)
-        )
+    a, b = _pairs("treated", treated, control)
     return mean_estimate(a - b, level=level)
+
+
+def ratio_estimate(
+    numerators: npt.ArrayLike, denominators: npt.ArrayLike, *, level: float = 0.95
+) -> Estimate:
+    """Return the ratio of two means over seeds; the denominator's noise is in the interval.
+
+    Parameters
+    ----------
+    numerators, denominators : array_like of float, shape (n,)
+        The same seeds in the same order.
+    level : float, default 0.95
+        Confidence.
+
+    Returns
+    -------
+    Estimate
+        Ratio of means with a t interval of the residuals `a - ratio b` over the mean of b; NaN
+        where the denominators sum to 0.
+        Source: Cochran, Sampling Techniques, 1977, section 6.
+
+    Raises
+    ------
+    InvalidInput
+        If the two differ in length.
+
+    Examples
+    --------
+    >>> ratio_estimate([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    Estimate(value=0.5, low=0.5, high=0.5, n=3, level=0.95)
+    """
+    a, b = _pairs("numerators", numerators, denominators)
+    if len(a) == 0 or b.sum() == 0.0:
+        return Estimate(math.nan, math.nan, math.nan, len(a), level)
+    ratio = float(a.sum() / b.sum())
+    spread = mean_estimate((a - ratio * b) / b.mean(), level=level)
+    return Estimate(ratio, ratio - spread.half_width, ratio + spread.half_width, len(a), level)
+
+
+def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
+    """Return which hypotheses fall together, step by step from the smallest p-value.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        Of each hypothesis; NaN is none, and never falls.
+    alpha : float
+        Chance of one wrong fall or more.
+
+    Returns
+    -------
+    list of bool
+        Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat.,
+        1979.
+
+    Examples
+    --------
+    >>> holm([0.04, 0.001, 0.03], alpha=0.05)
+    [False, True, False]
+    """
+    ordered = sorted((value, i) for i, value in enumerate(p_values) if not math.isnan(value))
+    falls = [False] * len(p_values)
+    for rank, (value, i) in enumerate(ordered):
+        if value > alpha / (len(ordered) - rank):
+            break
+        falls[i] = True
+    return falls
 
 
 def slope_estimate(x: Sequence[float], per_seed: npt.ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -156,17 +231,25 @@ def slope_estimate(x: Sequence[float], per_seed: npt.ArrayLike, *, level: float 
 
 
 def correlation(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Return the correlation that pairing achieved, NaN where a side does not vary.
+    """Return the correlation that pairing achieved; NaN where a side does not vary.
 
     Examples
     --------
     >>> correlation([1.0, 2.0, 3.0], [2.0, 4.0, 6.0]).__round__(6)
     1.0
     """
-    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    x, y = _pairs("a", a, b)
     if len(x) < 2 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return math.nan
     return float(np.corrcoef(x, y)[0, 1])
+
+
+def _pairs(name: str, first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[F64, F64]:
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if a.shape != b.shape:
+        raise InvalidInput("does not pair", name=name, value=a.shape, allowed=str(b.shape))
+    usable = np.isfinite(a) & np.isfinite(b)
+    return a[usable], b[usable]
 
 
 def _t_quantile(level: float, degrees: int) -> float:

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 class _Run:
     """A finished simulation, with what several outcomes need."""
 
-    def __init__(self, sim: Simulation, since_step: int) -> None:
+    def __init__(self, sim: Simulation, since_step: int, onset_s: float | None) -> None:
         self.v = sim.engine.state
         self.n = int(sim.series.step[0])
         self.asset = sim.series.asset[since_step : self.n]
@@ -44,7 +44,7 @@ class _Run:
         self.backstop_lows_usd = backstop_lows_usd(sim.series.venue[: self.n], first=since_step)
         events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
-        self.onset = max(onset_step(sim) - since_step, 0)
+        self.onset = max(onset_step(sim, onset_s) - since_step, 0)
 
     @property
     def first_valued(self) -> int:
@@ -72,9 +72,10 @@ class _Run:
         )
 
 
-def onset_step(sim: Simulation) -> int:
-    """Return the first step under stress; the end of the warm-up where there is none."""
-    return min(round(sim.scenario.onset_s * 1000) // sim.dt_ms, int(sim.series.step[0]) - 1)
+def onset_step(sim: Simulation, onset_s: float | None = None) -> int:
+    """Return the first step from an onset on; that of the scenario if it is left out."""
+    at_s = sim.scenario.onset_s if onset_s is None else onset_s
+    return min(round(at_s * 1000) // sim.dt_ms, int(sim.series.step[0]) - 1)
 
 
 def drawdown_frac(marks: F64, onset: int) -> F64:
@@ -201,7 +202,9 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
 )
 
 
-def measure(sim: Simulation, *, since_step: int = 0) -> dict[str, float]:
+def measure(
+    sim: Simulation, *, since_step: int = 0, onset_s: float | None = None
+) -> dict[str, float]:
     """Return every outcome of a finished run, and the drawdown of each asset's mark.
 
     Parameters
@@ -210,13 +213,15 @@ def measure(sim: Simulation, *, since_step: int = 0) -> dict[str, float]:
         At its end.
     since_step : int, default 0
         Steps before it do not count; what accounts and bookings sum up, they sum from the opening.
+    onset_s : float, optional
+        From when on drawdowns are looked at; the onset of the scenario if it is left out.
 
     Returns
     -------
     dict of str to float
         `OUTCOMES` by name, then `drawdown_<ASSET>_frac`.
     """
-    run = _Run(sim, since_step)
+    run = _Run(sim, since_step, onset_s)
     found = {outcome.name: outcome.measure(run) for outcome in OUTCOMES}
     falls = drawdown_frac(run.asset["mark_usd"], run.onset)
     for name, fall in zip(sim.scenario.assets, falls, strict=True):

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.arms import Arm, ArmRun, loss_usd, run_arms
+from stressbook.experiments.arms import CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.episode import (
     CapUse,
     Episode,
@@ -445,15 +445,13 @@ def _run_arms(
 
 
 def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:
-    control = {"P": "P0", "P0": "P0", "Z": "R"}
-    return {
-        arm: ArmNumbers(
+    found = {}
+    for name, run in runs.items():
+        control = CONTROL_OF[name.partition("@")[0]]
+        found[name] = ArmNumbers(
             np.array([run.drawdown_frac(k) for k in range(run.log_mark.shape[1])]),
             run.liquidated_frac,
-            loss_usd(runs[control.get(arm, "0")], run)
-            if control.get(arm, "0") in runs
-            else math.nan,
+            loss_usd(runs[control], run) if control in runs else math.nan,
             run.opening_equity_usd,
         )
-        for arm, run in runs.items()
-    }
+    return found

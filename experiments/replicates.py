@@ -38,12 +38,15 @@ class Job:
         Which venue.
     is_placebo : bool
         Whether one order of one lot is added at the onset.
+    onset_s : float, optional
+        From when on drawdowns are looked at; the onset of the scenario if it is left out.
     """
 
     scenario: Scenario
     seed: int
     engine: str = "kernel"
     is_placebo: bool = False
+    onset_s: float | None = None
 
     def file_name(self) -> str:
         """Return the name of its file in a folder of replicates."""
@@ -149,14 +152,19 @@ def run_jobs(
 
 
 def run_placebo(
-    scenario: Scenario, *, seed: int, engine: str = "kernel", progress: Progress | None = None
+    scenario: Scenario,
+    *,
+    seed: int,
+    engine: str = "kernel",
+    progress: Progress | None = None,
+    onset_s: float | None = None,
 ) -> RunRecord:
     """Run a scenario with one more order of one lot at the onset: what differs then is noise.
 
     Parameters
     ----------
-    scenario, seed, engine, progress
-        As of `run_scenario`.
+    scenario, seed, engine, progress, onset_s
+        As of `run_scenario`; the order comes at the onset of the scenario.
 
     Returns
     -------
@@ -170,14 +178,16 @@ def run_placebo(
             progress(before / sim.n_steps_planned)
         sim.inject(one_lot_order)
         sim.advance(sim.n_steps_planned - before)
-        return record_of(sim, seed=seed, engine=engine)
+        return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
     finally:
         sim.close()
 
 
 def _run(job: Job, progress: Progress | None = None, /) -> Replicate:
     run: Callable[..., RunRecord] = run_placebo if job.is_placebo else run_scenario
-    record = run(job.scenario, seed=job.seed, engine=job.engine, progress=progress)
+    record = run(
+        job.scenario, seed=job.seed, engine=job.engine, progress=progress, onset_s=job.onset_s
+    )
     return Replicate(job.seed, record.digest, record.outcomes)
 
 
@@ -208,8 +218,9 @@ def _keep(job: Job, replicate: Replicate, folder: Path | None) -> Replicate:
 
 
 def _made_by(job: Job) -> str:
-    """Return what fixes a run beside its seed: scenario, engine and all sources."""
-    digest = sha256(f"{job.scenario.digest()} {job.engine} {sources_digest()}".encode())
+    """Return what fixes a run beside its seed: scenario, engine, onset and all sources."""
+    made_of = f"{job.scenario.digest()} {job.engine} {job.onset_s} {sources_digest()}"
+    digest = sha256(made_of.encode())
     for source in plugin_sources(job.scenario):
         digest.update(source.path.read_bytes() if source.path is not None else b"")
     return digest.hexdigest()

@@ -70,6 +70,7 @@ def run_scenario(
     seed: int,
     engine: str = "kernel",
     progress: Progress | None = None,
+    onset_s: float | None = None,
 ) -> RunRecord:
     """Run a scenario from its opening to its end.
 
@@ -83,6 +84,8 @@ def run_scenario(
         Which venue.
     progress : callable, optional
         Called with the share that is done, about fifty times.
+    onset_s : float, optional
+        From when on drawdowns are looked at; the onset of the scenario if it is left out.
 
     Returns
     -------
@@ -99,12 +102,14 @@ def run_scenario(
     sim = Simulation(scenario, seed=seed, engine=engine)
     try:
         _advance(sim, progress)
-        return record_of(sim, seed=seed, engine=engine)
+        return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
     finally:
         sim.close()
 
 
-def record_of(sim: Simulation, *, seed: int, engine: str) -> RunRecord:
+def record_of(
+    sim: Simulation, *, seed: int, engine: str, onset_s: float | None = None
+) -> RunRecord:
     """Return the record of a simulation as it stands."""
     v = sim.engine.state
     counts = {name: int(v.reply_count[code]) for code, name in REFUSAL_NAMES.items()}
@@ -113,13 +118,13 @@ def record_of(sim: Simulation, *, seed: int, engine: str) -> RunRecord:
         seed=seed,
         engine=engine,
         digest=sim.digest(),
-        outcomes=measure(sim),
+        outcomes=measure(sim, onset_s=onset_s),
         series=used(sim.series),
         classes=sim.classes.copy(),
         accounts=account_rows(sim),
         events=np.concatenate(sim.events) if sim.events else v.event[:0].copy(),
         refusals={name: n for name, n in counts.items() if n},
-        onset_step=onset_step(sim),
+        onset_step=onset_step(sim, onset_s),
     )
 
 

@@ -116,12 +116,6 @@ class Simulation(mesa.Model):
         own_accounts = open_own_accounts(own, spec, seed=seed, regime=scenario.margin_regime)
         state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
         self.world = world_of_venue(scenario.world, state)
-        set_correlation_target(
-            self.world,
-            StressSchedule(
-                scenario.stresses, assets=scenario.assets, dt_ms=self.dt_ms
-            ).correlation_target(np.array(scenario.world.correlation)),
-        )
         self.engine: Engine = ENGINES[engine](state)
         self.market = make_market(state)
         self.accounts = make_accounts(state, self.world)

@@ -28,6 +28,7 @@ from stressbook.experiments.plugins import PluginSource, load_plugin
 from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.scenario import scenario_from_table
+from stressbook.experiments.words import json_text
 from stressbook.market.state import EVENT, Records
 
 __all__ = [
@@ -246,8 +247,7 @@ def _is_imported(kept: Mapping[str, Any]) -> bool:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one move; what is no number becomes null."""
-    text = json.dumps(_finite(content), indent=2, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    write_whole(path, f"{json_text(content)}\n".encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -259,16 +259,6 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {name: _finite(item) for name, item in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(item) for item in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, Records]) -> None:

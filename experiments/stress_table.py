@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final, get_origin
 
 import numpy as np
 
-from stressbook.errors import InvalidInput, Problem, UnknownName
+from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.binding import unbind, unknown_asset
 from stressbook.experiments.clock import Clock
 from stressbook.experiments.scenario_file import override_value
@@ -19,50 +20,73 @@ from stressbook.experiments.values import read_value, unknown_name, unread_key, 
 __all__ = ["parse_stress", "read_stresses", "stress_table"]
 
 
-def parse_stress(text: str) -> Stress:
-    """Return the stress of a short text, as `--stress` takes it.
+_ITEM: Final = re.compile(r",(?![^\[]*\])")  # a comma that is not inside a list
+
+
+def parse_stress(text: str) -> dict[str, Any]:
+    """Return the table of a stress that was typed as "kind:field=value,field=value".
 
     Parameters
     ----------
     text : str
-        "kind", or "kind:field=value,field=value" with values in TOML; quotes around a single word
-        may be left out, and a single name may stand for a list.
+        Values in TOML; quotes around a single word may be left out, and one name may stand for a
+        list of assets.
 
     Returns
     -------
-    Stress
+    dict
+        As `[[stresses]]` has it; whether there is such a stress is not looked at.
 
     Raises
     ------
-    UnknownName
-        If there is no such kind.
     InvalidInput
-        With every problem of the fields at once.
+        If the text is not of this form.
 
     Examples
     --------
-    >>> parse_stress("price_gap:at=45min,assets=HYPE,fall_frac=0.2").assets
-    ('HYPE',)
+    >>> parse_stress("price_gap:at=30min,fall_frac=.2,assets=[HYPE,BTC]")
+    {'kind': 'price_gap', 'at': '30min', 'fall_frac': 0.2, 'assets': ['HYPE', 'BTC']}
+    >>> parse_stress("depth_thinning:assets=HYPE")["assets"]
+    ['HYPE']
     """
     kind, _, rest = text.partition(":")
-    if kind not in REGISTRY:
-        raise UnknownName("stress", kind, known=REGISTRY)
-    row: dict[str, Any] = {"kind": kind}
-    for part in re.split(r",(?![^\[]*\])", rest) if rest else []:
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise InvalidInput("is no field", name=kind, value=part, allowed="field=value")
-        row[key.strip()] = _as_list(override_value(value), REGISTRY[kind], key.strip())
-    problems: list[Problem] = []
-    stress = _read_stress(row, place=kind, problems=problems)
-    if stress is None:
-        raise InvalidInput.from_problems(problems)
-    return stress
+    table: dict[str, Any] = {"kind": kind.strip()}
+    lists = _lists_of_assets(table["kind"])
+    for item in filter(None, _ITEM.split(rest)):
+        field, equals, value = item.partition("=")
+        if not equals or not field.strip() or not value.strip():
+            raise InvalidInput(
+                f"has {item!r}, which sets nothing",
+                name="--stress",
+                value=text,
+                allowed="kind:field=value,field=value",
+                hint="as in price_gap:at=30min,fall_frac=0.2",
+            )
+        found = _typed_value(value.strip())
+        is_one = field.strip() in lists and not isinstance(found, list)
+        table[field.strip()] = [found] if is_one else found
+    return table
 
 
-def _as_list(value: Any, cls: type[Stress], key: str) -> Any:
-    is_list = any(e.name == key and e.metadata.get("unit") == "asset" for e in fields(cls))
-    return [value] if is_list and isinstance(value, str) else value
+def _lists_of_assets(kind: str) -> set[str]:
+    cls = REGISTRY.get(kind)
+    if cls is None:
+        return set()
+    types = value_types(cls)
+    return {
+        entry.name
+        for entry in fields(cls)
+        if entry.metadata.get("unit") == "asset" and get_origin(types.get(entry.name)) is tuple
+    }
+
+
+def _typed_value(text: str) -> Any:
+    if text.startswith("[") and text.endswith("]"):
+        return [override_value(item) for item in text[1:-1].split(",") if item.strip()]
+    value = override_value(text)
+    with suppress(ValueError):  # numbers that TOML writes in another way: .5
+        return float(value) if isinstance(value, str) else value
+    return value
 
 
 def stress_table(stress: Stress) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 Both scenarios run with each seed. Where they differ in a stress, everything before it is the same
 run; where they differ in a structural lever (margin regime, caps, population), each has its own
 opening book on the same draws. The placebo is the second scenario once more with one more order of
-one lot at the onset: an effect inside what that changes is not claimed.
+one lot at the onset: an effect inside what that changes is not claimed. All outcomes are judged
+together, by the one judge of `stressbook.experiments.claims`. Drawdowns of all arms are looked at
+from the first onset of either scenario on.
 """
 
 from __future__ import annotations
@@ -13,25 +15,20 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.inference import (
-    Estimate,
-    correlation,
-    mean_estimate,
-    paired_difference,
-)
+from stressbook.experiments.claims import Word, claims
+from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, seeds_from
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.state import F64
 
-__all__ = ["Comparison", "OutcomeEffect", "Verdict", "compare"]
+__all__ = ["Comparison", "OutcomeEffect", "compare"]
 
-Verdict = Literal["higher", "lower", "equal", "within placebo noise", "inconclusive"]
 _UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
 _ARMS: Final = ("control", "treated", "placebo")
 
@@ -52,9 +49,10 @@ class OutcomeEffect:
         Of placebo - treated, paired by seed: the noise of a single lot; n is 0 without a placebo.
     correlation : float
         Of the two over seeds; NaN where one does not vary.
+    p : float
+        Of the difference, two-sided, before Holm's correction over all outcomes.
     verdict : str
-        Whether a difference is claimed: its interval excludes 0 and it is larger than what the
-        placebo changes.
+        What may be said; see `stressbook.experiments.claims`.
     """
 
     name: str
@@ -64,12 +62,8 @@ class OutcomeEffect:
     difference: Estimate
     placebo: Estimate
     correlation: float
-    verdict: Verdict
-
-    @property
-    def pairing_helps(self) -> bool:
-        """Whether pairing made the interval narrower than as many unpaired runs would."""
-        return self.correlation > 0.0
+    p: float
+    verdict: Word
 
 
 @dataclass(frozen=True)
@@ -128,41 +122,31 @@ class Comparison:
             for arm, replicates in self.runs.items()
         }
 
-    def effect(self, outcome: str) -> OutcomeEffect:
-        """Return what changed in one outcome."""
-        found = self.values(outcome)
-        control, treated = found["control"], found["treated"]
-        difference = paired_difference(treated, control, level=self.level)
-        noise = found.get("placebo", np.empty(0))
-        placebo = paired_difference(noise, treated[: len(noise)], level=self.level)
-        return OutcomeEffect(
-            name=outcome,
-            unit=_UNITS.get(outcome, "1"),
-            control=mean_estimate(control, level=self.level),
-            treated=mean_estimate(treated, level=self.level),
-            difference=difference,
-            placebo=placebo,
-            correlation=correlation(control, treated),
-            verdict=_verdict(control, treated, difference, placebo),
-        )
-
     def effects(self) -> tuple[OutcomeEffect, ...]:
-        """Return what changed in every outcome that both scenarios have."""
+        """Return what changed in every outcome, all judged together."""
         names: dict[str, None] = {}
         for replicate in (*self.runs["control"], *self.runs["treated"]):
             names |= dict.fromkeys(replicate.outcomes)
-        return tuple(self.effect(name) for name in names)
-
-
-def _verdict(control: F64, treated: F64, difference: Estimate, placebo: Estimate) -> Verdict:
-    if len(control) > 0 and np.array_equal(control, treated, equal_nan=True):
-        return "equal"
-    if difference.n < 2 or not difference.excludes(0.0):
-        return "inconclusive"
-    noise = max(abs(placebo.low), abs(placebo.high)) if placebo.n > 1 else 0.0
-    if abs(difference.value) <= noise:
-        return "within placebo noise"
-    return "higher" if difference.value > 0.0 else "lower"
+        judged, noises = [], []
+        for name in names:
+            found = self.values(name)
+            noise = [found["placebo"] - found["treated"]] if "placebo" in found else []
+            judged.append((name, found["treated"], found["control"], noise))
+            noises.append(mean_estimate(noise[0] if noise else (), level=self.level))
+        return tuple(
+            OutcomeEffect(
+                name=claim.name,
+                unit=_UNITS.get(claim.name, "1"),
+                control=claim.control,
+                treated=claim.treated,
+                difference=claim.difference,
+                placebo=placebo,
+                correlation=claim.correlation,
+                p=claim.p,
+                verdict=claim.word,
+            )
+            for claim, placebo in zip(claims(judged, level=self.level), noises, strict=True)
+        )
 
 
 def compare(
@@ -215,13 +199,20 @@ def compare(
     """
     arms = _ARMS if placebo else _ARMS[:2]
     # Seed by seed, so that a stopped comparison has whole pairs.
+    onset_s = shared_onset_s(control, treated)
     jobs = [
-        Job(control if arm == "control" else treated, s, engine, arm == "placebo")
+        Job(control if arm == "control" else treated, s, engine, arm == "placebo", onset_s)
         for s in seeds_from(seed, reps)
         for arm in arms
     ]
     found = run_jobs(jobs, workers=workers, folder=folder, progress=progress, executor=executor)
     return Comparison(control, treated, _by_arm(found, arms), level)
+
+
+def shared_onset_s(*scenarios: Scenario) -> float:
+    """Return when the first stress of any starts; without one, when the last warm-up ends."""
+    starts = [stress.at_s for scenario in scenarios for stress in scenario.stresses]
+    return min(starts) if starts else max(scenario.warmup_s for scenario in scenarios)
 
 
 def _by_arm(found: Sequence[Replicate], arms: Sequence[str]) -> dict[str, tuple[Replicate, ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
-__all__ = ["Text", "amount", "duration", "html_table", "table"]
+__all__ = ["Text", "amount", "duration", "html_table", "json_text", "table"]
 
 
 class Text(str):
@@ -101,3 +103,27 @@ def html_table(rows: Sequence[Sequence[str]]) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body
     )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def json_text(content: Any) -> str:
+    """Return JSON; what is no number becomes null, as JSON has none.
+
+    Examples
+    --------
+    >>> print(json_text({"n": 3, "mean": math.nan}))
+    {
+      "n": 3,
+      "mean": null
+    }
+    """
+    return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(item) for name, item in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(item) for item in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

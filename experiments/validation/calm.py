@@ -11,17 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.inference import Estimate, mean_estimate, ratio_estimate
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.validation import bands
 from stressbook.experiments.validation.basis import basis_bp, halflife_min
 from stressbook.experiments.validation.depth_profile import depth_exponent, depth_hump_bp
-from stressbook.experiments.validation.estimators import (
-    drift_frac,
-    median_estimate,
-    ratio_estimate,
-)
+from stressbook.experiments.validation.estimators import drift_frac, median_estimate
 from stressbook.experiments.validation.holdings import CLASS_NAMES
 from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, beside_band, judged, shown, within

@@ -1,4 +1,4 @@
-"""Estimators over seeds that the table needs beside means: ratios, medians, drifts."""
+"""Estimators that the table needs beside means and ratios over seeds: medians, drifts."""
 
 from __future__ import annotations
 
@@ -8,52 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stressbook.errors import InvalidInput
-from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.inference import Estimate
 
-__all__ = ["drift_frac", "median_estimate", "ratio_estimate"]
+__all__ = ["drift_frac", "median_estimate"]
 
 _ENOUGH: Final = 2
-
-
-def ratio_estimate(
-    numerators: npt.ArrayLike, denominators: npt.ArrayLike, *, level: float = 0.95
-) -> Estimate:
-    """Return the ratio of two means over seeds; the denominator's noise is in the interval.
-
-    Parameters
-    ----------
-    numerators, denominators : array_like of float, shape (n,)
-        The same seeds in the same order.
-    level : float, default 0.95
-        Confidence.
-
-    Returns
-    -------
-    Estimate
-        Ratio of means with a t interval of the residuals `a - ratio b` over the mean of b.
-        Source: Cochran, Sampling Techniques, 1977, section 6.
-
-    Raises
-    ------
-    InvalidInput
-        If the two differ in length.
-
-    Examples
-    --------
-    >>> ratio_estimate([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
-    Estimate(value=0.5, low=0.5, high=0.5, n=3, level=0.95)
-    """
-    a, b = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    if a.shape != b.shape:
-        raise InvalidInput("does not pair", name="numerators", value=a.shape, allowed=str(b.shape))
-    usable = np.isfinite(a) & np.isfinite(b)
-    a, b = a[usable], b[usable]
-    if len(a) == 0 or b.sum() == 0.0:
-        return Estimate(math.nan, math.nan, math.nan, len(a), level)
-    ratio = float(a.sum() / b.sum())
-    spread = mean_estimate((a - ratio * b) / b.mean(), level=level)
-    return Estimate(ratio, ratio - spread.half_width, ratio + spread.half_width, len(a), level)
 
 
 def median_estimate(values: npt.ArrayLike, *, level: float = 0.95) -> Estimate:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stressbook.agents.population import PLACE
-from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS, account_equities
+from stressbook.experiments.account_table import equities_usd
+from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.state import F64, I64
@@ -59,8 +60,7 @@ def holdings(sim: Simulation) -> Holdings:
     n_users, n_assets = int(v.par[0].n_users), len(v.asset)
     classes = class_of_accounts(sim)
     place = asset_of_accounts(sim)
-    equity = np.empty(n_users)
-    account_equities(v, sim.world, equity)
+    equity = equities_usd(sim)
     found = Holdings(*(np.zeros((N_CLASSES, n_assets)) for _ in Holdings._fields))
     for a in range(n_assets):
         perp, token = _perp_units(sim, a, n_users), _token_units(sim, a, n_users)

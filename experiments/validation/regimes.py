@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stressbook.experiments.accounting import account_equities
+from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.inference import mean_estimate, paired_difference
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
@@ -22,7 +22,7 @@ from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, shown
 from stressbook.experiments.validation.watch import drop_rows
 from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.state import F64, I64
+from stressbook.market.state import I64
 
 __all__ = ["regime_pair", "regime_rows"]
 
@@ -68,7 +68,7 @@ def regime_pair(scenario: Scenario, seed: int, *, warmup_h: int = 6, hours: int 
 
 def _of_regime(sim: Simulation, regime: str, enrolled: Bools, warmup_h: int, hours: int) -> Found:
     groups = _groups(sim, enrolled)
-    opening = _equities(sim)
+    opening = equities_usd(sim)
     gross, equity = np.zeros(len(opening)), np.zeros(len(opening))
     per_hour = 3_600_000 // sim.dt_ms
     for hour in range(warmup_h + hours):
@@ -76,7 +76,7 @@ def _of_regime(sim: Simulation, regime: str, enrolled: Bools, warmup_h: int, hou
         drop_rows(sim)
         if hour >= warmup_h:
             gross += account_gross_usd(sim)
-            equity += _equities(sim)
+            equity += equities_usd(sim)
     found: Found = {}
     for name, mine in groups.items():
         found[f"{name}.{regime}"] = float(gross[mine].sum() / equity[mine].sum())
@@ -95,12 +95,6 @@ def _groups(sim: Simulation, enrolled: Bools) -> dict[str, I64]:
                 if members.any():
                     found[f"{name}.{coin}.{group}"] = np.flatnonzero(members)
     return found
-
-
-def _equities(sim: Simulation) -> F64:
-    out = np.empty(int(sim.engine.state.par[0].n_users))
-    account_equities(sim.engine.state, sim.world, out)
-    return out
 
 
 def regime_rows(found: Sequence[Found]) -> list[Row]:

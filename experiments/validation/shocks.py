@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.arms import ARMS, Arm, ArmRun, loss_usd, run_arms
+from stressbook.experiments.arms import ARMS, CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
@@ -238,13 +238,9 @@ def _of_case(case: Case, runs: dict[str, ArmRun], assets: Sequence[str]) -> Foun
         for other, asset in enumerate(assets):
             found[f"{name}.{arm}.drawdown_{asset}"] = run.drawdown_frac(other)
             found[f"{name}.{arm}.liquidated_{asset}"] = float(run.liquidated_frac[other])
-    if "0" in runs:
-        for arm in ("N", "F", "R"):
-            if arm in runs:
-                found[f"{name}.{arm}.loss_usd"] = loss_usd(runs["0"], runs[arm])
-    if "P" in runs and "P0" in runs:
-        found[f"{name}.P.loss_usd"] = loss_usd(runs["P0"], runs["P"])
+        control = CONTROL_OF[arm]
+        if control != arm and control in runs:
+            found[f"{name}.{arm}.loss_usd"] = loss_usd(runs[control], run)
+    if "P" in runs:
         found[f"{name}.opening_equity_usd"] = runs["P"].opening_equity_usd
-    if "Z" in runs and "R" in runs:
-        found[f"{name}.Z.loss_usd"] = loss_usd(runs["R"], runs["Z"])
     return found

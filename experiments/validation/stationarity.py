@@ -12,13 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.inference import Estimate, mean_estimate, ratio_estimate
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.validation import bands
 from stressbook.experiments.validation.basis import basis_bp, halflife_min, lag_correlation
 from stressbook.experiments.validation.calm import AT_FLOOR, FLOOR_FRAC, column
-from stressbook.experiments.validation.estimators import ratio_estimate
 from stressbook.experiments.validation.holdings import CLASS_NAMES
 from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, beside_band, judged, shown, within

@@ -16,10 +16,10 @@ import numpy as np
 from stressbook.experiments.inference import (
     Estimate,
     mean_estimate,
+    ratio_estimate,
     slope_estimate,
 )
 from stressbook.experiments.validation.calm import column
-from stressbook.experiments.validation.estimators import ratio_estimate
 from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.shocks import CASES, Case
 from stressbook.experiments.validation.table import Row, shown

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from scipy.special import stdtr, stdtrit  # scipy.stats would take a second to import
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.inference import Estimate
+from stressbook.experiments.inference import Estimate, holm
 
 __all__ = [
     "BAND_LEVEL",
@@ -165,22 +165,9 @@ def within_tolerances(
                 "is not a tolerance", name="most", value=check.most, allowed="more than 0"
             )
     alpha = (1.0 - level) / 2.0
-    met = _holm([check.p_outside() for check in checks], alpha)
-    missed = _holm([check.p_inside() for check in checks], alpha)
+    met = holm([check.p_outside() for check in checks], alpha=alpha)
+    missed = holm([check.p_inside() for check in checks], alpha=alpha)
     return [
         "met" if is_met else "missed" if is_missed else "undecided"
         for is_met, is_missed in zip(met, missed, strict=True)
     ]
-
-
-def _holm(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Return which hypotheses fall, step by step from the smallest p value.
-
-    Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat., 1979.
-    """
-    falls = [False] * len(p_values)
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        if p_values[i] > alpha / (len(p_values) - rank):
-            break
-        falls[i] = True
-    return falls

@@ -417,14 +417,16 @@ def test_override_of_a_strange_key_is_a_problem_of_the_scenario():
 @pytest.mark.parametrize(
     ("text", "error", "what"),
     [
-        ("price_gp:at=60", UnknownName, "did you mean 'price_gap'?"),
-        ("price_gap:at", InvalidInput, "is no field"),
-        ("price_gap:fall_frac=20", InvalidInput, "did you mean 0.2?"),
-        ("price_gap:fal_frac=0.2", InvalidInput, "did you mean 'fall_frac'?"),
-        ("depth_thinning:where=here", InvalidInput, "both, venue, outside"),
+        ("price_gp:at=60", InvalidScenario, "did you mean 'price_gap'?"),
+        ("price_gap:at", InvalidInput, "has 'at', which sets nothing"),
+        ("price_gap:at=", InvalidInput, "as in price_gap:at=30min,fall_frac=0.2"),
+        ("price_gap:fall_frac=20", InvalidScenario, "did you mean 0.2?"),
+        ("price_gap:fal_frac=0.2", InvalidScenario, "did you mean 'fall_frac'?"),
+        ("depth_thinning:where=here", InvalidScenario, "both, venue, outside"),
+        ("price_gap:assets=HYP", InvalidScenario, "did you mean 'HYPE'?"),
     ],
 )
 def test_short_stress_that_is_none(text, error, what):
     with pytest.raises(error) as caught:
-        parse_stress(text)
+        load_scenario("skeleton").with_(stresses=[parse_stress(text)])
     assert what in str(caught.value)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments import replicates as replicates_module
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
 from stressbook.experiments.scenario import load_scenario
-from stressbook.experiments.versus import Comparison
+from stressbook.experiments.versus import Comparison, shared_onset_s
 from tests.short_runs import FALL, short_scenario
 
 SKELETON = load_scenario("skeleton")
@@ -38,56 +39,96 @@ def comparison(control, treated, placebo=None, **failed):
 # --- statistics ----------------------------------------------------------------------------------
 
 
+UP = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+SPREAD = [0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.0]
+CLEAR = [x + 1.0 + dx for x, dx in zip(UP, SPREAD, strict=True)]
+NOISY = [x + 3.0 * (-1.0) ** k for k, x in enumerate(CLEAR)]
+
+
 def test_differences_are_paired_by_seed():
-    effect = comparison([1.0, 2.0, 3.0], [2.0, 3.5, 4.0]).effect("loss")
+    (effect,) = comparison([1.0, 2.0, 3.0], [2.0, 3.5, 4.0]).effects()
     assert (effect.control.value, effect.treated.value) == (2.0, pytest.approx(19 / 6))
     assert effect.difference.value == pytest.approx(7 / 6)
     # t quantile 4.3027 of 2 degrees x sd .28868 / sqrt 3
     assert effect.difference.half_width == pytest.approx(0.71712, rel=1e-4)
     assert effect.correlation == pytest.approx(0.9607689)
-    assert (effect.verdict, effect.pairing_helps) == ("higher", True)
+    # t of 7 with 2 degrees of freedom: 1 - t / sqrt(t^2 + 2)
+    assert effect.p == pytest.approx(1.0 - 7.0 / math.sqrt(51.0))
 
 
 @pytest.mark.parametrize(
     ("control", "treated", "placebo", "verdict"),
     [
-        ([1, 2, 3], [1, 2, 3], None, "equal"),
-        ([1, 2, 3], [0, 1.1, 1.9], None, "lower"),
-        ([1, 2, 3], [1.5, 1.5, 3.5], None, "inconclusive"),
-        ([1], [2], None, "inconclusive"),
-        ([1, 2, 3], [2, 3.1, 3.9], [2, 3.1, 3.9], "higher"),
-        ([1, 2, 3], [2, 3.1, 3.9], [0, 3.1, 6.0], "within placebo noise"),
-        ([math.nan] * 3, [math.nan] * 3, None, "equal"),
+        (UP, UP, None, "equal"),
+        (UP, CLEAR, None, "higher"),
+        (CLEAR, UP, None, "lower"),
+        (UP, UP[::-1], None, "inconclusive"),
+        (UP[:7], CLEAR[:7], None, "not evidence"),
+        ([1], [2], None, "not evidence"),
+        (UP, CLEAR, CLEAR, "higher"),
+        (UP, CLEAR, NOISY, "inside noise"),
+        ([math.nan] * 8, [math.nan] * 8, None, "equal"),
     ],
 )
 def test_only_what_pairs_and_placebo_bear_is_claimed(control, treated, placebo, verdict):
-    assert comparison(control, treated, placebo).effect("loss").verdict == verdict
+    (effect,) = comparison(control, treated, placebo).effects()
+    assert effect.verdict == verdict
+
+
+def test_many_outcomes_are_judged_together():
+    shift = [1.0 + 1.1 * (-1.0) ** k for k in range(8)]
+
+    def runs(values, n_more):
+        return tuple(
+            Replicate(s, "d", {"x": x} | {f"{k}": math.sin(s * (k + 2)) for k in range(n_more)})
+            for s, x in enumerate(values)
+        )
+
+    def verdict(n_more):
+        found = {"control": runs([0.0] * 8, 0), "treated": runs(shift, n_more)}
+        for k in range(n_more):
+            for one in found["control"]:
+                one.outcomes[f"{k}"] = 0.0
+        return Comparison(SKELETON, CROSS_TO_PORTFOLIO, found).effects()[0].verdict
+
+    assert (verdict(0), verdict(12)) == ("higher", "inconclusive")
 
 
 def test_seeds_that_failed_in_one_arm_count_in_none():
     found = comparison([1.0, 2.0, 99.0], [2.0, 3.0, 0.0], failed={2})
-    effect = found.effect("loss")
+    (effect,) = found.effects()
     assert (effect.difference.n, effect.control.value, effect.difference.value) == (2, 1.5, 1.0)
     assert found.failures == {"treated 2": "LadderExhausted: left"}
 
 
+def test_drawdowns_are_looked_at_from_one_onset():
+    fall = sb.PriceGap(at="12min", fall_frac=0.1)
+    calm = SKELETON.with_(stresses=[])
+    late = calm.stressed(fall)
+    later = calm.stressed(sb.PriceGap(at="14min", fall_frac=0.1))
+    assert shared_onset_s(calm, late) == shared_onset_s(late, calm) == 720.0
+    assert shared_onset_s(later, late) == 720.0
+    assert shared_onset_s(calm, calm) == calm.warmup_s
+
+
 def test_an_effect_is_told_with_interval_placebo_and_failures():
-    effect = Effect(comparison([1.0, 2.0, 3.0], [2.0, 3.5, 4.0], [2.0, 3.5, 4.0]))
+    effect = Effect(comparison(UP, CLEAR, CLEAR))
     text = effect.summary()
-    assert "skeleton against skeleton (margin_regime cross -> portfolio) · 3 pairs" in text
-    assert "0.4496 to 1.884  0.96  higher" in text
+    assert "skeleton against skeleton (margin_regime cross -> portfolio) · 8 pairs" in text
+    assert re.search(r"0\.89\d* to 1\.1\d* +1\.00  higher", text)
     assert "placebo: the treated runs with one more order" in text
-    assert repr(effect).endswith("3 pairs, 1 of 1 outcomes differ>")
+    assert repr(effect).endswith("8 pairs, 1 of 1 outcomes differ>")
     assert "<td>higher</td>" in effect._repr_html_()
     failed = Effect(comparison([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], failed={1})).summary()
     assert "failed, treated 1: LadderExhausted: left" in failed
     assert "no placebo ran" in failed
+    assert "2 pairs are not evidence: ask for 8 reps or more" in failed
 
 
 def test_an_effect_is_a_table_too():
     effect = Effect(comparison([1.0, 2.0, 3.0], [3.0, 2.5, 1.0]))
     row = effect.frame().iloc[0]
-    assert (row["outcome"], row["n"], row["verdict"]) == ("loss", 3, "inconclusive")
+    assert (row["outcome"], row["n"], row["verdict"]) == ("loss", 3, "not evidence")
     assert "pairing did not narrow: loss" in effect.summary()
     assert list(effect.values()["arm"]) == ["control"] * 3 + ["treated"] * 3
     assert effect["loss"].difference.n == len(effect.values()) // 2
@@ -165,6 +206,7 @@ def test_failed_runs_are_tried_again(counted, tmp_path):
         Job(SKELETON.with_(dt=2.0), 1),
         Job(SKELETON, 1, engine="reference"),
         Job(SKELETON, 1, is_placebo=True),
+        Job(SKELETON, 1, onset_s=600.0),
     ],
 )
 def test_what_another_run_has_left_is_not_taken(counted, tmp_path, other):
@@ -221,6 +263,12 @@ def test_a_stress_is_compared_with_its_absence():
     assert set(effect.comparison.runs) == {"control", "treated", "placebo"}
     assert effect["drawdown_HYPE_frac"].treated.value > 0.15
     assert effect["n_breaches"].control.value == 0.0
+    # The onset is that of the fall in both, though the calm run has none.
+    calm_run = calm.run(seed=7).record
+    marks = calm_run.series.asset["mark_usd"][round(fall.at_s) :, 1]
+    first = effect.comparison.runs["control"][0].outcomes["drawdown_HYPE_frac"]
+    assert first == pytest.approx(math.log(marks[0] / marks.min()))
+    assert first != calm_run.outcomes["drawdown_HYPE_frac"]
     alone = short_scenario().run(seed=7)
     assert effect.comparison.runs["treated"][0].digest == alone.digest
 

@@ -5,12 +5,12 @@ import pytest
 
 from stressbook.experiments.claims import (
     claims,
-    holm,
     p_value,
     paired_share_p,
-    ratio_estimate,
+    ratio_above_noise,
     share_estimate,
 )
+from stressbook.experiments.inference import holm
 
 SEEDS = np.arange(8.0)
 QUIET = [np.zeros(8)]
@@ -44,7 +44,10 @@ def test_the_noisier_of_two_placebos_counts():
 
 
 def test_equal_values_are_equal_not_inconclusive():
+    nothing = np.full(8, math.nan)
     assert word(SEEDS, SEEDS) == "equal"
+    assert word(nothing, nothing) == "equal"
+    assert word(SEEDS[:7], SEEDS[:7], [np.zeros(7)]) == "not evidence"
 
 
 def test_a_difference_of_chance_is_inconclusive():
@@ -61,9 +64,9 @@ def test_many_outcomes_judged_together_need_a_clearer_one():
 
 
 def test_holm_stops_at_the_first_that_fails():
-    assert holm([0.01, 0.04, 0.02]) == [True, True, True]
-    assert holm([0.01, 0.04, 0.03]) == [True, False, False]
-    assert holm([math.nan, 0.04]) == [False, True]
+    assert holm([0.01, 0.04, 0.02], alpha=0.05) == [True, True, True]
+    assert holm([0.01, 0.04, 0.03], alpha=0.05) == [True, False, False]
+    assert holm([math.nan, 0.04], alpha=0.05) == [False, True]
 
 
 def test_p_value_is_that_of_students_t():
@@ -92,9 +95,11 @@ def test_paired_shares_count_only_pairs_that_differ():
 
 def test_a_ratio_over_noise_is_undefined():
     above = np.array([2.0, 2.2, 1.8])
-    assert ratio_estimate(above, above / 2.0, noise=0.5).value == pytest.approx(2.0)
-    assert ratio_estimate(above, above / 2.0, noise=1.5) is None
-    assert ratio_estimate(above, [1.0, -1.0, 0.4], noise=0.0) is None
+    assert ratio_above_noise(above, above / 2.0, noise=0.5).value == pytest.approx(2.0)
+    assert ratio_above_noise(above, above / 2.0, noise=1.5) is None
+    assert ratio_above_noise(above, [1.0, -1.0, 0.4], noise=0.0) is None
+    with_gaps = ratio_above_noise([*above, 9.0, math.nan], [*above / 2.0, math.nan, 1.0], noise=0.5)
+    assert (with_gaps.value, with_gaps.n) == (pytest.approx(2.0), 3)
 
 
 def test_the_interval_of_a_ratio_covers_it_as_often_as_it_says():
@@ -102,6 +107,6 @@ def test_the_interval_of_a_ratio_covers_it_as_often_as_it_says():
     hits = 0
     for _ in range(400):
         below = rng.normal(2.0, 0.3, 8)
-        found = ratio_estimate(3.0 * below + rng.normal(0.0, 0.4, 8), below, noise=0.0)
+        found = ratio_above_noise(3.0 * below + rng.normal(0.0, 0.4, 8), below, noise=0.0)
         hits += found.low <= 3.0 <= found.high
     assert 360 <= hits <= 396  # 95 % of 400, +- four deviations, at this seed

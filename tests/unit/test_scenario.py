@@ -25,7 +25,9 @@ from stressbook.experiments.stress import (
 )
 from stressbook.experiments.stress_table import parse_stress
 from stressbook.experiments.toml_text import toml_text
+from stressbook.market.parameters import param
 from stressbook.market.spec import load_preset
+from tests.own_names import own_names_forgotten
 
 CLASSES = [
     "market_maker",
@@ -324,9 +326,37 @@ def test_venue_keeps_the_order_of_the_assets():
     assert [asset.name for asset in spec.assets] == ["HYPE", "BTC"]
 
 
-def test_short_stress_reads_lists_and_durations():
-    stress = parse_stress('price_gap:at=45min,assets=["BTC", "HYPE"],fall_frac=-0.1')
-    assert stress == PriceGap(at=2700, assets=["BTC", "HYPE"], fall_frac=-0.1)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('at=25min,assets=["BTC", "HYPE"],fall_frac=-0.1', {"at": 1500, "fall_frac": -0.1}),
+        ("at=25min,assets=[BTC,HYPE],fall_frac=-.1", {"at": 1500, "fall_frac": -0.1}),
+        ("assets=HYPE,", {"assets": ["HYPE"]}),
+        ("assets='HYPE'", {"assets": ["HYPE"]}),
+        ("", {"assets": []}),
+    ],
+)
+def test_short_stress_reads_lists_and_durations(text, expected):
+    both = {"assets": ["BTC", "HYPE"], **expected}
+    (stress,) = (
+        load_scenario("skeleton").with_(stresses=[parse_stress(f"price_gap:{text}")]).stresses
+    )
+    assert stress == PriceGap(**both)
+
+
+def test_short_stress_knows_lists_of_assets_by_their_unit():
+    with own_names_forgotten():
+
+        class Halt(base.Stress):
+            books: tuple[str, ...] = param((), unit="asset", help="whose books")
+            base_asset: str = param("BTC", unit="asset", help="what they are priced in")
+
+            def apply(self, dials, severity):
+                return dials
+
+        found = parse_stress("halt:books=HYPE,base_asset=HYPE")
+        (stress,) = load_scenario("skeleton").with_(stresses=[found]).stresses
+        assert stress == Halt(books=("HYPE",), base_asset="HYPE")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.inference import Estimate, mean_estimate, ratio_estimate
 from stressbook.experiments.validation.estimators import (
     drift_frac,
     median_estimate,
-    ratio_estimate,
 )
 from stressbook.experiments.validation.stressed import amplification_row, effect_row
 from stressbook.experiments.validation.table import (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
+from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.versus import Comparison, OutcomeEffect
 from stressbook.experiments.words import Text, amount, html_table, table
@@ -61,7 +62,8 @@ class Effect:
         Returns
         -------
         pandas.DataFrame
-            Means of both, difference and placebo with bounds, correlation, n and verdict.
+            Means of both, difference and placebo with bounds, p-value before correction,
+            correlation, n and verdict.
         """
         import pandas as pd
 
@@ -128,8 +130,9 @@ class Effect:
     def _notes(self) -> list[str]:
         found, notes = self.comparison, []
         n = next(iter(self.outcomes.values())).difference.n if self.outcomes else 0
-        if n < 2:
-            notes.append("one pair has no interval: ask for more reps")
+        if n < MIN_PAIRS:
+            pairs = "1 pair is" if n == 1 else f"{n} pairs are"
+            notes.append(f"{pairs} not evidence: ask for {MIN_PAIRS} reps or more")
         if "placebo" in found.runs:
             notes.append(
                 "placebo: the treated runs with one more order of one lot at the onset; "
@@ -173,6 +176,7 @@ def _record(effect: OutcomeEffect) -> dict[str, Any]:
         "low": effect.difference.low,
         "high": effect.difference.high,
         "n": effect.difference.n,
+        "p": effect.p,
         "correlation": effect.correlation,
         "placebo": effect.placebo.value,
         "placebo_low": effect.placebo.low,

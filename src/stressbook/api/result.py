@@ -163,10 +163,7 @@ class RunResult:
         """
         from stressbook.report import write_run_report
 
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_run_report(self.record, place)
-        return place
+        return write_run_report(self.record, Path(path))
 
     def _headline(self) -> str:
         scenario = self.record.scenario

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stressbook.errors import InvalidInput, InvalidScenario
+from stressbook.errors import InvalidScenario
 
 if TYPE_CHECKING:
     from stressbook.api import Scenario
 
-__all__ = ["resolved", "stress_table"]
-
-_ITEM = re.compile(r",(?![^\[]*\])")  # a comma that is not inside a list
+__all__ = ["resolved"]
 
 
 def resolved(
@@ -49,6 +46,7 @@ def resolved(
         With every problem of the file, or of the options, at once.
     """
     from stressbook.api import load_plugin, scenario
+    from stressbook.experiments.stress_table import parse_stress
 
     for path in plugins:
         load_plugin(path)
@@ -57,53 +55,9 @@ def resolved(
         return found
     own = found.resolved.stresses
     try:
-        return found.with_(stresses=[*own, *map(stress_table, stresses)])
+        return found.with_(stresses=[*own, *map(parse_stress, stresses)])
     except InvalidScenario as error:
         raise _as_options(error, n_own=len(own)) from None
-
-
-def stress_table(text: str) -> dict[str, Any]:
-    """Return the table of a stress that was typed as "kind:field=value,..".
-
-    Raises
-    ------
-    InvalidInput
-        If the text is not of this form.
-
-    Examples
-    --------
-    >>> stress_table("price_gap:at=30min,fall_frac=0.2,assets=[HYPE,BTC]")
-    {'kind': 'price_gap', 'at': '30min', 'fall_frac': 0.2, 'assets': ['HYPE', 'BTC']}
-    >>> stress_table("depth_thinning:assets=HYPE")["assets"]
-    ['HYPE']
-    """
-    kind, _, rest = text.partition(":")
-    table: dict[str, Any] = {"kind": kind.strip()}
-    for item in filter(None, _ITEM.split(rest)):
-        field, equals, value = item.partition("=")
-        if not equals or not field.strip() or not value.strip():
-            raise InvalidInput(
-                f"has {item!r}, which sets nothing",
-                name="--stress",
-                value=text,
-                allowed="kind:field=value,field=value",
-                hint="as in price_gap:at=30min,fall_frac=0.2",
-            )
-        table[field.strip()] = _value(field.strip(), value.strip())
-    return table
-
-
-def _value(field: str, text: str) -> Any:
-    from stressbook.experiments.scenario_file import override_value
-
-    if text.startswith("[") and text.endswith("]"):
-        return [override_value(item) for item in text[1:-1].split(",") if item.strip()]
-    value = override_value(text)
-    if field == "assets":
-        return [value]
-    with suppress(ValueError):  # numbers that TOML writes in another way: .5
-        return float(value) if isinstance(value, str) else value
-    return value
 
 
 def _as_options(error: InvalidScenario, *, n_own: int) -> InvalidScenario:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -38,7 +37,9 @@ def result(text: str) -> None:
 
 def result_json(content: Any) -> None:
     """Print a result as JSON; what is no number becomes null."""
-    result(json.dumps(_finite(content), indent=2, allow_nan=False))
+    from stressbook.experiments.words import json_text
+
+    result(json_text(content))
 
 
 def note(text: str, *, quiet: bool = False) -> None:
@@ -116,13 +117,3 @@ def _lines(label: str) -> Callable[[float], None]:
             note(f"{label}: {tenths * 10} % after {time.monotonic() - start_s:.0f} s")
 
     return tell
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {name: _finite(item) for name, item in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(item) for item in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

@@ -47,7 +47,9 @@ def versus(
     stresses: Stresses = [],  # noqa: B006 - as above
     plugins: Plugins = [],  # noqa: B006 - as above
     engine: Engine = "kernel",
-    reps: Annotated[int, typer.Option(min=2, help="Number of seeds.")] = 30,
+    reps: Annotated[
+        int, typer.Option(min=2, help="Number of seeds; nothing is claimed of fewer than 8.")
+    ] = 30,
     workers: Workers = 1,
     placebo: Annotated[
         bool, typer.Option(help="Run the second once more with one more order of one lot.")

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.claims import Claim, claims, ratio_estimate
+from stressbook.experiments.claims import Claim, claims, ratio_above_noise
 from stressbook.experiments.episode import CLASS_LABELS, CapUse
 from stressbook.experiments.inference import (
     Estimate,
@@ -207,11 +207,11 @@ def _amplification(study: RegimeStudy, regime: str) -> Amplification:
         paired_difference(fall["F"], fall["N"]),
         paired_difference(fall["R"], fall["F"]),
         paired_difference(fall["R"], fall["P"]),
-        ratio_estimate(fall["R"] - fall["0"], fall["F"] - fall["0"], noise=bound),
-        ratio_estimate(fall["R"] - fall["0"], fall["P"] - fall["P0"], noise=bound),
+        ratio_above_noise(fall["R"] - fall["0"], fall["F"] - fall["0"], noise=bound),
+        ratio_above_noise(fall["R"] - fall["0"], fall["P"] - fall["P0"], noise=bound),
         mean_estimate(passive),
         mean_estimate(loss - placebo),
-        ratio_estimate(loss - placebo, passive, noise=float(placebo.mean())),
+        ratio_above_noise(loss - placebo, passive, noise=float(placebo.mean())),
     )
 
 
