@@ -8,7 +8,6 @@ decides how large a cascade can grow.
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stressbook.agents.near_breach import near_breach_usd
 from stressbook.errors import InvalidInput
 from stressbook.experiments.arms import CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.episode import (
@@ -172,6 +172,9 @@ class RegimeRun:
         At the onset.
     n_accounts : int
         Of the crowd.
+    near_breach_usd : tuple of float
+        Perp notional whose breach lay, at the opening, within one and three deviations of what
+        prices move during the warm-up.
     """
 
     seed: int
@@ -182,6 +185,7 @@ class RegimeRun:
     before: dict[str, F64]
     caps: tuple[CapUse, ...]
     n_accounts: int
+    near_breach_usd: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -410,18 +414,19 @@ def _run(job: _Job, _progress: Progress | None = None, /) -> RegimeRun:
     scenario = job.scenario()
     sim = Simulation(scenario, seed=job.seed)
     try:
+        near = near_breach_usd(
+            sim.engine.state,
+            [asset.daily_volatility for asset in scenario.world.assets],
+            hours=scenario.warmup_s / 3600.0,
+        )
         sim.advance(round(scenario.warmup_s * 1000) // sim.dt_ms)
-        return _run_arms(sim, job.plan, job.variant, job.regime, job.seed)
+        return _run_arms(sim, job, tuple(near))
     finally:
         sim.close()
-        # Desks and model refer to each other: without this, hundreds of MB wait to be collected.
-        del sim
-        gc.collect()
 
 
-def _run_arms(
-    sim: Simulation, plan: RegimePlan, variant: Variant, regime: str, seed: int
-) -> RegimeRun:
+def _run_arms(sim: Simulation, job: _Job, near_usd: tuple[float, ...]) -> RegimeRun:
+    plan, variant = job.plan, job.variant
     onset, target = onset_of(sim), plan.target_index
     caps = cap_uses(sim.engine.state)
     before = minutes_before(sim, asset=target, minutes=int(plan.scenario.warmup_s / 120.0))
@@ -441,7 +446,9 @@ def _run_arms(
     for severity in () if variant.name else plan.severities:
         run(tuple(replace(s, severity=severity) for s in plan.stresses), ("R",), f"@{severity:g}")
     n_accounts = int(sim.classes["n_accounts"].sum())
-    return RegimeRun(seed, regime, variant.name, _numbers(runs), episodes, before, caps, n_accounts)
+    return RegimeRun(
+        job.seed, job.regime, variant.name, _numbers(runs), episodes, before, caps, n_accounts, ()
+    )
 
 
 def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:

@@ -148,6 +148,7 @@ def study(n=8, *, effect=0.0, placebo=0.0, short=(0.0, 0.0), **changes):
                         {"open interest, lots": 1e6 + np.arange(5.0) * 10.0},
                         calm.caps,
                         900,
+                        (2e6 * seed, 9e6),
                     )
                 )
     return RegimeStudy(asked, tuple(runs))

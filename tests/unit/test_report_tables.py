@@ -16,6 +16,7 @@ from stressbook.report.study_layout import (
     cap_table,
     class_table,
     milestone_table,
+    near_breach_table,
     outcome_table,
     seed_table,
 )
@@ -259,6 +260,12 @@ def test_the_rules_that_decide_are_read_from_the_venue():
     found = {row[0].text: row[1].text for row in deciding_table(scenario).rows}
     assert found["the deficit of a flat account is paid by"] == "all other accounts"
     assert found["capital of the backstop"] == "12.3 M USD"
+
+
+def test_perps_near_a_breach_at_the_opening_are_shown():
+    rows = near_breach_table(study(3)).rows
+    assert [cell.text for cell in rows[0][1:]] == ["4.00", "4.00"]
+    assert [cell.text for cell in rows[1][1:]] == ["9.00", "9.00"]
 
 
 def test_the_shock_is_told_in_words():

@@ -120,6 +120,7 @@ def _arm_numbers(study: RegimeStudy, run: RegimeRun, arm: str) -> dict[str, Any]
     if arm == "0":
         more |= {
             "n_accounts": run.n_accounts,
+            "near_breach_at_opening_usd": list(run.near_breach_usd),
             "minutes_before_onset": {k: x.tolist() for k, x in run.before.items()},
             "caps_at_onset": _caps(run.caps, study),
         }

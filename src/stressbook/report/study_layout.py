@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from stressbook.experiments.claims import Claim
-from stressbook.experiments.inference import Estimate
+from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.report.breakage import has_broken
 from stressbook.report.layout import Table, table_of
@@ -265,6 +265,25 @@ def drift_table(study: RegimeStudy) -> Table:
         rows,
         words=(2, 4),
     )
+
+
+def near_breach_table(study: RegimeStudy) -> Table:
+    """Return how much of the opening books stood close to a breach."""
+    rows = [
+        (
+            f"within {size} of the warm-up's move",
+            *(
+                cell(
+                    mean_estimate([run.near_breach_usd[k] for run in study.of(r)]),
+                    "usd",
+                    at_least=0.0,
+                )
+                for r in REGIMES
+            ),
+        )
+        for k, size in enumerate(("one deviation", "three deviations"))
+    ]
+    return table_of("Perps near a breach at the opening, M USD", ["", *REGIMES], rows)
 
 
 def refusal_table(study: RegimeStudy) -> Table:

@@ -121,6 +121,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         "sizes": size_table(study) if plan.variants else None,
         "class_table": layout.class_table(study),
         "drift": layout.drift_table(study),
+        "near_breach": layout.near_breach_table(study),
         "refusals": layout.refusal_table(study),
         "sources": source_table(plan.scenario),
         "deciding": deciding_table(plan.scenario),
