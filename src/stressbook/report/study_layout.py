@@ -269,20 +269,11 @@ def drift_table(study: RegimeStudy) -> Table:
 
 def near_breach_table(study: RegimeStudy) -> Table:
     """Return how much of the opening books stood close to a breach."""
-    rows = [
-        (
-            f"within {size} of the warm-up's move",
-            *(
-                cell(
-                    mean_estimate([run.near_breach_usd[k] for run in study.of(r)]),
-                    "usd",
-                    at_least=0.0,
-                )
-                for r in REGIMES
-            ),
-        )
-        for k, size in enumerate(("one deviation", "three deviations"))
-    ]
+    rows: list[tuple[Cell | str, ...]] = []
+    for k, size in enumerate(("one deviation", "three deviations")):
+        means = [mean_estimate([run.near_breach_usd[k] for run in study.of(r)]) for r in REGIMES]
+        cells = (cell(mean, "usd", at_least=0.0) for mean in means)
+        rows.append((f"within {size} of the warm-up's move", *cells))
     return table_of("Perps near a breach at the opening, M USD", ["", *REGIMES], rows)
 
 
