@@ -447,7 +447,15 @@ def _run_arms(sim: Simulation, job: _Job, near_usd: tuple[float, ...]) -> Regime
         run(tuple(replace(s, severity=severity) for s in plan.stresses), ("R",), f"@{severity:g}")
     n_accounts = int(sim.classes["n_accounts"].sum())
     return RegimeRun(
-        job.seed, job.regime, variant.name, _numbers(runs), episodes, before, caps, n_accounts, ()
+        job.seed,
+        job.regime,
+        variant.name,
+        _numbers(runs),
+        episodes,
+        before,
+        caps,
+        n_accounts,
+        near_usd,
     )
 
 
