@@ -6,7 +6,6 @@ when its perps are closed as well is a deficit like any other.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-01.
 """
 
-from stressbook.market.claims import set_off
 from stressbook.market.codes import (
     BUY,
     CAUSE_REPAY,
@@ -24,7 +23,7 @@ from stressbook.market.codes import (
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots, raise_fault
-from stressbook.market.reserve import repay
+from stressbook.market.reserve import repay, set_off
 from stressbook.market.state import C_OUTBOX, N_TICKS, VenueState
 from stressbook.market.valuation import holds_perps, perp_value_micro
 
@@ -192,7 +191,7 @@ def repay_assumed_debt(v: VenueState, t_ms: int) -> None:
     """
     user = int(v.par[0].backstop_user)
     me = v.user[user]
-    set_off(v, user)
+    set_off(v, user, int(v.debt[user, 0]))
     free = int(v.cash[user]) + perp_value_micro(v, user)
     sold = int(v.flow[user, 0, CAUSE_TWAP_SALE])
     paid = repay(v, user, 0, min(sold - int(me.sales_used_micro), free))

@@ -36,7 +36,7 @@ from stressbook.market.codes import (
     SELL,
 )
 from stressbook.market.depth import sample_book
-from stressbook.market.fills import is_marketable, reducible_lots, take
+from stressbook.market.fills import is_marketable, meets_live_order, reducible_lots, take
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots
 from stressbook.market.resting import (
@@ -154,7 +154,8 @@ def check_order(
     held = position_lots(v, natural(v.row_of[user, inst]), inst)
     if held * (1 - 2 * side) + int(v.open_lots[user, inst, side]) + allowed > bound:
         return R_POSITION_BOUND
-    if tif == POST_ONLY and is_marketable(v, inst, side, price_tick):
+    crosses = tif == POST_ONLY and is_marketable(v, inst, side, price_tick)
+    if crosses and meets_live_order(v, user, inst, side, price_tick):
         return R_POST_ONLY_WOULD_TAKE
     if tif != IOC and not has_free_slot(v):
         return R_BOOK_FULL

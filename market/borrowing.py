@@ -8,6 +8,7 @@ from typing import Final
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_BORROW,
+    CAUSE_REDEEM,
     R_CAP_REACHED,
     R_INSUFFICIENT_MARGIN,
     R_UTILISATION_FULL,
@@ -21,6 +22,7 @@ __all__ = [
     "borrow_refusal",
     "borrowable_room",
     "draw",
+    "give_back",
     "headroom",
     "lendable",
     "platform_headroom",
@@ -160,3 +162,21 @@ def draw(v: VenueState, row: int, amount: int) -> None:
     move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_BORROW)
     v.debt[row, _USDC] = int(v.debt[row, _USDC]) + amount
     v.reserve[_USDC].total_debt = int(v.reserve[_USDC].total_debt) + amount
+
+
+@inline_kernel
+def give_back(v: VenueState, row: int, amount: int) -> None:
+    """Book lent cash that comes back from the pool.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `supply`, `flow`, `reserve`.
+    row : int
+        Lender.
+    amount : int
+        Micro-USDC, at most what it has lent.
+    """
+    move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_REDEEM)
+    v.supply[row, _USDC] = int(v.supply[row, _USDC]) - amount
+    v.reserve[_USDC].total_supply = int(v.reserve[_USDC].total_supply) - amount

@@ -6,12 +6,11 @@ Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0032-way-
 from typing import Final
 
 from stressbook.market.codes import CAUSE_REDEEM
-from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.kernel import inline_kernel
 from stressbook.market.ledger import move_cash
-from stressbook.market.reserve import repay
 from stressbook.market.state import VenueState
 
-__all__ = ["move_claim", "move_debt", "sell_claim", "set_off"]
+__all__ = ["move_claim", "move_debt", "sell_claim"]
 
 _USDC: Final = 0
 _CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
@@ -57,25 +56,6 @@ def move_debt(v: VenueState, source: int, target: int, amount: int, cause: int) 
     v.debt[target, _USDC] += amount
     v.flow[source, _CLAIMS, cause] += amount
     v.flow[target, _CLAIMS, cause] -= amount
-
-
-@sub_kernel
-def set_off(v: VenueState, row: int) -> None:
-    """Have a row pay its debt out of what it has lent; an empty pool is no obstacle.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
-    row : int
-        A row.
-    """
-    lent = min(int(v.supply[row, _USDC]), int(v.debt[row, _USDC]))
-    if lent > 0:
-        move_cash(v, int(v.par[0].row_pool0), row, lent, CAUSE_REDEEM)
-        v.supply[row, _USDC] -= lent
-        v.reserve[_USDC].total_supply -= lent
-        repay(v, row, _USDC, lent)
 
 
 @inline_kernel

@@ -162,6 +162,7 @@ EV_INTEREST: Final = 11
 EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
 EV_SELF_TRADE: Final = 14  # resting order expired
 EV_REDUCE_ONLY_EXPIRED: Final = 17  # resting reduce-only order found nothing left to reduce
+EV_MARGIN_EXPIRED: Final = 18  # resting order found no margin for a fill
 EV_BACKSTOP_USED: Final = 15  # capital spent on assumed debt
 EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; cause 0 backstop, 1 retained, 2 suppliers
 EVENT_NAMES: Final[dict[int, str]] = {
@@ -179,6 +180,7 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_REFUSAL: "refusal",
     EV_SELF_TRADE: "self_trade_expired",
     EV_REDUCE_ONLY_EXPIRED: "reduce_only_expired",
+    EV_MARGIN_EXPIRED: "margin_expired",
     EV_BACKSTOP_USED: "backstop_used",
     EV_WRITTEN_OFF: "written_off",
 }

@@ -8,7 +8,7 @@ Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 from typing import Final
 
 from stressbook.market.backstop import has_sold_out
-from stressbook.market.claims import sell_claim, set_off
+from stressbook.market.claims import sell_claim
 from stressbook.market.codes import (
     CAUSE_DEFICIT,
     EV_BREACH_ENDED,
@@ -19,7 +19,7 @@ from stressbook.market.codes import (
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
-from stressbook.market.reserve import repay, write_off
+from stressbook.market.reserve import repay, set_off, write_off
 from stressbook.market.state import VenueState
 from stressbook.market.units import round_down
 from stressbook.market.valuation import holds_collateral, holds_perps, value_account
@@ -82,7 +82,7 @@ def pay_from_own(v: VenueState, user: int) -> None:
     user : int
         Without perps: its cash is its own.
     """
-    set_off(v, user)
+    set_off(v, user, int(v.debt[user, 0]))
     repay(v, user, 0, int(v.cash[user]))
 
 

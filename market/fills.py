@@ -2,30 +2,37 @@
 
 A partly filled order keeps its place. An order that would meet one of its own user cancels that
 one and goes on (expire maker). A resting reduce-only order fills at most what its owner still has
-to reduce, and expires with nothing left to do. Each trade is booked for the resting side, with its
-fee, as it happens; the incoming side of all trades of an order is booked as one at the end.
+to reduce, and expires with nothing left to do. A resting order that adds to a position, or bids for
+a token, expires if its owner no longer has the margin. Each trade is booked for the resting side,
+with its fee, as it happens; the incoming side of all trades of an order is booked as one at the
+end, in two where it turns a position.
 Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
 """
 
 from stressbook.market.bits import natural, widened
 from stressbook.market.codes import (
+    BUY,
     CAUSE_FORCED_TRADE,
     CAUSE_TRADE,
     CAUSE_TWAP_SALE,
+    EV_MARGIN_EXPIRED,
     EV_REDUCE_ONLY_EXPIRED,
     EV_SELF_TRADE,
     FORCED,
     PERP,
     REDUCE_ONLY,
+    SELL,
     TWAP,
 )
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
+from stressbook.market.margin import fill_keeps_margin
+from stressbook.market.occupancy import next_tick
 from stressbook.market.resting import cancel_order, remove_order, take_lots_off
-from stressbook.market.state import C_FILLS, Record, VenueState
+from stressbook.market.state import C_FILLS, EMPTY_ASK, EMPTY_BID, Record, VenueState
 
-__all__ = ["cause_of_trade", "is_marketable", "reducible_lots", "take"]
+__all__ = ["cause_of_trade", "is_marketable", "meets_live_order", "reducible_lots", "take"]
 
 
 @inline_kernel
@@ -46,6 +53,36 @@ def is_marketable(v: VenueState, inst: int, side: int, price_tick: int) -> bool:
     """
     # One comparison: which side it is cannot be predicted.
     return (int(v.best[inst, 1 - side]) - price_tick) * (1 - 2 * side) <= 0
+
+
+@sub_kernel
+def meets_live_order(v: VenueState, user: int, inst: int, side: int, price_tick: int) -> bool:
+    """Tell whether an order reaches one that can trade, or one of its own user.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user, inst, side, price_tick : int
+        Of the order.
+
+    Returns
+    -------
+    bool
+        False if all in its reach are reduce-only with nothing left to reduce: these expire.
+    """
+    other = 1 - side
+    empty = EMPTY_BID if other == BUY else EMPTY_ASK
+    tick = int(v.best[inst, other])
+    while tick != empty and (tick - price_tick) * (1 - 2 * side) <= 0:
+        link = widened(v.level[inst, tick].head)
+        while link != 0:
+            order = v.order[natural(link - 1)]
+            if order.user == user or _available_lots(v, link, inst, other) > 0:
+                return True
+            link = widened(order.next_slot)
+        tick = next_tick(v, inst, other, tick)
+    return False
 
 
 @inline_kernel
@@ -128,8 +165,12 @@ def take(
     k = int(v.inst[inst].k)
     cause = cause_of_trade(flags, kind)
     rate_e7 = _taker_rate_e7(v, user, kind)
+    needs_margin = v.par[0].admission_on != 0
     remaining, tick, cost_micro, fees_micro = lots, 0, 0, 0
     maker_fees_micro, n_trades = 0, 0
+    # What an order closes before it turns the position is booked at its own prices.
+    closing = reducible_lots(v, user, inst, side) if kind == PERP else 0
+    closed_micro = 0
     while remaining > 0 and is_marketable(v, inst, side, limit_tick):
         tick_here = natural(v.best[inst, 1 - side])
         link = widened(v.level[inst, tick_here].head)
@@ -139,6 +180,9 @@ def take(
             continue
         available = _available_lots(v, link, inst, 1 - side)
         traded = min(remaining, available)
+        if needs_margin and traded > 0 and not _has_margin(v, link, inst, 1 - side, traded):
+            _expire(v, link, EV_MARGIN_EXPIRED, t_ms)
+            continue
         if traded > 0:
             tick = tick_here
             value = traded * tick * k
@@ -150,6 +194,8 @@ def take(
             fill.taker_fee_micro = fee
             fill.maker_fee_micro = maker_fee
             take_lots_off(v, link, traded)
+            if closing > lots - remaining:
+                closed_micro += min(traded, closing - (lots - remaining)) * tick * k
             remaining -= traded
             cost_micro += value
             fees_micro += fee
@@ -161,9 +207,13 @@ def take(
             _expire(v, link, EV_REDUCE_ONLY_EXPIRED, t_ms)
     if n_trades > 0:
         traded = lots - remaining
+        if 0 < closing < traded:
+            _book_taker(v, user, inst, side, closing, closed_micro, 0, cause)
+            traded -= closing
+            cost_micro -= closed_micro
         _book_taker(v, user, inst, side, traded, cost_micro, fees_micro, cause)
         pay_fees(v, fees_micro + maker_fees_micro)
-        _note_trades(v, inst, side, tick, traded, n_trades)
+        _note_trades(v, inst, side, tick, lots - remaining, n_trades)
     return remaining
 
 
@@ -173,6 +223,21 @@ def _available_lots(v: VenueState, link: int, inst: int, side: int) -> int:
     if widened(order.options) & REDUCE_ONLY == 0:
         return int(order.qty_lots)
     return min(int(order.qty_lots), reducible_lots(v, widened(order.user), inst, side))
+
+
+@inline_kernel
+def _has_margin(v: VenueState, link: int, inst: int, side: int, lots: int) -> bool:
+    """Tell whether a resting order may fill: what only reduces always may."""
+    order = v.order[natural(link - 1)]
+    user, flags = widened(order.user), widened(order.options)
+    if flags & (REDUCE_ONLY | FORCED | TWAP) != 0:
+        return True
+    if v.inst[inst].kind == PERP:
+        if reducible_lots(v, user, inst, side) >= lots:
+            return True
+    elif side == SELL:
+        return True
+    return fill_keeps_margin(v, user, inst, side, widened(order.price_tick), lots)
 
 
 @inline_kernel
@@ -201,10 +266,16 @@ def _book_maker(
     user = widened(v.order[natural(link - 1)].user)
     row = natural(v.row_of[user, inst])
     fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
-    v.user[user].volume_14d_micro += value_micro
+    v.user[user].volume_14d_micro += _counted_micro(value_micro, kind)
     sign = 2 * taker_side - 1
     book_side(v, row, inst, sign * lots, sign * value_micro, fee, cause)
     return fee
+
+
+@inline_kernel
+def _counted_micro(value_micro: int, kind: int) -> int:
+    """Return what a trade adds to the volume that fees go by: spot counts twice."""
+    return value_micro if kind == PERP else 2 * value_micro
 
 
 @inline_kernel
@@ -219,7 +290,7 @@ def _book_taker(
     cause: int,
 ) -> None:
     row = natural(v.row_of[user, inst])
-    v.user[user].volume_14d_micro += cost_micro
+    v.user[user].volume_14d_micro += _counted_micro(cost_micro, int(v.inst[inst].kind))
     sign = 1 - 2 * side
     book_side(v, row, inst, sign * lots, sign * cost_micro, fees_micro, cause)
 

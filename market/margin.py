@@ -4,7 +4,7 @@ The formulas stand in `stressbook.market.requirements`. Cross and portfolio rows
 `row.regime`; a portfolio row without credit is judged by cross altogether.
 """
 
-from stressbook.market.borrowing import borrow_refusal, draw
+from stressbook.market.borrowing import borrow_refusal, borrowable_room, draw, give_back, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     BUY,
@@ -13,16 +13,18 @@ from stressbook.market.codes import (
     R_IN_RESOLUTION,
     R_INSUFFICIENT_BALANCE,
     R_INSUFFICIENT_MARGIN,
+    R_UTILISATION_FULL,
     REDUCE_ONLY,
     REGIME_PORTFOLIO,
     SELL,
     TWAP,
 )
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.requirements import (
     AccountSums,
     commitment_usd,
     cross_equity_usd,
+    initial_of,
     is_judged_as_portfolio,
     maintenance_of,
     net_usd,
@@ -37,6 +39,8 @@ __all__ = [
     "admits",
     "available_usd",
     "bound_usd",
+    "fill_keeps_margin",
+    "filled_notional_usd",
     "need_after_usd",
     "spare_usd",
     "withdrawable_usd",
@@ -216,6 +220,25 @@ def available_usd(par: Record, s: AccountSums, room_micro: int) -> float:
 
 
 @inline_kernel
+def filled_notional_usd(limit_usd: float, mark_usd: float, side: int) -> float:
+    """Return the notional that a filled order is margined on: the worse of limit and mark.
+
+    Parameters
+    ----------
+    limit_usd, mark_usd : float
+        Notional of the order at its limit and at the mark.
+    side : int
+        Of the order.
+
+    Returns
+    -------
+    float
+        USD; of a bid the smaller, since what it pays above the mark counts as a loss.
+    """
+    return min(limit_usd, mark_usd) if side == BUY else max(limit_usd, mark_usd)
+
+
+@inline_kernel
 def need_after_usd(
     par: Record,
     s: AccountSums,
@@ -224,6 +247,7 @@ def need_after_usd(
     mark_usd: float,
     side: int,
     leverage: float,
+    more_usd: float,
     spot_taker_frac: float,
 ) -> float:
     """Return what an account binds with one order more, resting or filled, whichever is more.
@@ -242,6 +266,8 @@ def need_after_usd(
         Of the order.
     leverage : float
         Of the user on this perp.
+    more_usd : float
+        Initial margin that the position needs more once the order is filled.
     spot_taker_frac : float
         Taker fee of tokens, of notional.
 
@@ -259,9 +285,9 @@ def need_after_usd(
         return others + positions + limit_usd + (s.spot_bid_usd + limit_usd) * spot_taker_frac
     # Bought above or sold below the mark: a loss as soon as it fills.
     slip = max(0.0, limit_usd - mark_usd if side == BUY else mark_usd - limit_usd)
-    notional = min(limit_usd, mark_usd) if side == BUY else max(limit_usd, mark_usd)
+    notional = filled_notional_usd(limit_usd, mark_usd, side)
     resting = positions + buffer * (limit_usd / leverage)
-    initial = s.initial_usd + notional / leverage
+    initial = s.initial_usd + more_usd
     filled = max(initial, floor_frac * (s.gross_notional_usd + notional))
     return others + max(resting, filled + slip)
 
@@ -317,17 +343,101 @@ def admits(
         mark_usd = float(lots) * spec.lot_size * v.price[spec.asset].mark_usd
         leverage = float(v.leverage[user, inst])
         fee = float(v.fee_tier[v.user[user].fee_tier].spot_taker_e7) / 1e7
-        need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, fee)
+        more = 0.0
+        if is_perp:
+            more = _more_initial_usd(
+                v, row, inst, side, leverage, filled_notional_usd(limit_usd, mark_usd, side)
+            )
+        need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
     if not is_judged_as_portfolio(s):
         if need <= cross_equity_usd(s):
             return ACCEPTED
         return R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
     debt = int(v.debt[row, 0])
-    missing = round_up(max(0.0, need - net_usd(s)) * 1e6) - debt
+    missing = round_up(max(0.0, need - (net_usd(s) - s.supplied_usd)) * 1e6) - debt
     if missing <= 0:
         return ACCEPTED
-    capacity = s.collateral_capacity_usd
-    code = borrow_refusal(v.token_spec[0], v.reserve[0], debt, capacity, missing)
-    if code == ACCEPTED:
+    # Lent cash comes back first, as far as it is not lent on; the rest of it covers nothing.
+    free = lendable(v.reserve[0])
+    returned = min(missing, int(v.supply[row, 0]), free)
+    missing -= returned
+    if missing > 0:
+        capacity = s.collateral_capacity_usd
+        code = borrow_refusal(v.token_spec[0], v.reserve[0], debt, capacity, missing)
+        if code != ACCEPTED:
+            return code
+        if missing > free - returned:
+            return R_UTILISATION_FULL
+    if returned > 0:
+        give_back(v, row, returned)
+    if missing > 0:
         draw(v, row, missing)
-    return code
+    return ACCEPTED
+
+
+@inline_kernel
+def _more_initial_usd(
+    v: VenueState, row: int, inst: int, side: int, leverage: float, notional_usd: float
+) -> float:
+    """Return the initial margin that a filled order adds, by the tiers of what is held then."""
+    spec = v.inst[inst]
+    lots = int(v.perp[row, inst])
+    held_usd = 0.0
+    if (lots > 0) == (side == BUY):
+        held_usd = abs(float(lots) * spec.lot_size * v.price[spec.asset].mark_usd)
+    n_tiers = int(v.asset[spec.asset].n_tiers)
+    asset = int(spec.asset)
+    before = initial_of(v.tier, asset, n_tiers, leverage, held_usd)
+    after = initial_of(v.tier, asset, n_tiers, leverage, held_usd + notional_usd)
+    return max(notional_usd / leverage, after - before)
+
+
+@sub_kernel
+def fill_keeps_margin(
+    v: VenueState, user: int, inst: int, side: int, price_tick: int, lots: int
+) -> bool:
+    """Tell whether a resting order still has its margin at the match.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user, inst, side, price_tick : int
+        Of the resting order, a bid for a token or an order that adds to a perp position.
+    lots : int
+        About to be traded.
+
+    Returns
+    -------
+    bool
+        Whether what the account has after the fill, at the mark, covers its initial margin; other
+        resting orders do not count.
+        Source: Hyperliquid docs, order book: margin is checked again for the resting side, 2026.
+    """
+    spec = v.inst[inst]
+    row = int(v.row_of[user, inst])
+    s = account_sums(v, row)
+    cost_usd = float(lots * price_tick * int(spec.k)) / 1e6
+    gain_usd = -cost_usd
+    initial, gross = s.initial_usd, s.gross_notional_usd
+    if spec.kind == PERP:
+        mark_usd: float = v.price[spec.asset].mark_usd
+        held = int(v.perp[row, inst])
+        worth_usd = float(lots) * spec.lot_size * mark_usd
+        gain_usd = worth_usd - cost_usd if side == BUY else cost_usd - worth_usd
+        after = held + lots if side == BUY else held - lots
+        before_usd = abs(float(held) * spec.lot_size * mark_usd)
+        after_usd = abs(float(after) * spec.lot_size * mark_usd)
+        leverage = float(v.leverage[user, inst])
+        n_tiers = int(v.asset[spec.asset].n_tiers)
+        asset = int(spec.asset)
+        initial -= initial_of(v.tier, asset, n_tiers, leverage, before_usd)
+        initial += initial_of(v.tier, asset, n_tiers, leverage, after_usd)
+        gross += after_usd - before_usd
+    if not is_judged_as_portfolio(s):
+        return initial <= cross_equity_usd(s) + gain_usd
+    capacity = s.collateral_capacity_usd
+    room = borrowable_room(v.token_spec[0], v.reserve[0], int(v.debt[row, 0]), capacity)
+    owed = min(s.debt_usd, capacity)
+    floor: float = v.par[0].notional_floor_frac * gross
+    return max(initial, floor) <= net_usd(s) + (owed + float(room) / 1e6) + gain_usd

@@ -118,7 +118,8 @@ def enrol(v: VenueState, user: int, mode: int) -> int:
     Returns
     -------
     int
-        `ACCEPTED` or a refusal. Leaving portfolio margin takes an account without debt whose
+        `ACCEPTED` or a refusal. Entering portfolio margin takes an account without perps and
+        orders; leaving portfolio margin takes an account without debt whose
         positions and orders pass cross margin.
     """
     account, row = v.user[user], v.row[user]
@@ -127,7 +128,7 @@ def enrol(v: VenueState, user: int, mode: int) -> int:
     if account.breached != 0:
         return R_IN_RESOLUTION
     if mode == MODE_PORTFOLIO:
-        if row.regime != REGIME_PORTFOLIO and not _is_eligible(v, user):
+        if row.regime != REGIME_PORTFOLIO and (_is_busy(v, user) or not _is_eligible(v, user)):
             return R_NOT_ELIGIBLE
         row.regime = REGIME_PORTFOLIO
         account.enrolled = 1
@@ -229,8 +230,18 @@ def _is_eligible(v: VenueState, user: int) -> bool:
     value_micro = (cross_equity_usd(s) + s.token_value_usd) * 1e6
     if value_micro >= float(par.account_value_max_micro):
         return False
-    enough_volume = v.user[user].volume_14d_micro >= par.eligible_volume_micro
-    return enough_volume or value_micro >= float(par.eligible_value_micro)
+    enough_volume = v.user[user].volume_14d_micro > par.eligible_volume_micro
+    return enough_volume or value_micro > float(par.eligible_value_micro)
+
+
+@inline_kernel
+def _is_busy(v: VenueState, user: int) -> bool:
+    """Tell whether an account has perps or resting orders."""
+    held = int(v.user[user].n_orders)
+    for inst in range(v.inst.shape[0]):
+        if v.inst[inst].kind == PERP:
+            held |= int(v.perp[v.row_of[user, inst], inst])
+    return held != 0
 
 
 @inline_kernel

@@ -21,6 +21,7 @@ __all__ = [
     "cross_equity_usd",
     "debt_at_maintenance_usd",
     "equity_usd",
+    "initial_of",
     "is_judged_as_portfolio",
     "maintenance_of",
     "margin_ratio",
@@ -80,6 +81,32 @@ def maintenance_of(tiers: Records, asset: int, n_tiers: int, notional_usd: float
     tier = tiers[asset, t]
     requirement: float = notional_usd * tier.maintenance_rate - tier.deduction_usd
     return requirement
+
+
+@inline_kernel
+def initial_of(
+    tiers: Records, asset: int, n_tiers: int, leverage: float, notional_usd: float
+) -> float:
+    """Return the initial requirement of a notional: by leverage, twice maintenance at least.
+
+    Parameters
+    ----------
+    tiers : ndarray of TIER, shape (n_assets, MAX_TIERS)
+        Rising lower bounds.
+    asset, n_tiers : int
+        Row of `tiers`, and how many of it are valid; at least 1.
+    leverage : float
+        That the user chose.
+    notional_usd : float
+        At least 0.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    maintenance = maintenance_of(tiers, asset, n_tiers, notional_usd)
+    return max(notional_usd / leverage, 2.0 * maintenance)
 
 
 @inline_kernel

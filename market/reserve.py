@@ -9,12 +9,11 @@ Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0012-rese
 
 from typing import Final
 
-from stressbook.market.borrowing import borrowable_room, draw, lendable
+from stressbook.market.borrowing import borrowable_room, draw, give_back, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
     CAUSE_INTEREST,
-    CAUSE_REDEEM,
     CAUSE_REPAY,
     CAUSE_SUPPLY,
     EV_INTEREST,
@@ -55,6 +54,7 @@ __all__ = [
     "redeem",
     "refresh_collateral",
     "repay",
+    "set_off",
     "supply",
     "supply_rate",
     "utilisation",
@@ -262,13 +262,29 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
         return R_BAD_QUANTITY
     if amount > v.supply[row, token]:
         return R_INSUFFICIENT_BALANCE
-    reserve = v.reserve[token]
-    if amount > lendable(reserve):
+    if amount > lendable(v.reserve[token]):
         return R_UTILISATION_FULL
-    move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_REDEEM)
-    v.supply[row, token] = int(v.supply[row, token]) - amount
-    reserve.total_supply = int(reserve.total_supply) - amount
+    give_back(v, row, amount)
     return ACCEPTED
+
+
+@sub_kernel
+def set_off(v: VenueState, row: int, most: int) -> None:
+    """Have a row pay its debt out of what it has lent; an empty pool is no obstacle.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
+    row : int
+        A row.
+    most : int
+        Micro-USDC of debt to pay at most.
+    """
+    lent = min(int(v.supply[row, USDC]), int(v.debt[row, USDC]), most)
+    if lent > 0:
+        give_back(v, row, lent)
+        repay(v, row, USDC, lent)
 
 
 @sub_kernel
@@ -306,6 +322,8 @@ def accrue(v: VenueState, t_ms: int) -> None:
         if v.row[row].regime == REGIME_PORTFOLIO and v.debt[row, USDC] > 0:
             target = debt_target_micro(v.par[0], account_sums(v, row))
             if target != NOT_REPRESENTABLE:
+                # What the row has lent itself first: else it would go on lending what it spent.
+                set_off(v, row, int(v.debt[row, USDC]) - target)
                 repay(v, row, USDC, int(v.debt[row, USDC]) - target)
     refresh_collateral(v)
 

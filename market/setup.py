@@ -272,7 +272,7 @@ def _write_user(v: VenueState, user: int, account: AccountOpening) -> None:
     me.enrolled = int(account.account_mode == MODE_PORTFOLIO)
     me.owner = user if account.owner < 0 else account.owner
     me.volume_14d_micro = account.volume_14d_micro
-    me.fee_tier = np.flatnonzero(v.fee_tier["volume_from_micro"] <= account.volume_14d_micro)[-1]
+    me.fee_tier = int((v.fee_tier["volume_from_micro"][1:] < account.volume_14d_micro).sum())
     median_us = round(float(v.par[0].latency_median_ms) * 1000.0)
     me.latency_us = median_us if account.latency_us < 0 else account.latency_us
     v.row[user].user, v.row[user].regime = user, account.regime

@@ -71,7 +71,9 @@ def accrue_interest(parts: VenueParts, t_ms: int) -> None:
         _charge_interest(parts, t_ms)
     for user, participant in enumerate(parts.exchange.users):
         if participant.has_portfolio_regime and parts.debt(user) > 0:
-            parts.repay(user, parts.debt(user) - parts.account(user).debt_target_micro())
+            target = parts.account(user).debt_target_micro()
+            parts.set_off(user, most=parts.debt(user) - target)
+            parts.repay(user, parts.debt(user) - target)
     refresh_collateral(parts)
 
 

@@ -63,7 +63,7 @@ def repay_assumed_debt(parts: VenueParts, t_ms: int) -> None:
     """Repay from what sales have brought; once every token is sold, from capital."""
     user = parts.rows.backstop
     me = parts.standings[user]
-    parts.set_off(user)
+    parts.set_off(user, most=parts.debt(user))
     free = parts.cash(user) + parts.perp_value_micro(user)
     sold = parts.exchange.ledger.flows[("cash", 0), user, CAUSE_TWAP_SALE]
     paid = parts.repay(user, min(sold - me.sales_used_micro, free))

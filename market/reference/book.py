@@ -103,6 +103,12 @@ class ReferenceBook:
         reaches = best <= limit_tick if side == BUY else best >= limit_tick
         return self.queues[1 - side][best][0] if reaches else None
 
+    def in_reach(self, *, side: int, limit_tick: int) -> Iterator[RestingOrder]:
+        """Yield the orders that an incoming one could meet, best price first, oldest first."""
+        for tick, _ in self.levels(1 - side):
+            if (tick - limit_tick) * (1 if side == BUY else -1) <= 0:
+                yield from self.queues[1 - side][tick]
+
     def join(self, order: RestingOrder) -> None:
         """Put an order at the end of the queue of its price."""
         self.queues[order.side].setdefault(order.price_tick, deque()).append(order)

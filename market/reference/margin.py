@@ -21,6 +21,7 @@ from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.units import round_down, round_up
 
 __all__ = [
+    "Admission",
     "MarginAccount",
     "MarginRules",
     "PerpHolding",
@@ -39,6 +40,14 @@ class MarginRules(NamedTuple):
     min_borrow_offset_usd: float = 0.0  # 0 is off
     user_cap_in_credit: bool = True
     user_borrow_cap_micro: int = 50_000_000_000_000
+
+
+class Admission(NamedTuple):
+    """Reply to an order, and the cash that comes for it: lent cash back, and a loan."""
+
+    code: int
+    returned: int = 0
+    drawn: int = 0
 
 
 @dataclass
@@ -65,8 +74,11 @@ class PerpHolding:
         return float(self.lots) * self.lot_size * self.mark_usd
 
     def maintenance_usd(self) -> float:
-        """Return the maintenance requirement, rate of the tier less its deduction."""
-        notional = abs(self.value_usd())
+        """Return the maintenance requirement."""
+        return self.maintenance_of(abs(self.value_usd()))
+
+    def maintenance_of(self, notional: float) -> float:
+        """Return the maintenance requirement of a notional: rate of its tier less deduction."""
         rate, deduction = next(
             (rate, deduction)
             for lower, rate, deduction in reversed(self.tiers)
@@ -76,8 +88,18 @@ class PerpHolding:
 
     def initial_usd(self) -> float:
         """Return the initial requirement at the chosen leverage, twice maintenance at least."""
-        notional = abs(self.value_usd())
-        return max(notional / float(self.leverage), 2.0 * self.maintenance_usd())
+        return self.initial_of(abs(self.value_usd()))
+
+    def initial_of(self, notional: float) -> float:
+        """Return the initial requirement of a notional."""
+        return max(notional / float(self.leverage), 2.0 * self.maintenance_of(notional))
+
+    def more_initial_usd(self, notional: float, *, side: int) -> float:
+        """Return the initial margin that a filled order adds, by the tiers of what is held then."""
+        adds = (self.lots > 0) == (side == BUY)
+        held = abs(self.value_usd()) if adds else 0.0
+        more = self.initial_of(held + notional) - self.initial_of(held)
+        return max(notional / float(self.leverage), more)
 
     def order_margin_usd(self) -> float:
         """Return the margin of the resting orders."""
@@ -324,29 +346,51 @@ class MarginAccount:
         notional = min(limit_usd, mark_usd) if side == BUY else max(limit_usd, mark_usd)
         buffer = 1.0 + self.rules.order_margin_buffer_frac
         resting = positions + buffer * (limit_usd / leverage)
-        initial = self.initial_usd() + notional / leverage
+        initial = self.initial_usd() + perp.more_initial_usd(notional, side=side)
         filled = max(initial, floor_frac * (self.gross_notional_usd() + notional))
         return others + max(resting, filled + slip)
 
-    def admit_need(
-        self, need_usd: float, reserve: ReferenceReserve, *, refusal: int
-    ) -> tuple[int, int]:
-        """Return the reply to an order that needs so much, and the debt to draw for it."""
+    def admit_need(self, need_usd: float, reserve: ReferenceReserve, *, refusal: int) -> Admission:
+        """Return the reply to an order that needs so much, and where the cash comes from."""
         if self.breached:
-            return R_IN_RESOLUTION, 0
+            return Admission(R_IN_RESOLUTION)
         if not self.is_judged_as_portfolio():
-            return (ACCEPTED if need_usd <= self.cross_equity_usd() else refusal), 0
-        missing = round_up(max(0.0, need_usd - self.net_usd()) * 1e6) - self.debt_micro
+            return Admission(ACCEPTED if need_usd <= self.cross_equity_usd() else refusal)
+        unlent = self.net_usd() - float(self.supplied_micro) / 1e6
+        missing = round_up(max(0.0, need_usd - unlent) * 1e6) - self.debt_micro
         if missing <= 0:
-            return ACCEPTED, 0
+            return Admission(ACCEPTED)
+        returned = min(missing, self.supplied_micro, reserve.lendable())
+        missing -= returned
+        if missing == 0:
+            return Admission(ACCEPTED, returned=returned)
         bounds = [
             (round_down(self.capacity_usd() * 1e6) - self.debt_micro, R_INSUFFICIENT_MARGIN),
             (reserve.user_borrow_cap - self.debt_micro, R_CAP_REACHED),
             (reserve.platform_headroom(), R_CAP_REACHED),
-            (reserve.lendable(), R_UTILISATION_FULL),
+            (reserve.lendable() - returned, R_UTILISATION_FULL),
         ]
         code = next((code for bound, code in bounds if missing > bound), ACCEPTED)
-        return code, missing if code == ACCEPTED else 0
+        return Admission(code, returned, missing) if code == ACCEPTED else Admission(code)
+
+    def keeps_margin(
+        self, fill_usd: float, *, perp: PerpHolding | None, lots: int, reserve: ReferenceReserve
+    ) -> bool:
+        """Tell whether a fill of signed lots leaves the initial margin covered, orders apart."""
+        gain, initial, gross = -fill_usd, self.initial_usd(), self.gross_notional_usd()
+        if perp is not None:
+            worth = float(abs(lots)) * perp.lot_size * perp.mark_usd
+            gain = worth - fill_usd if lots > 0 else fill_usd - worth
+            before = abs(perp.value_usd())
+            after = abs(float(perp.lots + lots) * perp.lot_size * perp.mark_usd)
+            initial -= perp.initial_of(before)
+            initial += perp.initial_of(after)
+            gross += after - before
+        if not self.is_judged_as_portfolio():
+            return initial <= self.cross_equity_usd() + gain
+        owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
+        free = self.net_usd() + (owed + float(self.room_micro(reserve)) / 1e6) + gain
+        return max(initial, self.rules.notional_floor_frac * gross) <= free
 
 
 class SpotOrder(NamedTuple):
@@ -366,17 +410,17 @@ class SpotOrder(NamedTuple):
         reserve: ReferenceReserve,
         *,
         taker_frac: float,
-    ) -> tuple[int, int]:
+    ) -> Admission:
         """Return the reply and the debt to draw: sales need the tokens, bids their notional."""
         limit_usd = float(self.limit_micro) / 1e6
         if self.side == SELL:
             if (self.offered_lots + self.lots) * self.lot_units > token.units:
-                return R_INSUFFICIENT_BALANCE, 0
+                return Admission(R_INSUFFICIENT_BALANCE)
             secured = 0.0
             if account.has_portfolio_regime:
                 secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
             if secured <= limit_usd:
-                return ACCEPTED, 0
+                return Admission(ACCEPTED)
             need = account.bound_usd() + (secured - limit_usd)
         else:
             need = account.need_after_usd(
@@ -393,7 +437,7 @@ def admit_perp(
     side: int,
     lots: int,
     limit_micro: int,
-) -> tuple[int, int]:
+) -> Admission:
     """Return the reply to a perp order that is not reduce-only, and the debt to draw for it.
 
     Parameters
@@ -416,7 +460,7 @@ def admit_perp(
     """
     held = perp.lots if side == SELL else -perp.lots
     if perp.open_lots.get(side, 0) + lots <= held:
-        return ACCEPTED, 0
+        return Admission(ACCEPTED)
     limit_usd = float(limit_micro) / 1e6
     need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side)
     return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)

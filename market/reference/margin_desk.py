@@ -34,6 +34,7 @@ from stressbook.market.codes import (
     TWAP,
 )
 from stressbook.market.reference.margin import (
+    Admission,
     MarginAccount,
     MarginRules,
     PerpHolding,
@@ -47,6 +48,7 @@ from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.units import round_down
 
 if TYPE_CHECKING:
+    from stressbook.market.reference.book import RestingOrder
     from stressbook.market.reference.match import ReferenceExchange
 
 __all__ = ["AssetPrices", "Eligibility", "MarginDesk", "TokenRules"]
@@ -133,13 +135,36 @@ class MarginDesk:
         if exchange.instruments[order.inst].is_perp:
             if order.flags & REDUCE_ONLY:
                 return ACCEPTED
-            code, debt = self._admit_perp(exchange, account, order, lots)
+            found = self._admit_perp(exchange, account, order, lots)
         else:
-            code, debt = self._admit_spot(exchange, account, order, lots)
-        if debt > 0:
-            self.reserve.draw(row=order.user, amount=debt)
-            exchange.ledger.move_cash(self.pool, order.user, debt, cause=CAUSE_BORROW)
-        return code
+            found = self._admit_spot(exchange, account, order, lots)
+        if found.returned > 0:
+            self.reserve.redeem(row=order.user, amount=found.returned)
+            exchange.ledger.move_cash(self.pool, order.user, found.returned, cause=CAUSE_REDEEM)
+        if found.drawn > 0:
+            self.reserve.draw(row=order.user, amount=found.drawn)
+            exchange.ledger.move_cash(self.pool, order.user, found.drawn, cause=CAUSE_BORROW)
+        return found.code
+
+    def fill_keeps_margin(
+        self, exchange: ReferenceExchange, order: RestingOrder, *, lots: int
+    ) -> bool:
+        """Tell whether a resting order still has its margin at the match."""
+        rules = exchange.instruments[order.inst]
+        if not self.admission_on or order.flags & (REDUCE_ONLY | FORCED | TWAP):
+            return True
+        if not rules.is_perp and order.side == SELL:
+            return True
+        if rules.is_perp and exchange.reducible_lots(order.user, order.inst, order.side) >= lots:
+            return True
+        account = self.account(exchange, order.user)
+        perps = [inst for inst, each in enumerate(exchange.instruments) if each.is_perp]
+        return account.keeps_margin(
+            float(lots * order.price_tick * rules.k) / 1e6,
+            perp=account.perps[perps.index(order.inst)] if rules.is_perp else None,
+            lots=lots if order.side == BUY else -lots,
+            reserve=self.reserve,
+        )
 
     def account(self, exchange: ReferenceExchange, user: int) -> MarginAccount:
         """Return a user's account as margin sees it."""
@@ -194,7 +219,7 @@ class MarginDesk:
 
     def _admit_perp(
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
-    ) -> tuple[int, int]:
+    ) -> Admission:
         perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
         return admit_perp(
             account,
@@ -207,7 +232,7 @@ class MarginDesk:
 
     def _admit_spot(
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
-    ) -> tuple[int, int]:
+    ) -> Admission:
         rules = exchange.instruments[order.inst]
         tier = exchange.fee_tiers[exchange.users[order.user].fee_tier]
         offer = SpotOrder(
@@ -296,7 +321,10 @@ class MarginDesk:
         if participant.breached:
             return R_IN_RESOLUTION
         if mode == MODE_PORTFOLIO:
-            if not participant.has_portfolio_regime and not self._is_eligible(exchange, message):
+            enters = not participant.has_portfolio_regime
+            if enters and not (
+                self._is_idle(exchange, message.user) and self._is_eligible(exchange, message)
+            ):
                 return R_NOT_ELIGIBLE
             participant.has_portfolio_regime = participant.enrolled = True
         elif participant.has_portfolio_regime:
@@ -316,8 +344,14 @@ class MarginDesk:
         if value_micro >= float(self.eligibility.value_max_micro):
             return False
         volume = exchange.users[message.user].volume_14d_micro
-        has_value = value_micro >= float(self.eligibility.value_micro)
-        return volume >= self.eligibility.volume_micro or has_value
+        has_value = value_micro > float(self.eligibility.value_micro)
+        return volume > self.eligibility.volume_micro or has_value
+
+    def _is_idle(self, exchange: ReferenceExchange, user: int) -> bool:
+        if exchange.orders.of_user(user):
+            return False
+        perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
+        return all(exchange.ledger.perp(user, inst) == 0 for inst in perps)
 
     def _set_leverage(self, exchange: ReferenceExchange, message: Message) -> int:
         inst, leverage = message.inst, message.qty_lots

@@ -11,6 +11,7 @@ from stressbook.market.codes import (
     CAUSE_FORCED_TRADE,
     CAUSE_TRADE,
     CAUSE_TWAP_SALE,
+    EV_MARGIN_EXPIRED,
     EV_REDUCE_ONLY_EXPIRED,
     EV_REFUSAL,
     EV_SELF_TRADE,
@@ -210,7 +211,7 @@ class ReferenceExchange:
         held = position if order.side == BUY else -position
         if held + self.orders.open_lots(order.user, order.inst, order.side) + lots > bound:
             return R_POSITION_BOUND
-        if order.tif == POST_ONLY and self._meets(order) is not None:
+        if order.tif == POST_ONLY and self._meets_live(order):
             return R_POST_ONLY_WOULD_TAKE
         if order.tif != IOC and self.orders.slots.is_full():
             return R_BOOK_FULL
@@ -253,21 +254,35 @@ class ReferenceExchange:
             inst=order.inst, side=order.side, limit_tick=order.price_tick
         )
 
+    def _meets_live(self, order: Message) -> bool:
+        """Tell whether an order reaches one that can trade, or one of its own user."""
+        book = self.orders.books[order.inst]
+        return any(
+            maker.user == order.user or self._available_lots(maker) > 0
+            for maker in book.in_reach(side=order.side, limit_tick=order.price_tick)
+        )
+
+    def _available_lots(self, maker: RestingOrder) -> int:
+        if not maker.is_reduce_only:
+            return maker.lots
+        return min(maker.lots, self.reducible_lots(maker.user, maker.inst, maker.side))
+
     # --- trades -----------------------------------------------------------------------------------
 
     def _take(self, order: Message, lots: int, t_ms: int) -> int:
         """Trade best price first, oldest order first; return what is left."""
         first_fill = len(self.fills)
+        closing = self.reducible_lots(order.user, order.inst, order.side)
         left = lots
         while left > 0 and (maker := self._meets(order)) is not None:
             if maker.user == order.user:
                 self._expire(maker, EV_SELF_TRADE, t_ms)
                 continue
-            available = maker.lots
-            if maker.is_reduce_only:
-                can_reduce = self.reducible_lots(maker.user, maker.inst, maker.side)
-                available = min(available, can_reduce)
+            available = self._available_lots(maker)
             traded = min(left, available)
+            if traded > 0 and not self.desk.fill_keeps_margin(self, maker, lots=traded):
+                self._expire(maker, EV_MARGIN_EXPIRED, t_ms)
+                continue
             if traded > 0:
                 self._trade(order, maker, traded, t_ms)
                 left -= traded
@@ -275,7 +290,7 @@ class ReferenceExchange:
                 self.orders.remove(maker)
             elif traded == available:
                 self._expire(maker, EV_REDUCE_ONLY_EXPIRED, t_ms)
-        self._book_taker(order, self.fills[first_fill:])
+        self._book_taker(order, self.fills[first_fill:], closing=closing)
         return left
 
     def _trade(self, order: Message, maker: RestingOrder, lots: int, t_ms: int) -> None:
@@ -303,8 +318,8 @@ class ReferenceExchange:
         )
         self.fills.append(fill)
 
-    def _book_taker(self, order: Message, fills: Sequence[Fill]) -> None:
-        """Book the incoming side of all trades of an order as one."""
+    def _book_taker(self, order: Message, fills: Sequence[Fill], *, closing: int) -> None:
+        """Book the incoming side as one, or in two where it turns a perp position."""
         if not fills:
             return
         k = self.instruments[order.inst].k
@@ -312,7 +327,12 @@ class ReferenceExchange:
         value = sum(fill.qty_lots * fill.price_tick * k for fill in fills)
         fees = sum(fill.taker_fee_micro for fill in fills)
         sign = 1 if order.side == BUY else -1
-        self._book(order, order.user, sign * lots, sign * value, fees)
+        if self.instruments[order.inst].is_perp and 0 < closing < lots:
+            closed = _value_of_first(fills, closing) * k
+            self._book(order, order.user, sign * closing, sign * closed, 0)
+            self._book(order, order.user, sign * (lots - closing), sign * (value - closed), fees)
+        else:
+            self._book(order, order.user, sign * lots, sign * value, fees)
         self.last_ticks[order.inst] = fills[-1].price_tick
         step = self.steps[order.inst]
         step.n_trades += len(fills)
@@ -323,7 +343,8 @@ class ReferenceExchange:
 
     def _book(self, order: Message, row: int, lots: int, cost: int, fee: int) -> None:
         rules = self.instruments[order.inst]
-        self.users[row].volume_14d_micro += abs(cost)
+        # Spot counts twice in the volume that fees go by.
+        self.users[row].volume_14d_micro += abs(cost) if rules.is_perp else 2 * abs(cost)
         cause = _cause_of(order.flags, rules)
         if rules.is_perp:
             self.ledger.trade_perp(
@@ -390,6 +411,16 @@ class ReferenceExchange:
         """Return how many lots an order of one side can take off the position."""
         position = self.position(user, inst)
         return max(position, 0) if side == SELL else max(-position, 0)
+
+
+def _value_of_first(fills: Sequence[Fill], lots: int) -> int:
+    """Return lots x ticks of the first lots of some trades."""
+    value = 0
+    for fill in fills:
+        part = min(lots, fill.qty_lots)
+        value += part * fill.price_tick
+        lots -= part
+    return value
 
 
 def _cause_of(flags: int, rules: Instrument) -> int:

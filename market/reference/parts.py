@@ -212,18 +212,16 @@ class VenueParts:
             self.exchange.ledger.move_cash(row, self.rows.pool, paid, cause=CAUSE_REPAY)
         return paid
 
-    def set_off(self, row: int) -> None:
+    def set_off(self, row: int, *, most: int) -> None:
         """Pay debt out of what the row has lent itself; the pool needs no cash for it."""
-        lent = min(self.supply(row), self.debt(row))
+        lent = self.reserve.set_off(row=row, most=most)
         if lent > 0:
-            self.reserve.supplies[row] -= lent
-            self.reserve.pool -= lent
             self.exchange.ledger.move_cash(self.rows.pool, row, lent, cause=CAUSE_REDEEM)
-            self.repay(row, lent)
+            self.exchange.ledger.move_cash(row, self.rows.pool, lent, cause=CAUSE_REPAY)
 
     def pay_from_own(self, row: int) -> None:
         """Pay the debt of a row without perps out of what it has lent, then out of its cash."""
-        self.set_off(row)
+        self.set_off(row, most=self.debt(row))
         self.repay(row, self.cash(row))
 
     def move_debt(self, source: int, target: int, amount: int, *, cause: int) -> None:

@@ -20,6 +20,7 @@ from stressbook.market.reference.records import Message
 from stressbook.market.units import BALANCE_MAX
 
 if TYPE_CHECKING:
+    from stressbook.market.reference.book import RestingOrder
     from stressbook.market.reference.match import ReferenceExchange
 
 __all__ = ["Desk", "NoMargin", "deposit", "refusal_of_amount", "withdraw"]
@@ -33,6 +34,11 @@ class Desk(Protocol):
 
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Return `ACCEPTED` or why an order lacks margin."""
+
+    def fill_keeps_margin(
+        self, exchange: ReferenceExchange, order: RestingOrder, *, lots: int
+    ) -> bool:
+        """Tell whether a resting order still has its margin at the match."""
 
     def answer(self, exchange: ReferenceExchange, message: Message) -> int:
         """Do what is no order, whole, or return why not."""
@@ -60,6 +66,12 @@ class NoMargin:
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Accept."""
         return ACCEPTED
+
+    def fill_keeps_margin(
+        self, exchange: ReferenceExchange, order: RestingOrder, *, lots: int
+    ) -> bool:
+        """Agree."""
+        return True
 
     def answer(self, exchange: ReferenceExchange, message: Message) -> int:
         """Do deposits and withdrawals."""

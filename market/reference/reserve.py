@@ -164,6 +164,15 @@ class ReferenceReserve:
         self.supplies[row] -= amount
         return ACCEPTED
 
+    def set_off(self, *, row: int, most: int) -> int:
+        """Pay a row's debt out of what it has lent itself; the pool need not have it."""
+        lent = max(0, min(self.supplies.get(row, 0), self.debts.get(row, 0), most))
+        if lent > 0:
+            self.pool -= lent
+            self.supplies[row] -= lent
+            self.repay(row=row, amount=lent)
+        return lent
+
     def accrue(self) -> int:
         """Book an hour's interest at the utilisation just before; return it."""
         step = hourly_step_e15(self.borrow_rate(), is_simple=self.is_simple)

@@ -180,10 +180,11 @@ def test_admission(values):
         for _ in range(120):
             user = int(rng.integers(int(v.par[0].n_users)))
             inst, side, tick, lots = random_order(v, rng, user)
-            code, drawn = reference_reply(v, user, inst, side, tick, lots)
-            before = int(v.debt[user, 0])
+            code, returned, drawn = reference_reply(v, user, inst, side, tick, lots)
+            debt, supply = int(v.debt[user, 0]), int(v.supply[user, 0])
             assert admits(v, user, inst, side, tick, lots, 0) == code, (seed, user, inst, side)
-            assert int(v.debt[user, 0]) - before == drawn
+            assert int(v.debt[user, 0]) - debt == drawn
+            assert supply - int(v.supply[user, 0]) == returned
             codes.add(code)
     expected = {ACCEPTED, R_INSUFFICIENT_MARGIN, R_INSUFFICIENT_BALANCE, R_IN_RESOLUTION}
     assert expected <= codes

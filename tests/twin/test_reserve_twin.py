@@ -112,8 +112,12 @@ def step(v, twin, rng):
             if v.row[other].regime:
                 account = reference_account(v, other)
                 account.debt_micro = twin.debts[other]
-                account.cash_micro += twin.debts[other] - int(v.debt[other, 0])
-                twin.repay(row=other, amount=twin.debts[other] - account.debt_target_micro())
+                account.supplied_micro = twin.supplies.get(other, 0)
+                lent = account.supplied_micro - int(v.supply[other, 0])
+                account.cash_micro += twin.debts[other] - int(v.debt[other, 0]) - lent
+                target = account.debt_target_micro()
+                assert twin.set_off(row=other, most=twin.debts[other] - target) == lent
+                twin.repay(row=other, amount=twin.debts[other] - target)
         return kind, int(v.reserve[0].retained) > 0
     amount = amount_near(rng, max(debt // 3, 1))
     assert write_off(v, row, 0, amount) == twin.write_off(row=row, amount=amount)
