@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stressbook.errors import Problem
 
 __all__ = ["Clock"]
+
+
+STEPS_MAX: Final = 20_000_000  # 230 days of seconds; a row of four assets takes 2 KB
 
 
 class Clock(NamedTuple):
@@ -35,7 +38,15 @@ class Clock(NamedTuple):
         """Return which of these times are no whole numbers of steps, or the step none of ms."""
         found = [self.step_problem(name, getattr(self, name)) for name in ("warmup", "duration")]
         found.append(_grid_problem("dt", self.dt, 0.001, "ms") if self.is_read else None)
+        found.append(self._length_problem() if self.is_read else None)
         return [problem for problem in found if problem is not None]
+
+    def _length_problem(self) -> Problem | None:
+        """Return the problem of a run whose rows no machine holds."""
+        if (self.warmup + self.duration) / self.dt <= STEPS_MAX:
+            return None
+        most = STEPS_MAX * self.dt
+        return Problem("is too long", "duration", self.duration, f"{most:g} s with the warm-up")
 
     def step_problem(self, place: str, value: Any) -> Problem | None:
         """Return the problem of a time that is no whole number of steps."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from stressbook.experiments.plugins import PluginSource
+from stressbook.experiments.plugins import PluginSource, sources_key
 from stressbook.experiments.store import write_whole
 from stressbook.market.kernel_cache import sources_digest
 
@@ -36,10 +36,8 @@ def kept_file(folder: Path, made_by: str, sources: Sequence[PluginSource] = ()) 
     -------
     Path
     """
-    digest = sha256(f"{made_by} {sources_digest()}".encode())
-    for source in sources:
-        digest.update(source.path.read_bytes() if source.path is not None else b"")
-    return folder / f"{digest.hexdigest()[:24]}.json"
+    made_of = f"{made_by} {sources_digest()}".encode() + sources_key(sources)
+    return folder / f"{sha256(made_of).hexdigest()[:24]}.json"
 
 
 def write_kept(file: Path | None, result: Any) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from hashlib import sha256
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 from stressbook.agents.own_classes import OWN_CLASSES
 from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.kernel import register_plugin_folder
+from stressbook.market.kernel_cache import folder_digest
 
-__all__ = ["PluginSource", "load_plugin", "load_sources", "plugin_sources"]
+__all__ = ["PluginSource", "load_plugin", "load_sources", "plugin_sources", "sources_key"]
 
 _PREFIX: Final = "stressbook_plugin_"
 _SCRIPTS: Final = ("__main__", "__mp_main__")
@@ -76,6 +79,29 @@ def plugin_sources(scenario: Scenario) -> tuple[PluginSource, ...]:
     return tuple(
         PluginSource(name, _file_of(name)) for name in modules if not name.startswith("stressbook.")
     )
+
+
+def sources_key(sources: Iterable[PluginSource]) -> bytes:
+    """Return a digest of own classes and of what they may import: another one after any edit.
+
+    Parameters
+    ----------
+    sources : iterable of PluginSource
+        From `plugin_sources`.
+
+    Returns
+    -------
+    bytes
+        Of all Python files in the folder of each; of a folder with hundreds of them, of the file
+        alone. Classes that no file holds have a new one at each call.
+    """
+    digest = sha256()
+    for source in sources:
+        if source.path is None:
+            digest.update(uuid4().bytes)
+        else:
+            digest.update(folder_digest(source.path.parent) or source.path.read_bytes())
+    return digest.digest()
 
 
 def load_sources(sources: Iterable[PluginSource]) -> None:

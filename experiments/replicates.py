@@ -13,7 +13,7 @@ from typing import Any
 
 from stressbook.errors import InvalidInput
 from stressbook.experiments.arms import one_lot_order
-from stressbook.experiments.plugins import plugin_sources
+from stressbook.experiments.plugins import plugin_sources, sources_key
 from stressbook.experiments.pool import Failure, map_jobs
 from stressbook.experiments.run import Progress, RunRecord, record_of, run_scenario
 from stressbook.experiments.scenario import Scenario
@@ -220,7 +220,4 @@ def _keep(job: Job, replicate: Replicate, folder: Path | None) -> Replicate:
 def _made_by(job: Job) -> str:
     """Return what fixes a run beside its seed: scenario, engine, onset and all sources."""
     made_of = f"{job.scenario.digest()} {job.engine} {job.onset_s} {sources_digest()}"
-    digest = sha256(made_of.encode())
-    for source in plugin_sources(job.scenario):
-        digest.update(source.path.read_bytes() if source.path is not None else b"")
-    return digest.hexdigest()
+    return sha256(made_of.encode() + sources_key(plugin_sources(job.scenario))).hexdigest()

@@ -27,7 +27,13 @@ import numba
 import numpy as np
 from numba import config
 
-__all__ = ["cache_folder", "keep_on_disk", "register_plugin_folder", "sources_digest"]
+__all__ = [
+    "cache_folder",
+    "folder_digest",
+    "keep_on_disk",
+    "register_plugin_folder",
+    "sources_digest",
+]
 
 # Settings of Numba that never change the code of a kernel.
 _HARMLESS_FLAG: Final = re.compile(r"CACHE|THREAD|COLOR|^CUDA|^DUMP|^HTML$|^DISABLE_JIT$")
@@ -106,6 +112,28 @@ def sources_digest() -> str:
     """
     joined = b"".join(folder.digest for folder in _package_folders())
     return hashlib.blake2b(joined, digest_size=16).hexdigest()
+
+
+def folder_digest(path: Path) -> bytes | None:
+    """Return a digest of all Python sources below a folder of own rules, as they are now.
+
+    Parameters
+    ----------
+    path : Path
+        A folder.
+
+    Returns
+    -------
+    bytes or None
+        None if it is too large to be one of plugins, or cannot be read.
+
+    Examples
+    --------
+    >>> folder_digest(Path("no/such/folder")) is None
+    True
+    """
+    read = _read_folder(path, max_files=_PLUGIN_MAX_FILES)
+    return None if read is None else read.digest
 
 
 def keep_on_disk(dispatcher: Any) -> bool:

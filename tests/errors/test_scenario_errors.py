@@ -43,6 +43,8 @@ INVALID = [
         "7.0 s",
         "mean 3598?",
     ),
+    ("duration = 1e300", "duration", "is too long", "2e+07 s", ""),
+    ("duration = 9223372036854775807", "duration", "is too long", "2e+07 s", ""),
     ("duration = nan", "duration", "is not finite", "finite numbers", ""),
     ("duration = 9223372036854775808", "duration", "does not fit into 64 bits", "2**63", ""),
     (

@@ -11,6 +11,8 @@ from stressbook.api.effect import Effect
 from stressbook.api.replicates import Replicates
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments import replicates as replicates_module
+from stressbook.experiments.kept import kept_file
+from stressbook.experiments.plugins import PluginSource, sources_key
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.versus import Comparison, shared_onset_s
@@ -220,6 +222,22 @@ def test_what_other_sources_have_left_is_not_taken(counted, tmp_path, monkeypatc
     monkeypatch.setattr(replicates_module, "sources_digest", lambda: "edited")
     run_jobs(jobs(1), folder=tmp_path)
     assert counted == [1, 1]
+
+
+def test_an_edit_of_what_a_plugin_imports_runs_anew(tmp_path):
+    plugin = tmp_path / "plug" / "own.py"
+    plugin.parent.mkdir()
+    plugin.write_text("from stressbook import Stress\n")
+    helper = plugin.parent / "helper.py"
+    helper.write_text("LAG = 5.0\n")
+    sources = (PluginSource("own", plugin),)
+    before = sources_key(sources)
+    assert sources_key(sources) == before
+    helper.write_text("LAG = 50.0\n")
+    assert sources_key(sources) != before
+    assert kept_file(tmp_path, "a run", sources) == kept_file(tmp_path, "a run", sources)
+    typed = (PluginSource("__main__", None),)
+    assert kept_file(tmp_path, "a run", typed) != kept_file(tmp_path, "a run", typed)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"made_by": 3}'])

@@ -54,6 +54,21 @@ def test_severity_zero_changes_no_bit(stress):
     assert written(dials).tobytes() == neutral_dials(3).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("stress", "touched"),
+    [
+        (DepthThinning(where="venue"), {"venue_depth"}),
+        (DepthThinning(where="outside"), {"outside_depth"}),
+        (DepthThinning(), {"venue_depth", "outside_depth"}),
+    ],
+    ids=repr,
+)
+def test_thinning_touches_depth_and_nothing_else(stress, touched):
+    records, calm = written(stress.apply(Dials.neutral(ASSETS), 1.0)), neutral_dials(3)
+    changed = {dial.name for dial in DIALS if (records[dial.name] != calm[dial.name]).any()}
+    assert changed == touched
+
+
 @pytest.mark.parametrize("stress", SHIPPED, ids=repr)
 def test_severity_one_changes_dials_within_their_ranges(stress):
     records = written(stress.apply(Dials.neutral(ASSETS), 1.0))
