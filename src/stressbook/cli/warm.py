@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -33,7 +36,34 @@ def compile_once(scenario: Scenario, *, engine: str, quiet: bool) -> None:
         return
     note("compiling kernels, once for this version ...", quiet=quiet)
     start_s = time.monotonic()
-    dt_s = scenario.resolved.dt_s
-    scenario.with_(warmup=0.0, duration=dt_s, stresses=[]).run(seed=0)
+    least = scenario.with_(warmup=0.0, duration=scenario.resolved.dt_s, stresses=[])
+    if (os.cpu_count() or 1) > 1:
+        _compile_by_two(least)
+    least.run(seed=0)
     note(f"compiled in {time.monotonic() - start_s:.0f} s", quiet=quiet)
     mark.touch()
+
+
+def _compile_by_two(scenario: Scenario) -> None:
+    """Compile all but the venue here, and the venue in another process.
+
+    What either leaves out, or cannot keep on disk, is compiled by the run that follows.
+    """
+    from stressbook.experiments.simulation import Simulation
+
+    venue = multiprocessing.get_context("spawn").Process(target=_compile_venue, daemon=True)
+    venue.start()
+    Simulation(scenario.resolved, seed=0).close()
+    venue.join()
+
+
+def _compile_venue() -> None:
+    """Compile the calls of the venue: the same for every scenario, and half of all there is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from stressbook.experiments.scenario import load_scenario
+    from stressbook.market.setup import make_state
+    from stressbook.market.venue import Venue
+
+    empty = Venue(make_state(load_scenario("skeleton").venue_spec(), (), seed=0))
+    empty.before_decide(0)
+    empty.match(0)
