@@ -1,6 +1,7 @@
 """What is typed: results, progress, exit codes and words for what goes wrong."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -360,6 +361,13 @@ def test_the_first_compile_is_announced_once(cli, tmp_path, monkeypatch):
     assert re.search(r"^compiling kernels.*\ncompiled in \d+ s$", err, re.M)
     assert mark.exists()
     assert "compil" not in cli(*arguments)[2]
+
+
+def test_the_venue_can_be_compiled_in_a_process_of_its_own():
+    alone = multiprocessing.get_context("spawn").Process(target=warm._compile_venue)
+    alone.start()
+    alone.join()
+    assert alone.exitcode == 0
 
 
 KEPT = "stopped; what was finished is kept, the same command goes on"
