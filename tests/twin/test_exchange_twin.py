@@ -5,9 +5,13 @@ import pytest
 
 from stressbook.market.codes import (
     BUY,
+    EV_MARGIN_EXPIRED,
+    EV_REDUCE_ONLY_EXPIRED,
     FORCED,
     GTC,
     IOC,
+    MODE_PORTFOLIO,
+    MODE_STANDARD,
     N_REPLIES,
     OP_CANCEL,
     OP_CANCEL_ALL,
@@ -23,11 +27,24 @@ from stressbook.market.codes import (
     POST_ONLY,
     REDUCE_ONLY,
     REFUSAL_NAMES,
+    REGIME_CROSS,
+    REGIME_PORTFOLIO,
+    RESTING,
     SELL,
     TWAP,
 )
+from stressbook.market.reference.opening import desk_of
 from stressbook.market.reference.records import Message
-from tests.exchange_twin import BTC_PERP, BTC_SPOT, HYPE_SPOT, SOL_PERP, Twin, venue
+from tests.exchange_twin import (
+    BTC_PERP,
+    BTC_SPOT,
+    HYPE_SPOT,
+    LAST_TICK,
+    SOL_PERP,
+    Twin,
+    order,
+    venue,
+)
 
 pytestmark = pytest.mark.boundscheck
 
@@ -113,6 +130,90 @@ def test_streams_with_admission_leave_both_venues_equal(seed):
     twin = Twin(v)
     run_stream(twin, seed, n_steps=60, scale=400)
     assert min(len(twin.exchange.orders.by_handle), int(v.reply_count[32:38].sum())) > 0
+
+
+class LeanStream(RandomStream):
+    """Orders of up to many times what an account has, and no cash from outside."""
+
+    def new_order(self):
+        drawn = super().new_order()
+        spec = self.twin.v.inst[drawn.inst]
+        lot_usd = float(spec.lot_size) * float(self.twin.v.price[spec.asset].mark_usd)
+        lots = int(10.0 ** self.rng.uniform(2.5, 4.0) / lot_usd)
+        flags = int(self.rng.choice((0, 0, 0, REDUCE_ONLY)))
+        return drawn._replace(qty_lots=max(1, lots), flags=flags)
+
+    def other(self, draw):
+        return super().other(min(draw, 0.89))
+
+
+def move_marks(twin, opening_usd, rng):
+    """Have marks leave the prices of the books, in both."""
+    for price, usd in zip(twin.v.price, opening_usd, strict=True):
+        price["mark_e8"] = round(usd * float(np.exp(rng.normal(0.0, 0.1))) * 1e8)
+        price["mark_usd"] = int(price["mark_e8"]) / 1e8
+    twin.exchange.desk.assets = desk_of(twin.v).assets
+
+
+@pytest.mark.parametrize("regime", [REGIME_CROSS, REGIME_PORTFOLIO])
+def test_streams_under_moving_marks_expire_who_lacks_margin_in_both(regime):
+    mode = MODE_PORTFOLIO if regime == REGIME_PORTFOLIO else MODE_STANDARD
+    lean = {"cash_micro": 10**9, "supply": 5 * 10**8, "tokens": {1: 10**8, 3: 10**9}}
+    expired = []
+    for seed in range(6):
+        rules = {"orders.admission_on": True}
+        twin = Twin(venue(values=rules, regime=regime, account_mode=mode, **lean))
+        opening_usd = twin.v.price["mark_usd"].tolist()
+        stream = LeanStream(np.random.default_rng(seed), twin)
+        for _ in range(60):
+            twin.step(*stream.batch(int(stream.rng.integers(0, 30))))
+            expired += [e.inst for e in twin.exchange.events if e.kind == EV_MARGIN_EXPIRED]
+            move_marks(twin, opening_usd, stream.rng)
+    assert set(expired) == set(INSTS)
+
+
+def test_streams_turn_positions_and_pass_by_dead_orders_in_both():
+    twin, rng = Twin(venue()), np.random.default_rng(32)
+    stream = RandomStream(rng, twin)
+    n_turned = n_passed = 0
+    for _ in range(150):
+        twin.step(*(stream.new_order()._replace(inst=SOL_PERP) for _ in range(4)))
+        owner, *others = rng.permutation(len(twin.exchange.users)).tolist()
+        held = twin.exchange.position(owner, SOL_PERP)
+        twin.step(*orders_around_a_close(stream, owner, others, held))
+        of_owner = [fill for fill in twin.exchange.fills if fill.taker == owner]
+        has_turned = held * twin.exchange.position(owner, SOL_PERP) < 0
+        n_turned += has_turned and len({fill.price_tick for fill in of_owner}) > 1
+        (code,) = twin.step(crossing(stream, others[0]))
+        kinds = [event.kind for event in twin.exchange.events]
+        n_passed += code == RESTING and EV_REDUCE_ONLY_EXPIRED in kinds
+    assert min(n_turned, n_passed) > 10
+
+
+def orders_around_a_close(stream, owner, others, held):
+    """One rests what would close its position, then closes half, all or more against others."""
+    rng, mid = stream.rng, stream.mid[SOL_PERP]
+    side, lots = (SELL if held > 0 else BUY), max(1, abs(held))
+    away = 1 if side == SELL else -1
+    rests = order(owner, SOL_PERP, side, mid + away, lots, flags=REDUCE_ONLY)
+    meets = [
+        order(user, SOL_PERP, 1 - side, mid - away * int(rng.integers(4)), lots)
+        for user in others[:2]
+    ]
+    closes = max(1, lots * int(rng.integers(1, 4)) // 2)
+    return [
+        *(Message(OP_CANCEL_ALL, user, SOL_PERP) for user in others),
+        rests,
+        *meets,
+        order(owner, SOL_PERP, side, mid - 6 * away, closes, tif=IOC),
+    ]
+
+
+def crossing(stream, user):
+    """A post-only order at the best price of a side."""
+    side = int(stream.rng.integers(2))
+    best = int(stream.twin.v.best[SOL_PERP, 1 - side])
+    return order(user, SOL_PERP, side, min(max(best, 1), LAST_TICK), 3, tif=POST_ONLY)
 
 
 def test_a_full_book_refuses_in_both():
