@@ -151,7 +151,7 @@ def bound_usd(par: Record, s: AccountSums) -> float:
 
 
 @inline_kernel
-def withdrawable_usd(par: Record, s: AccountSums) -> float:
+def withdrawable_usd(par: Record, s: AccountSums, lendable_micro: int) -> float:
     """Return the USDC that can leave an account: neither bound, nor lent, nor borrowed.
 
     Parameters
@@ -160,6 +160,8 @@ def withdrawable_usd(par: Record, s: AccountSums) -> float:
         Rules.
     s : AccountSums
         Of the account.
+    lendable_micro : int
+        What the pool can give back, `borrowing.lendable`.
 
     Returns
     -------
@@ -168,8 +170,8 @@ def withdrawable_usd(par: Record, s: AccountSums) -> float:
     """
     bound = bound_usd(par, s)
     if is_judged_as_portfolio(s):
-        # Lent cash covers what is bound first.
-        bound = max(0.0, bound - s.supplied_usd)
+        # Lent cash covers what is bound first, as far as it can be had back.
+        bound = max(0.0, bound - min(s.supplied_usd, float(lendable_micro) / 1e6))
     return max(0.0, s.own_cash_usd + s.position_value_usd - bound)
 
 
@@ -436,8 +438,12 @@ def fill_keeps_margin(
         gross += after_usd - before_usd
     if not is_judged_as_portfolio(s):
         return initial <= cross_equity_usd(s) + gain_usd
+    # The pool serves both: lent cash that comes back, and a loan out of what is left of it.
+    in_pool = lendable(v.reserve[0])
+    returned = min(int(v.supply[row, 0]), in_pool)
     capacity = s.collateral_capacity_usd
     room = borrowable_room(v.token_spec[0], v.reserve[0], int(v.debt[row, 0]), capacity)
+    behind_usd = float(returned + min(room, in_pool - returned)) / 1e6
     owed = min(s.debt_usd, capacity)
     floor: float = v.par[0].notional_floor_frac * gross
-    return max(initial, floor) <= net_usd(s) + (owed + float(room) / 1e6) + gain_usd
+    return max(initial, floor) <= net_usd(s) - s.supplied_usd + (owed + behind_usd) + gain_usd

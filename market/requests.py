@@ -6,7 +6,7 @@ Source: Hyperliquid docs, deposits and withdrawals, account modes, leverage, 202
 """
 
 from stressbook.market.bits import natural
-from stressbook.market.borrowing import borrowable_room
+from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEPOSIT,
@@ -32,6 +32,7 @@ from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash, move_token
 from stressbook.market.margin import account_sums, available_usd, withdrawable_usd
 from stressbook.market.requirements import cross_equity_usd
+from stressbook.market.reserve import draw_needed_debt
 from stressbook.market.state import VenueState
 from stressbook.market.units import BALANCE_MAX, round_down
 
@@ -99,6 +100,9 @@ def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> in
             return refusal
     outside = natural(v.par[0].row_outside)
     _move(v, user, outside, token, units, CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_WITHDRAWAL)
+    if token == 0 and v.par[0].admission_on != 0 and v.row[user].regime == REGIME_PORTFOLIO:
+        # What lent cash now stands in for must be at hand.
+        draw_needed_debt(v, user)
     return ACCEPTED
 
 
@@ -196,7 +200,8 @@ def _move(v: VenueState, source: int, target: int, token: int, units: int, cause
 @inline_kernel
 def _refusal_of_withdrawal(v: VenueState, user: int, token: int, units: int) -> int:
     if token == 0:
-        free = round_down(withdrawable_usd(v.par[0], account_sums(v, user)) * 1e6)
+        in_pool = lendable(v.reserve[0])
+        free = round_down(withdrawable_usd(v.par[0], account_sums(v, user), in_pool) * 1e6)
         return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
     for inst in range(v.inst.shape[0]):
         if v.inst[inst].kind != PERP and v.inst[inst].token == token:

@@ -34,7 +34,12 @@ from stressbook.market.lending_rates import (
     utilisation_of,
 )
 from stressbook.market.margin import account_sums, spare_usd
-from stressbook.market.requirements import AccountSums, commitment_usd, net_usd
+from stressbook.market.requirements import (
+    AccountSums,
+    commitment_usd,
+    is_judged_as_portfolio,
+    net_usd,
+)
 from stressbook.market.state import I64, Record, VenueState
 from stressbook.market.units import (
     CEIL,
@@ -149,12 +154,12 @@ def debt_target_micro(par: Record, s: AccountSums) -> int:
 
 @sub_kernel
 def draw_needed_debt(v: VenueState, row: int) -> int:
-    """Raise the debt of a portfolio row to what its commitment needs, as far as it goes.
+    """Get a portfolio row what its commitment needs: lent cash first, then debt, as far as it goes.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `cash`, `debt`, `flow`, `reserve`.
+        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
     row : int
         Borrower.
 
@@ -166,6 +171,8 @@ def draw_needed_debt(v: VenueState, row: int) -> int:
     s = account_sums(v, row)
     debt = int(v.debt[row, USDC])
     missing = debt_target_micro(v.par[0], s) - debt
+    if v.supply[row, USDC] > 0 and is_judged_as_portfolio(s):
+        _give_back_needed(v, row, s)
     if missing <= 0:
         return 0
     capacity = s.collateral_capacity_usd
@@ -173,6 +180,17 @@ def draw_needed_debt(v: VenueState, row: int) -> int:
     if drawn > 0:
         draw(v, row, drawn)
     return drawn
+
+
+@inline_kernel
+def _give_back_needed(v: VenueState, row: int, s: AccountSums) -> None:
+    par = v.par[0]
+    commitment = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
+    short_usd = max(0.0, commitment - (net_usd(s) - s.supplied_usd))
+    short = round_up(short_usd * 1e6) - int(v.debt[row, USDC])
+    amount = min(short, int(v.supply[row, USDC]), lendable(v.reserve[USDC]))
+    if amount > 0:
+        give_back(v, row, amount)
 
 
 @inline_kernel

@@ -291,11 +291,12 @@ class MarginAccount:
         positions = max(self.initial_usd(), floor)
         return positions + self.order_margin_usd() + self.spot_bid_usd()
 
-    def withdrawable_usd(self) -> float:
-        """Return the USDC that can leave."""
+    def withdrawable_usd(self, reserve: ReferenceReserve) -> float:
+        """Return the USDC that can leave; lent cash that can be had back covers what is bound."""
         bound = self.bound_usd()
         if self.is_judged_as_portfolio():
-            bound = max(0.0, bound - float(self.supplied_micro) / 1e6)
+            redeemable = min(self.supplied_micro, reserve.lendable())
+            bound = max(0.0, bound - float(redeemable) / 1e6)
         return max(0.0, self.unlent_usd() - bound)
 
     def spare_usd(self) -> float:
@@ -305,6 +306,14 @@ class MarginAccount:
     def debt_target_micro(self) -> int:
         """Return the debt that the commitment needs."""
         return round_up(max(0.0, self.commitment_usd() - self.net_usd()) * 1e6)
+
+    def returned_for_commitment(self, reserve: ReferenceReserve) -> int:
+        """Return the lent cash that comes back for what is bound."""
+        if not self.is_judged_as_portfolio():
+            return 0
+        unlent = self.net_usd() - float(self.supplied_micro) / 1e6
+        short = round_up(max(0.0, self.commitment_usd() - unlent) * 1e6) - self.debt_micro
+        return max(0, min(short, self.supplied_micro, reserve.lendable()))
 
     def room_micro(self, reserve: ReferenceReserve) -> int:
         """Return what may still be borrowed, loan-to-value in."""
@@ -388,8 +397,12 @@ class MarginAccount:
             gross += after - before
         if not self.is_judged_as_portfolio():
             return initial <= self.cross_equity_usd() + gain
+        # The pool serves both: lent cash that comes back, and a loan out of what is left of it.
+        returned = min(self.supplied_micro, reserve.lendable())
+        room = min(self.room_micro(reserve), reserve.lendable() - returned)
         owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
-        free = self.net_usd() + (owed + float(self.room_micro(reserve)) / 1e6) + gain
+        unlent = self.net_usd() - float(self.supplied_micro) / 1e6
+        free = unlent + (owed + float(returned + room) / 1e6) + gain
         return max(initial, self.rules.notional_floor_frac * gross) <= free
 
 

@@ -138,13 +138,26 @@ class MarginDesk:
             found = self._admit_perp(exchange, account, order, lots)
         else:
             found = self._admit_spot(exchange, account, order, lots)
-        if found.returned > 0:
-            self.reserve.redeem(row=order.user, amount=found.returned)
-            exchange.ledger.move_cash(self.pool, order.user, found.returned, cause=CAUSE_REDEEM)
-        if found.drawn > 0:
-            self.reserve.draw(row=order.user, amount=found.drawn)
-            exchange.ledger.move_cash(self.pool, order.user, found.drawn, cause=CAUSE_BORROW)
+        self._give_back(exchange, order.user, found.returned)
+        self._lend(exchange, order.user, found.drawn)
         return found.code
+
+    def draw_needed_debt(self, exchange: ReferenceExchange, user: int) -> None:
+        """Get a portfolio account what its commitment needs: lent cash first, then debt."""
+        account = self.account(exchange, user)
+        missing = account.debt_target_micro() - account.debt_micro
+        self._give_back(exchange, user, account.returned_for_commitment(self.reserve))
+        self._lend(exchange, user, min(missing, account.room_micro(self.reserve)))
+
+    def _give_back(self, exchange: ReferenceExchange, user: int, amount: int) -> None:
+        if amount > 0:
+            self.reserve.redeem(row=user, amount=amount)
+            exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_REDEEM)
+
+    def _lend(self, exchange: ReferenceExchange, user: int, amount: int) -> None:
+        if amount > 0:
+            self.reserve.draw(row=user, amount=amount)
+            exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_BORROW)
 
     def fill_keeps_margin(
         self, exchange: ReferenceExchange, order: RestingOrder, *, lots: int
@@ -274,13 +287,16 @@ class MarginDesk:
             code = self._refusal_of_withdrawal(exchange, message)
         if code == ACCEPTED:
             withdraw(exchange, message, outside=self.outside)
+            is_portfolio = exchange.users[message.user].has_portfolio_regime
+            if message.inst == 0 and self.admission_on and is_portfolio:
+                self.draw_needed_debt(exchange, message.user)
         return code
 
     def _refusal_of_withdrawal(self, exchange: ReferenceExchange, message: Message) -> int:
         user, token, units = message.user, message.inst, message.qty_lots
         account = self.account(exchange, user)
         if token == 0:
-            free = round_down(account.withdrawable_usd() * 1e6)
+            free = round_down(account.withdrawable_usd(self.reserve) * 1e6)
             return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
         on_offer = sum(
             exchange.orders.open_lots(user, inst, SELL) * rules.lot_units

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import CAUSE_BORROW
 from stressbook.market.reference.margin import breaches
 from stressbook.market.reference.parts import Valuation, VenueParts
 
-__all__ = ["draw_needed_debt", "is_breached", "refresh_collateral", "value_account", "value_all"]
+__all__ = ["is_breached", "refresh_collateral", "value_account", "value_all"]
 
 
 def value_all(parts: VenueParts) -> None:
@@ -14,7 +13,7 @@ def value_all(parts: VenueParts) -> None:
     refresh_collateral(parts)
     for user, participant in enumerate(parts.exchange.users):
         if participant.has_portfolio_regime:
-            draw_needed_debt(parts, user)
+            parts.desk.draw_needed_debt(parts.exchange, user)
         value_account(parts, user)
 
 
@@ -53,17 +52,6 @@ def is_breached(parts: VenueParts, user: int) -> bool:
         maintenance_usd=worth.maintenance_usd,
         trigger_ratio=parts.rules.pm_trigger_ratio,
     )
-
-
-def draw_needed_debt(parts: VenueParts, user: int) -> None:
-    """Raise a debt to what the commitment needs, as far as loan-to-value, caps and pool go."""
-    account = parts.account(user)
-    missing = account.debt_target_micro() - account.debt_micro
-    if missing > 0:
-        drawn = min(missing, account.room_micro(parts.reserve))
-        if drawn > 0:
-            parts.reserve.draw(row=user, amount=drawn)
-            parts.exchange.ledger.move_cash(parts.rows.pool, user, drawn, cause=CAUSE_BORROW)
 
 
 def refresh_collateral(parts: VenueParts) -> None:

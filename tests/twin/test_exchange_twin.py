@@ -5,6 +5,7 @@ import pytest
 
 from stressbook.market.codes import (
     BUY,
+    CAUSE_REDEEM,
     EV_MARGIN_EXPIRED,
     EV_REDUCE_ONLY_EXPIRED,
     FORCED,
@@ -25,6 +26,7 @@ from stressbook.market.codes import (
     OP_TRANSFER,
     OP_WITHDRAW,
     POST_ONLY,
+    R_UTILISATION_FULL,
     REDUCE_ONLY,
     REFUSAL_NAMES,
     REGIME_CROSS,
@@ -214,6 +216,17 @@ def crossing(stream, user):
     side = int(stream.rng.integers(2))
     best = int(stream.twin.v.best[SOL_PERP, 1 - side])
     return order(user, SOL_PERP, side, min(max(best, 1), LAST_TICK), 3, tif=POST_ONLY)
+
+
+@pytest.mark.parametrize("lent_on", [0, 3 * 10**8, 5 * 10**8])
+def test_streams_of_lenders_who_spend_leave_both_venues_equal(lent_on):
+    lenders = {"cash_micro": 3 * 10**8, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
+    lenders |= {"regime": REGIME_PORTFOLIO, "account_mode": MODE_PORTFOLIO, "debt": lent_on // 5}
+    v = venue(values={"orders.admission_on": True, "orders.price_band_frac": 0.5}, **lenders)
+    twin = Twin(v)
+    run_stream(twin, 7, n_steps=60, scale=400)
+    assert v.reply_count[R_UTILISATION_FULL] > 0
+    assert (v.flow[:5, 0, CAUSE_REDEEM].sum() > 0) == (lent_on < 5 * 10**8)
 
 
 def test_a_full_book_refuses_in_both():

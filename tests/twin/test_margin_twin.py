@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stressbook.market.borrowing import borrowable_room
+from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     BUY,
@@ -77,7 +77,8 @@ def _figures(v, row, out):
     out[14] = 1.0 if breaches(portfolio, out[13], out[12], out[3], par.pm_trigger_ratio) else 0.0
     out[15] = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
     out[16] = order_requirement_usd(s, par.order_margin_buffer_frac)
-    out[17], out[18], out[19] = bound_usd(par, s), withdrawable_usd(par, s), spare_usd(par, s)
+    out[17], out[19] = bound_usd(par, s), spare_usd(par, s)
+    out[18] = withdrawable_usd(par, s, lendable(v.reserve[0]))
     out[20] = available_usd(par, s, room)
     out[21], out[22] = float(room), float(debt_target_micro(par, s))
     out[23] = 1.0 if portfolio else 0.0
@@ -118,7 +119,7 @@ def reference_figures(v, row):
         a.commitment_usd(),
         a.cross_requirement_usd(),
         a.bound_usd(),
-        a.withdrawable_usd(),
+        a.withdrawable_usd(reserve),
         a.spare_usd(),
         a.available_usd(reserve),
         float(a.room_micro(reserve)),

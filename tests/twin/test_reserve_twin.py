@@ -84,7 +84,11 @@ def step(v, twin, rng):
     if kind == "need":
         account = reference_account(v, row)
         want = max(0, account.debt_target_micro() - debt)
+        returned = account.returned_for_commitment(twin)
         drawn = draw_needed_debt(v, row)
+        assert own - int(v.supply[row, 0]) == returned
+        if returned > 0:
+            assert twin.redeem(row=row, amount=returned) == ACCEPTED
         assert drawn == min(want, account.room_micro(twin))
         assert draw_needed_debt(v, row) == 0
         twin.draw(row=row, amount=drawn)

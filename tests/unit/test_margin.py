@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.borrowing import borrowable_room
+from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
     ACCEPTED,
     BUY,
@@ -294,10 +294,10 @@ def test_withdrawals_leave_a_tenth_of_notional():
     v = venue(cross(30_000.0))
     perps(v, 0, btc=100_000)
     par = v.par[0]
-    assert withdrawable_usd(par, account_sums(v, 0)) == 20_000.0
+    assert withdrawable_usd(par, account_sums(v, 0), 0) == 20_000.0
     v.leverage[0, BTC] = 5
     v.open_notional[0, HYPE, BUY] = 1_000 * MICRO
-    assert withdrawable_usd(par, account_sums(v, 0)) == 9_900.0
+    assert withdrawable_usd(par, account_sums(v, 0), 0) == 9_900.0
     assert spare_usd(par, account_sums(v, 0)) == 9_900.0
 
 
@@ -305,7 +305,7 @@ def test_borrowed_cash_cannot_leave():
     v = venue(portfolio(100.0, hype=1_000.0, debt=400 * MICRO, supply=30 * MICRO))
     s = account_sums(v, 0)
     assert s.cash_usd == 470.0
-    assert withdrawable_usd(v.par[0], s) == 70.0
+    assert withdrawable_usd(v.par[0], s, 10**9) == 70.0
     assert spare_usd(v.par[0], s) == 70.0
 
 
@@ -313,9 +313,10 @@ def test_lent_cash_covers_what_is_bound_first():
     v = venue(portfolio(100.0, hype=1.0, supply=60 * MICRO))
     v.open_notional[0, BTC_SPOT, BUY] = 50 * MICRO
     s = account_sums(v, 0)
-    assert withdrawable_usd(v.par[0], s) == 40.0
+    assert withdrawable_usd(v.par[0], s, 10**9) == 40.0
     v.open_notional[0, BTC_SPOT, BUY] = 70 * MICRO
-    assert withdrawable_usd(v.par[0], account_sums(v, 0)) == 30.0
+    assert withdrawable_usd(v.par[0], account_sums(v, 0), 10**9) == 30.0
+    assert withdrawable_usd(v.par[0], account_sums(v, 0), 5 * MICRO) == 0.0
     assert spare_usd(v.par[0], s) == 0.0
 
 
@@ -371,7 +372,7 @@ def test_portfolio_without_collateral_is_cross(seed, by_cap):
             margin_ratio(s, portfolio),
             is_in_breach(s, portfolio),
             available_usd(v.par[0], s, room),
-            withdrawable_usd(v.par[0], s),
+            withdrawable_usd(v.par[0], s, lendable(v.reserve[0])),
             admits(v, user, inst, side, tick, lots, 0),
         )
 

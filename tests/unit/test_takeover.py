@@ -91,11 +91,12 @@ def test_borrowed_cash_is_no_margin_and_stays_with_its_debt(engine):
 
 
 @pytest.mark.parametrize(
-    ("lent_usd", "left_usd"),
-    [(0, (650, 0, 650)), (1_000, (0, 650, 650)), (200, (450, 200, 650))],
+    "lent_usd",
+    [0, 200, 1_000],
 )
-def test_margin_is_net_cash_and_what_is_lent_goes_last(engine, lent_usd, left_usd):
-    # 8,000 of its own and 650 borrowed; at 94 net 2,000 and credit 775.5 are below 2/3 x 4,700.
+def test_margin_is_net_cash_and_what_was_lent_is_part_of_it(engine, lent_usd):
+    # 8,000 of its own, what it has lent called back, and 650 borrowed.
+    # At 94 net 2,000 and credit 775.5 are below 2/3 x 4,700.
     perps = {HYPE_PERP: (100_000, 100.0)}
     s = SmallVenue(
         trader(1, 8_000 - lent_usd, perps, tokens={HYPE: 10}, supply_usd=lent_usd),
@@ -106,7 +107,7 @@ def test_margin_is_net_cash_and_what_is_lent_goes_last(engine, lent_usd, left_us
     s.update(HYPE=94.0)
     assert s.kinds(LONG) == [EV_BREACH, EV_TAKEOVER_PERPS]
     left = s.v.cash[LONG], s.v.supply[LONG, 0], s.v.debt[LONG, 0]
-    assert tuple(amount / 1e6 for amount in left) == left_usd
+    assert tuple(amount / 1e6 for amount in left) == (650, 0, 650)
     assert s.v.risk[s.backstop].equity_usd == 12_302_000.0
 
 
