@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.regimes import RegimePlan, Variant, run_regimes
+from stressbook.experiments.regime_plan import RegimePlan, Variant
+from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.replicates import Job, run_jobs
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario, scenario_from_table

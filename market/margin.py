@@ -351,10 +351,15 @@ def admits(
                 v, row, inst, side, leverage, filled_notional_usd(limit_usd, mark_usd, side)
             )
         need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
+    refusal = R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
+    return _raise_cash(v, row, s, need, refusal)
+
+
+@inline_kernel
+def _raise_cash(v: VenueState, row: int, s: AccountSums, need: float, refusal: int) -> int:
+    """See that an account has what it needs: its own, what it has lent, then a loan."""
     if not is_judged_as_portfolio(s):
-        if need <= cross_equity_usd(s):
-            return ACCEPTED
-        return R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
+        return ACCEPTED if need <= cross_equity_usd(s) else refusal
     debt = int(v.debt[row, 0])
     missing = round_up(max(0.0, need - (net_usd(s) - s.supplied_usd)) * 1e6) - debt
     if missing <= 0:

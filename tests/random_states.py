@@ -3,11 +3,10 @@
 import numpy as np
 
 from stressbook.market.codes import BUY, MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO, SELL, SPOT
+from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.margin import (
     MarginAccount,
     MarginRules,
-    PerpHolding,
-    TokenHolding,
 )
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.setup import AccountOpening, make_state

@@ -33,13 +33,12 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
+from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.margin import (
     Admission,
     MarginAccount,
     MarginRules,
-    PerpHolding,
     SpotOrder,
-    TokenHolding,
     admit_perp,
 )
 from stressbook.market.reference.records import Message

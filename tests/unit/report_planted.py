@@ -5,14 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
-from stressbook.experiments.regimes import (
-    REGIMES,
-    ArmNumbers,
-    RegimePlan,
-    RegimeRun,
-    RegimeStudy,
-    Variant,
-)
+from stressbook.experiments.regime_plan import RegimePlan, Variant
+from stressbook.experiments.regimes import REGIMES, ArmNumbers, RegimeRun, RegimeStudy
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import PriceGap
 from stressbook.experiments.timeline import Timeline

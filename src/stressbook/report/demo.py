@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from stressbook.experiments.regimes import demo_plan, run_regimes
+from stressbook.experiments.regime_plan import demo_plan
+from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.run import Progress
 from stressbook.experiments.store import write_whole
 from stressbook.report.manifest import study_manifest, study_numbers, study_timelines
