@@ -9,8 +9,8 @@ import pytest
 
 from stressbook.errors import InvalidInput, LadderExhausted, StressbookError
 from stressbook.experiments import regimes
-from stressbook.experiments.regime_plan import RegimePlan, demo_plan
-from stressbook.experiments.regimes import REGIMES, impact_variants, run_regimes
+from stressbook.experiments.regime_plan import RegimePlan, demo_plan, impact_variants
+from stressbook.experiments.regimes import REGIMES, run_regimes
 from stressbook.experiments.replay import plan_of, replay
 from stressbook.experiments.run import run_scenario
 from stressbook.experiments.scenario import load_scenario
