@@ -96,7 +96,7 @@ class DirectionalParams:
         source="shares of open interest by leverage, Hyperliquid, 2026-01; by asset assumed",
     )
     leverage_log_sd: float = param(
-        0.9, unit="1", help="deviation of its logarithm", low=0.0, source="trial runs"
+        0.9, unit="1", help="deviation of its logarithm", low=0.0, source="assumed"
     )
     leverage_max: Mapping[str, float] = param(
         {"BTC": 30.0, "ETH": 20.0, "SOL": 15.0, "HYPE": 8.0},

@@ -57,7 +57,7 @@ class HolderParams:
         {"BTC": 97e6, "HYPE": 274e6},
         unit="USD",
         help="equity of an asset's holders together, the same under every regime",
-        source="150 and 500 M USD of tokens at the mean load; worked in trial runs",
+        source="assumed: 150 and 500 M USD of tokens at the mean load",
     )
     enrolled_frac: Mapping[str, float] = param(
         {"BTC": 1.0 / 3.0, "HYPE": 1.0},

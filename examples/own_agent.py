@@ -24,4 +24,4 @@ class BasisArb(sb.Account):
 if __name__ == "__main__":
     calm = sb.scenario("skeleton").with_(stresses=[], duration="5min")
     run = calm.add(BasisArb, n=20, cash_usd=500e3, band_frac=0.0002).run(seed=7)
-    print(run.frame("accounts").groupby("class")["gain_usd"].describe())
+    print(run.frame("accounts").groupby("class")["gain_usd"].describe().to_string())

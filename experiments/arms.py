@@ -64,7 +64,7 @@ class ArmRun:
     opening_equity_usd: float
     liquidated_frac: F64
 
-    def drawdown_frac(self, asset: int, *, direction: int = -1) -> float:
+    def log_drawdown(self, asset: int, *, direction: int = -1) -> float:
         """Return the largest move of ln(mark) from the onset in a direction, at least 0."""
         move = (self.log_mark[:, asset] - self.log_mark[0, asset]) * direction
         return float(max(move.max(), 0.0))

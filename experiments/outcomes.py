@@ -79,11 +79,10 @@ def onset_step(sim: Simulation, onset_s: float | None = None) -> int:
 
 
 def drawdown_frac(marks: F64, onset: int) -> F64:
-    """Return the largest fall of ln(mark) after the onset, by asset, as a positive number."""
+    """Return the largest fall of the mark after the onset, by asset: .2 is a fall by a fifth."""
     if len(marks) == 0:
         return np.zeros(marks.shape[1])
-    path = np.log(marks[onset:] / marks[onset])
-    fall: F64 = np.maximum(-path.min(axis=0), 0.0)
+    fall: F64 = np.maximum(1.0 - (marks[onset:] / marks[onset]).min(axis=0), 0.0)
     return fall
 
 
@@ -229,4 +228,32 @@ def measure(
     return found
 
 
-__all__ = ["OUTCOMES", "Outcome", "drawdown_frac", "measure", "onset_step"]
+def meaning_of(outcome: str) -> str:
+    """Return what an outcome says, in words.
+
+    Examples
+    --------
+    >>> meaning_of("drawdown_HYPE_frac")
+    'largest fall of the mark of HYPE after the onset'
+    """
+    asset = outcome.removeprefix("drawdown_").removesuffix("_frac")
+    return _MEANINGS.get(outcome, f"largest fall of the mark of {asset} after the onset")
+
+
+def unit_of(outcome: str) -> str:
+    """Return the unit of an outcome: "USD", or "1" for counts and fractions."""
+    return _UNITS.get(outcome, "1")
+
+
+_MEANINGS: Final = {outcome.name: outcome.help for outcome in OUTCOMES}
+_UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
+
+__all__ = [
+    "OUTCOMES",
+    "Outcome",
+    "drawdown_frac",
+    "meaning_of",
+    "measure",
+    "onset_step",
+    "unit_of",
+]

@@ -123,7 +123,8 @@ def load_sources(sources: Iterable[PluginSource]) -> None:
 
 def _file_of(name: str) -> Path | None:
     file = getattr(sys.modules.get(name), "__file__", None)
-    return Path(file).resolve() if isinstance(file, str) else None
+    path = Path(file).resolve() if isinstance(file, str) else None
+    return path if path is not None and path.is_file() else None  # "<stdin>" is none
 
 
 def _is_importable(name: str) -> bool:

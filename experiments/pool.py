@@ -29,6 +29,11 @@ from stressbook.experiments.run import Progress
 __all__ = ["Failure", "map_jobs", "require_whole"]
 
 _MOST_TOLD: Final = 5  # failures that a message spells out
+_DIED_EARLY: Final = "died before any run had ended"
+_GUARD: Final = (
+    'a script keeps what it runs below `if __name__ == "__main__":`, and is a file, not standard '
+    "input; else memory may have run out: ask for fewer workers"
+)
 J_contra = TypeVar("J_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 JobT = TypeVar("JobT")
@@ -95,6 +100,8 @@ def map_jobs(
     ------
     InvalidInput
         If `workers` is below 1, or own classes that no file holds should go to another process.
+    StressbookError
+        If processes die before any job has ended.
 
     Examples
     --------
@@ -212,6 +219,10 @@ def _in_processes(
     sources: Sequence[PluginSource],
     keep: Callable[[int, Any], None],
 ) -> None:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A script without a guard, imported by a worker that it has started: the traceback that
+        # multiprocessing would print tells less than what the parent says of the worker's end.
+        raise SystemExit(1)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_ignore_interrupts)
     try:
@@ -234,10 +245,14 @@ def _collect(
             executor.submit(_run_elsewhere, tuple(sources), packed): rank
             for rank, packed in enumerate(sent)
         }
+    n_ended = 0
     for future in as_completed(futures):
         try:
             result = future.result()
+            n_ended += 1
         except BrokenExecutor:
+            if n_ended == 0:
+                raise StressbookError(_DIED_EARLY, name="workers", hint=_GUARD) from None
             result = Failure("the process that ran it died")
         keep(futures[future], result)
 

@@ -55,7 +55,7 @@ class ArmNumbers:
 
     Parameters
     ----------
-    drawdown_frac : ndarray of float64, shape (n_assets,)
+    log_drawdown : ndarray of float64, shape (n_assets,)
         Largest fall of ln(mark) from the onset.
     liquidated_frac : ndarray of float64, shape (n_assets,)
         Over open interest at the onset.
@@ -66,7 +66,7 @@ class ArmNumbers:
         Sum at the onset.
     """
 
-    drawdown_frac: F64
+    log_drawdown: F64
     liquidated_frac: F64
     loss_usd: float
     opening_equity_usd: float
@@ -134,7 +134,7 @@ class RegimeStudy:
     def drawdown(self, regime: str, arm: str, variant: str = "") -> F64:
         """Return the largest fall of the target's ln(mark) in an arm, one value a seed."""
         k = self.plan.target_index
-        return np.array([r.arms[arm].drawdown_frac[k] for r in self.of(regime, variant)])
+        return np.array([r.arms[arm].log_drawdown[k] for r in self.of(regime, variant)])
 
     def fall(self, regime: str, arm: str, variant: str = "") -> F64:
         """Return the largest fall of the target's mark as a fraction, one value a seed."""
@@ -328,7 +328,7 @@ def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:
     for name, run in runs.items():
         control = CONTROL_OF[name.partition("@")[0]]
         found[name] = ArmNumbers(
-            np.array([run.drawdown_frac(k) for k in range(run.log_mark.shape[1])]),
+            np.array([run.log_drawdown(k) for k in range(run.log_mark.shape[1])]),
             run.liquidated_frac,
             loss_usd(runs[control], run) if control in runs else math.nan,
             run.opening_equity_usd,

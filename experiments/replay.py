@@ -14,12 +14,11 @@ from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.replicates import Job, run_jobs
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario, scenario_from_table
-from stressbook.experiments.store import MANIFEST, load_kept_plugins, read_manifest
+from stressbook.experiments.store import MANIFEST, STUDY, load_kept_plugins, read_manifest
 
 __all__ = ["Replayed", "plan_of", "replay"]
 
 _PLACEBO: Final = "placebo"
-_STUDY: Final = "study.json"
 
 
 class Replayed(NamedTuple):
@@ -59,9 +58,9 @@ def replay(folder: Path, *, workers: int = 1, progress: Progress | None = None) 
     StressbookError
         If a run of a study fails.
     """
-    is_file = folder.name in (MANIFEST, _STUDY)
+    is_file = folder.name in (MANIFEST, STUDY)
     place = folder.parent if is_file else folder
-    study = place / _STUDY
+    study = place / STUDY
     if folder == study or (not (place / MANIFEST).is_file() and study.is_file()):
         return _replay_study(study, workers, progress)
     about = read_manifest(place)

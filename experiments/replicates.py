@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.arms import one_lot_order
 from stressbook.experiments.plugins import plugin_sources, sources_key
 from stressbook.experiments.pool import Failure, map_jobs
@@ -21,7 +21,7 @@ from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.store import write_json
 from stressbook.market.kernel_cache import sources_digest
 
-__all__ = ["Job", "Replicate", "run_jobs", "run_placebo", "seeds_from"]
+__all__ = ["Job", "Replicate", "require_any", "run_jobs", "run_placebo", "seeds_from"]
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,27 @@ def run_jobs(
         n_before=len(found),
     )
     return [found[i] for i in range(len(jobs))]
+
+
+def require_any(found: Sequence[Replicate]) -> None:
+    """Refuse to go on with nothing.
+
+    Raises
+    ------
+    StressbookError
+        If every run failed, with the reasons.
+
+    Examples
+    --------
+    >>> require_any([Replicate(7, "", {}, "LadderExhausted: left"), Replicate(8, "", {"x": 1.0})])
+    >>> require_any([Replicate(7, "", {}, "LadderExhausted: left")])
+    Traceback (most recent call last):
+    ...
+    stressbook.errors.StressbookError: 1 of 1 runs failed: LadderExhausted: left.
+    """
+    if all(run.error for run in found):
+        reasons = "; ".join(dict.fromkeys(run.error.rstrip(".") for run in found))
+        raise StressbookError(f"{len(found)} of {len(found)} runs failed: {reasons}")
 
 
 def run_placebo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from typing import Any, Final, Literal
 
@@ -130,9 +130,7 @@ class _Reader:
 
     def read(self) -> dict[str, Any]:
         known = [*(entry.name for entry in fields(Header)), *TABLES, "inherits"]
-        self.problems += [
-            unread_key("", key, known=known) for key in self.table if key not in known
-        ]
+        self.problems += [_unread_at_root(key, known) for key in self.table if key not in known]
         found = self._header()
         found["preset"], spec = self._preset(found["preset"])
         assets = self._assets(found["assets"], spec)
@@ -242,7 +240,7 @@ class _Reader:
         names = agent_class_names()
         for name, item in table.items():
             if name not in names:
-                self.problems.append(unread_key("agents", name, known=names))
+                self.problems.append(_unknown_class(name, names))
             else:
                 found[name] = bind(
                     params_class(name),
@@ -252,6 +250,23 @@ class _Reader:
                     problems=self.problems,
                 )
         return {name: found[name] for name in names if name in found}
+
+
+def _unread_at_root(key: str, known: list[str]) -> Problem:
+    """Return the problem of a strange key; the tables of a preset stand below `venue`."""
+    problem = unread_key("", key, known=known)
+    if key in {section for section, _, _ in load_preset(preset_names()[-1]).places().values()}:
+        return replace(problem, hint=f"did you mean 'venue.{key}'?")
+    return problem
+
+
+def _unknown_class(name: str, known: list[str]) -> Problem:
+    problem = unread_key("agents", name, known=known)
+    return replace(
+        problem,
+        problem="is no class of agents",
+        hint=problem.hint or "an own class? load its file with --plugin FILE, or load_plugin(FILE)",
+    )
 
 
 def _price_problem(place: str, price: float, error: Exception) -> Problem:

@@ -24,7 +24,7 @@ import numpy as np
 from stressbook.errors import InvalidInput
 from stressbook.experiments.account_table import ACCOUNT_ROW
 from stressbook.experiments.accounting import CLASS_SUM
-from stressbook.experiments.plugins import PluginSource, load_plugin
+from stressbook.experiments.plugins import PluginSource, load_plugin, plugin_sources
 from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.scenario import scenario_from_table
@@ -33,8 +33,12 @@ from stressbook.market.state import EVENT, Records
 
 __all__ = [
     "MANIFEST",
+    "STUDY",
+    "keep_plugins",
+    "load_kept_plugins",
     "load_run",
     "read_manifest",
+    "require_writable",
     "run_folder_name",
     "save_run",
     "write_json",
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 MANIFEST: Final = "manifest.json"
+STUDY: Final = "study.json"  # of a study of two margin regimes
 _SCHEMA: Final = 1
 _RUN: Final[dict[str, type]] = {"scenario": str, "seed": int, "engine": str, "digest": str}
 _BATCH: Final[dict[str, type]] = {"scenarios": dict, "engine": str, "runs": list}
@@ -55,7 +60,7 @@ def run_folder_name(record: RunRecord) -> str:
     return f"{record.scenario.name}-{record.seed}-{record.scenario.digest()[:8]}"
 
 
-def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ...] = ()) -> Path:
+def save_run(record: RunRecord, folder: Path) -> Path:
     """Write a run into a folder, which is made if it is missing.
 
     Parameters
@@ -63,18 +68,19 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
     record : RunRecord
         A finished run.
     folder : Path
-        Its files are replaced one by one.
-    plugins : tuple of PluginSource, optional
-        Files that own agents and stresses of the run come from; copied into the folder.
+        Its files are replaced one by one, and the report of another run is removed. The files that
+        own agents and stresses come from are copied into it.
 
     Returns
     -------
     Path
         The folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    kept = keep_plugins(folder, plugins)
+    require_writable(folder)
+    # What another run has left here would pass for this one's.
+    for stale in (MANIFEST, "report.html"):
+        (folder / stale).unlink(missing_ok=True)
+    kept = keep_plugins(folder, plugin_sources(record.scenario))
     write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
     write_json(folder / "outcomes.json", record.outcomes)
     series = record.series
@@ -95,7 +101,10 @@ def save_run(record: RunRecord, folder: Path, *, plugins: tuple[PluginSource, ..
 
 
 def keep_plugins(folder: Path, plugins: tuple[PluginSource, ...]) -> list[dict[str, Any]]:
-    """Copy the files of own classes into a folder, and return what its manifest says of them."""
+    """Copy the files of own classes into a folder, and return what its manifest says of them.
+
+    Those of another run are removed from it.
+    """
     kept: list[dict[str, Any]] = []
     for module, path in plugins:
         if path is None:
@@ -104,6 +113,10 @@ def keep_plugins(folder: Path, plugins: tuple[PluginSource, ...]) -> list[dict[s
         text = path.read_bytes()
         write_whole(folder / "plugins" / path.name, text)
         kept.append({"module": module, "file": path.name, "sha256": sha256(text).hexdigest()})
+    for stale in set(folder.glob("plugins/*.py")) - {
+        folder / f"plugins/{one['file']}" for one in kept
+    }:
+        stale.unlink()
     return kept
 
 
@@ -130,14 +143,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        hint = "the run was stopped, or this is another folder: run the scenario again"
-        raise InvalidInput(
-            "holds no manifest.json",
-            name="folder",
-            value=str(folder),
-            allowed="the folder of a finished run",
-            hint=hint,
-        ) from error
+        raise _no_manifest(folder) from error
     except (OSError, ValueError) as error:
         raise InvalidInput(
             f"cannot be read: {error}",
@@ -146,6 +152,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             allowed="JSON as `stressbook run` writes it",
         ) from error
     return _checked_manifest(found, path)
+
+
+def _no_manifest(folder: Path) -> InvalidInput:
+    """Return what is wrong with a folder, or with what was meant to be one."""
+    problem, hint = "does not exist", "`stressbook run` prints the folder that it has saved"
+    if (folder / STUDY).is_file():
+        problem = "holds the study of two margin regimes"
+        hint = f"its report is {folder / 'report.html'}; `stressbook replay` runs it again"
+    elif folder.is_dir():
+        problem = f"holds no {MANIFEST}"
+        hint = "the run was stopped, or this is another folder: run the scenario again"
+    return InvalidInput(
+        problem, name="folder", value=str(folder), allowed="the folder of a finished run", hint=hint
+    )
 
 
 def _checked_manifest(found: Any, path: Path) -> dict[str, Any]:
@@ -188,7 +208,7 @@ def load_run(folder: Path) -> RunRecord:
             name="folder",
             value=str(folder),
             allowed="the folder of one run",
-            hint="run one of its seeds by itself",
+            hint="run one of its seeds by itself: stressbook run NAME --seed SEED",
         )
     folder = folder.parent if folder.name == MANIFEST else folder
     load_kept_plugins(folder, about)
@@ -251,14 +271,37 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one move: readers see the old one, or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file in one move: readers see the old one, or the whole new one.
+
+    Raises
+    ------
+    InvalidInput
+        If the file cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"cannot be written: {error.strerror}", name="file", value=str(path)
+        ) from error
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder and see that files can be written there, before a run takes its time.
+
+    Raises
+    ------
+    InvalidInput
+        If not.
+    """
+    write_whole(folder / ".writable", b"")
+    (folder / ".writable").unlink()
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, Records]) -> None:

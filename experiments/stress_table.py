@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import MISSING, fields, replace
 from typing import Any, Final, get_origin
 
 import numpy as np
@@ -123,40 +123,42 @@ def read_stresses(
     found: list[Stress] = []
     for index, row in enumerate(rows):
         place = f"stresses[{index}]"
-        stress = _read_stress(row, place=place, problems=problems)
+        stress = _read_stress(row, place=place, assets=assets, clock=clock, problems=problems)
         if stress is not None:
             found.append(stress)
-            problems += _asset_problems(stress, place, assets)
-            problems += _clock_problems(stress, place, clock)
     if len(problems) == before:
         problems += _joint_problems(found, assets, clock)
     return (*found,)
 
 
-def _read_stress(row: Mapping[str, Any], *, place: str, problems: list[Problem]) -> Stress | None:
+def _read_stress(
+    row: Mapping[str, Any],
+    *,
+    place: str,
+    assets: tuple[str, ...],
+    clock: Clock,
+    problems: list[Problem],
+) -> Stress | None:
     kind = row.get("kind")
     if kind is None:
         problems.append(Problem("is missing", f"{place}.kind", allowed=", ".join(REGISTRY)))
         return None
     if not isinstance(kind, str) or kind not in REGISTRY:
-        problems.append(unknown_name(f"{place}.kind", kind, known=REGISTRY))
+        problem = unknown_name(f"{place}.kind", kind, known=REGISTRY)
+        own = "an own stress? load its file with --plugin FILE, or load_plugin(FILE)"
+        problems.append(replace(problem, hint=problem.hint or own))
         return None
     before = len(problems)
-    cls = REGISTRY[kind]
-    types, entries = value_types(cls), {entry.name: entry for entry in fields(cls)}
-    values = {}
-    for key, raw in row.items():
-        where = f"{place}.{key}"
-        if key in types:
-            values[key] = read_value(
-                raw, types[key], place=where, entry=entries[key], problems=problems
-            )
-        elif key != "kind":
-            problems.append(unread_key(place, key, known=["kind", *types]))
-    if len(problems) > before:
+    given = _read_fields(row, REGISTRY[kind], place=place, problems=problems)
+    is_whole = len(problems) == before
+    # What a wrong field leaves open is still looked at, with the defaults of what is not named.
+    sound = {**_defaults(REGISTRY[kind], row), **given}
+    problems += _asset_problems(REGISTRY[kind], sound, place, assets)
+    problems += _clock_problems(sound, place, clock)
+    if not is_whole:
         return None
     try:
-        return cls(**values)
+        return REGISTRY[kind](**given)
     except InvalidInput as error:
         problems += [
             Problem(p.problem, f"{place}.{p.name}", p.value, p.allowed, p.hint)
@@ -165,11 +167,41 @@ def _read_stress(row: Mapping[str, Any], *, place: str, problems: list[Problem])
         return None
 
 
-def _asset_problems(stress: Stress, place: str, assets: tuple[str, ...]) -> list[Problem]:
+def _read_fields(
+    row: Mapping[str, Any], cls: type[Stress], *, place: str, problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the fields that are sound, and report the others."""
+    types, entries = value_types(cls), {entry.name: entry for entry in fields(cls)}
+    sound = {}
+    for key, raw in row.items():
+        if key in types:
+            found: list[Problem] = []
+            value = read_value(
+                raw, types[key], place=f"{place}.{key}", entry=entries[key], problems=found
+            )
+            problems += found
+            if not found:
+                sound[key] = value
+        elif key != "kind":
+            problems.append(unread_key(place, key, known=["kind", *types]))
+    return sound
+
+
+def _defaults(cls: type[Stress], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        entry.name: entry.default
+        for entry in fields(cls)
+        if entry.name not in row and entry.default is not MISSING
+    }
+
+
+def _asset_problems(
+    cls: type[Stress], values: Mapping[str, Any], place: str, assets: tuple[str, ...]
+) -> list[Problem]:
     found = []
-    for entry in fields(stress):
-        if entry.metadata.get("unit") == "asset":
-            named = getattr(stress, entry.name)
+    for entry in fields(cls):
+        if entry.metadata.get("unit") == "asset" and entry.name in values:
+            named = values[entry.name]
             for index, name in enumerate((named,) if isinstance(named, str) else named):
                 if name not in assets:
                     where = f"{place}.{entry.name}[{index}]"
@@ -177,12 +209,14 @@ def _asset_problems(stress: Stress, place: str, assets: tuple[str, ...]) -> list
     return found
 
 
-def _clock_problems(stress: Stress, place: str, clock: Clock) -> list[Problem]:
+def _clock_problems(values: Mapping[str, Any], place: str, clock: Clock) -> list[Problem]:
     found = [
-        clock.step_problem(f"{place}.at", stress.at_s),
-        clock.step_problem(f"{place}.duration", stress.duration_s),
-        clock.onset_problem(f"{place}.at", stress.at_s),
+        clock.step_problem(f"{place}.{name}", values[name])
+        for name in ("at", "duration")
+        if name in values
     ]
+    if "at" in values:
+        found.append(clock.onset_problem(f"{place}.at", values["at"]))
     return [problem for problem in found if problem is not None]
 
 

@@ -6,6 +6,7 @@ Every problem is collected, none is raised. The fields are declared with
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields
@@ -29,6 +30,7 @@ __all__ = [
     "value_types",
 ]
 
+_PERCENT: Final = re.compile(r" *(\d+(?:\.\d+)?) *%")
 _INT64_MAX: Final = 2**63 - 1
 _KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 _SIZES: Final = ("USD", "USD/day", "s", "min", "h", "day")
@@ -156,6 +158,8 @@ def _allowed_kind(raw: Any, entry: Field[Any]) -> tuple[str, str]:
         return allowed, f"did you mean {int(raw)}?"
     if isinstance(raw, datetime | date | time):
         return allowed, "put quotes around it" if _KIND[str] in allowed else ""
+    if isinstance(raw, str) and (share := _PERCENT.fullmatch(raw)):
+        return allowed, f"did you mean {float(share[1]) / 100.0:.6g}?"
     try:
         float(raw)
     except (TypeError, ValueError):

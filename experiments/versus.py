@@ -19,17 +19,24 @@ from typing import Final
 
 import numpy as np
 
+from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.claims import Word, claims
 from stressbook.experiments.inference import Estimate, mean_estimate
-from stressbook.experiments.outcomes import OUTCOMES
-from stressbook.experiments.replicates import Job, Replicate, run_jobs, seeds_from
+from stressbook.experiments.outcomes import unit_of
+from stressbook.experiments.replicates import (
+    Job,
+    Replicate,
+    require_any,
+    run_jobs,
+    seeds_from,
+)
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.words import duration
 from stressbook.market.state import F64
 
-__all__ = ["Comparison", "OutcomeEffect", "compare"]
+__all__ = ["Comparison", "OutcomeEffect", "compare", "require_same_clock", "shared_onset_s"]
 
-_UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
 _ARMS: Final = ("control", "treated", "placebo")
 
 
@@ -91,6 +98,11 @@ class Comparison:
         return tuple(replicate.seed for replicate in self.runs["control"])
 
     @property
+    def n_pairs(self) -> int:
+        """Seeds that ended in all arms."""
+        return len(self._whole())
+
+    @property
     def failures(self) -> dict[str, str]:
         """Why runs failed, by "arm seed"; their seeds count in no statistic."""
         return {
@@ -112,15 +124,18 @@ class Comparison:
         -------
         dict of str to ndarray of float64, shape (n,)
         """
-        whole = [
-            rank
-            for rank in range(len(self.seeds))
-            if not any(replicates[rank].error for replicates in self.runs.values())
-        ]
+        whole = self._whole()
         return {
             arm: np.array([replicates[rank].outcomes.get(outcome, math.nan) for rank in whole])
             for arm, replicates in self.runs.items()
         }
+
+    def _whole(self) -> list[int]:
+        return [
+            rank
+            for rank in range(len(self.seeds))
+            if not any(replicates[rank].error for replicates in self.runs.values())
+        ]
 
     def effects(self) -> tuple[OutcomeEffect, ...]:
         """Return what changed in every outcome, all judged together."""
@@ -136,7 +151,7 @@ class Comparison:
         return tuple(
             OutcomeEffect(
                 name=claim.name,
-                unit=_UNITS.get(claim.name, "1"),
+                unit=unit_of(claim.name),
                 control=claim.control,
                 treated=claim.treated,
                 difference=claim.difference,
@@ -195,8 +210,12 @@ def compare(
     Raises
     ------
     InvalidInput
-        If `reps` or `workers` is below 1, or `seed` below 0.
+        If `reps` or `workers` is below 1, or `seed` below 0; if the two differ in warm-up, length
+        or step, all differences at once.
+    StressbookError
+        If every run failed.
     """
+    require_same_clock(control, treated)
     arms = _ARMS if placebo else _ARMS[:2]
     # Seed by seed, so that a stopped comparison has whole pairs.
     onset_s = shared_onset_s(control, treated)
@@ -206,6 +225,7 @@ def compare(
         for arm in arms
     ]
     found = run_jobs(jobs, workers=workers, folder=folder, progress=progress, executor=executor)
+    require_any(found)
     return Comparison(control, treated, _by_arm(found, arms), level)
 
 
@@ -213,6 +233,29 @@ def shared_onset_s(*scenarios: Scenario) -> float:
     """Return when the first stress of any starts; without one, when the last warm-up ends."""
     starts = [stress.at_s for scenario in scenarios for stress in scenario.stresses]
     return min(starts) if starts else max(scenario.warmup_s for scenario in scenarios)
+
+
+def require_same_clock(control: Scenario, treated: Scenario) -> None:
+    """Refuse runs of unequal length: what they add up would differ by the time alone.
+
+    Raises
+    ------
+    InvalidInput
+        With every difference of warm-up, length and step.
+    """
+    differing = [
+        Problem(
+            "is not that of the first scenario",
+            f"{field} of {treated.name}",
+            duration(getattr(treated, f"{field}_s")),
+            duration(getattr(control, f"{field}_s")),
+            f"the second takes it with --set {field}=.., or with_({field}=..)",
+        )
+        for field in ("warmup", "duration", "dt")
+        if getattr(control, f"{field}_s") != getattr(treated, f"{field}_s")
+    ]
+    if differing:
+        raise InvalidInput.from_problems(differing)
 
 
 def _by_arm(found: Sequence[Replicate], arms: Sequence[str]) -> dict[str, tuple[Replicate, ...]]:

@@ -133,7 +133,7 @@ def unlevered_arms(
                 apart = np.abs(runs["R"].equity_usd - runs["F"].equity_usd).max()
                 found[f"{case.scenario}.gap"] = float(gap)
                 found[f"{case.scenario}.equity_gap_usd"] = float(apart)
-                found[f"{case.scenario}.drawdown"] = runs["R"].drawdown_frac(a)
+                found[f"{case.scenario}.drawdown"] = runs["R"].log_drawdown(a)
         return found
     finally:
         sim.close()
@@ -234,9 +234,9 @@ def _of_case(case: Case, runs: dict[str, ArmRun], assets: Sequence[str]) -> Foun
     a, name = assets.index(case.target), case.scenario
     found: Found = {}
     for arm, run in runs.items():
-        found[f"{name}.{arm}.drawdown"] = run.drawdown_frac(a)
+        found[f"{name}.{arm}.drawdown"] = run.log_drawdown(a)
         for other, asset in enumerate(assets):
-            found[f"{name}.{arm}.drawdown_{asset}"] = run.drawdown_frac(other)
+            found[f"{name}.{arm}.drawdown_{asset}"] = run.log_drawdown(other)
             found[f"{name}.{arm}.liquidated_{asset}"] = float(run.liquidated_frac[other])
         control = CONTROL_OF[arm]
         if control != arm and control in runs:

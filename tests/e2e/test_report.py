@@ -168,6 +168,8 @@ def test_the_demo_writes_page_and_manifest(study, tmp_path, monkeypatch):
     assert page == tmp_path / "out" / "report.html"
     found = json.loads((tmp_path / "out" / "study.json").read_text())
     assert found["digest"] == study.digest
+    assert found["verdict"]["tag"] == "Not evidence"
+    assert found["verdict"]["sentences"][0] == "2 seeds, not evidence."
     falls = {
         (row["regime"], row["seed"]): row["numbers"]["log_fall_HYPE"]
         for row in found["runs"]

@@ -168,7 +168,7 @@ INVALID = [
     (
         "[agents.market_makers]",
         "agents.market_makers",
-        "read by nothing",
+        "is no class of agents",
         "lender",
         "'market_maker'",
     ),
@@ -222,6 +222,10 @@ INVALID = [
     ("[[stresses]]\nkind = 'price_gp'", "stresses[0].kind", "is unknown", "", "'price_gap'"),
     ("[[stresses]]\nkind = []", "stresses[0].kind", "is unknown", "price_gap", ""),
     (GAP + "fall_frac = 20", "stresses[0].fall_frac", "out of range", "-3.0 to 0.95", "mean 0.2?"),
+    (GAP + "fall_frac = '20%'", "stresses[0].fall_frac", "not a number", "", "did you mean 0.2?"),
+    ("[tokens.HYPE]\nltv = 0.5", "tokens", "read by nothing", "", "did you mean 'venue.tokens'?"),
+    ("[agents.Own]", "agents.Own", "no class of agents", "lender", "--plugin FILE"),
+    (GAP.replace("price_gap", "melt"), "stresses[0].kind", "is unknown", "", "--plugin FILE"),
     (GAP + "fall = 0.2", "stresses[0].fall", "read by nothing", "", "'fall_frac'"),
     (GAP + "severity = 1.5", "stresses[0].severity", "out of range", "0.0 to 1.0", ""),
     (GAP + "assets = ['SOL']", "stresses[0].assets[0]", "no asset here", "BTC, HYPE", ""),
@@ -305,6 +309,26 @@ def test_correlations_that_cannot_be_are_one_problem():
         load(text)
     assert [problem.name for problem in caught.value.problems] == ["world.correlation"]
     assert "one at a time" in caught.value.hint
+
+
+def test_a_wrong_field_of_a_stress_hides_none_of_its_other_problems():
+    """Each field is looked at, also assets and times beside a field that is out of range."""
+    text = (
+        TWO + "[[stresses]]\nkind = 'price_gap'\nat = '1min'\n"
+        "assets = ['HYP']\nfall_frac = 20\nfall = 1\n"
+        "[[stresses]]\nkind = 'depth_thinning'\nat = 'soon'\nduration = 0.5\nassets = ['SOL']\n"
+    )
+    with pytest.raises(InvalidScenario) as caught:
+        load(text)
+    assert [problem.name for problem in caught.value.problems] == [
+        "stresses[0].fall_frac",
+        "stresses[0].fall",
+        "stresses[0].assets[0]",
+        "stresses[0].at",
+        "stresses[1].at",
+        "stresses[1].assets[0]",
+        "stresses[1].duration",
+    ]
 
 
 BREAK = '[[stresses]]\nkind = "correlation_break"\nat = "20min"\ncorrelation_after = 0.1\n'

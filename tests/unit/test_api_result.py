@@ -94,6 +94,21 @@ def test_outcomes_are_a_copy(run):
     assert run.outcomes["n_breaches"] > 0.0
 
 
+def test_an_outcome_that_there_is_none_of_is_told_with_the_nearest(run):
+    with pytest.raises(UnknownName, match="did you mean 'liquidated_usd'"):
+        run.outcomes["liquidated"]
+
+
+def test_a_folder_that_is_used_again_keeps_nothing_of_the_former_run(run, tmp_path):
+    run.save(tmp_path)
+    run.report(tmp_path / "report.html")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "former.py").touch()
+    run.save(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+    assert list((tmp_path / "plugins").iterdir()) == []
+
+
 def test_panels_are_means_over_minutes(run):
     marks, forced, depth, interest = run_panels(run.record)
     assert [len(panel.t_min) for panel in (marks, forced, depth, interest)] == [2] * 4

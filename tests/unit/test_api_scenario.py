@@ -43,6 +43,8 @@ def test_overrides_are_those_of_the_command_line():
         (lambda s: s.replicate(reps=1, seed=-1), InvalidInput, "seed = -1 is too small"),
         (lambda s: s.replicate(reps=1, seed=1, workers=0), InvalidInput, "workers = 0"),
         (lambda s: s.versus(s, reps=0, seed=1), InvalidInput, "reps = 0 is too small"),
+        (lambda s: s.add(type("Idle", (sb.Account,), {})), InvalidInput, "Idle has no decide"),
+        (lambda s: s.describe("agents.hodler"), UnknownName, "did you mean 'agents.holder'?"),
         (lambda s: s.run(seed=1, engine="fast"), UnknownName, "engine = 'fast' is unknown"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import stressbook as sb
 from stressbook.api.effect import Effect
 from stressbook.api.replicates import Replicates
-from stressbook.errors import InvalidInput, UnknownName
+from stressbook.errors import InvalidInput, StressbookError, UnknownName
 from stressbook.experiments import replicates as replicates_module
 from stressbook.experiments.kept import kept_file
 from stressbook.experiments.plugins import PluginSource, sources_key
@@ -121,7 +121,9 @@ def test_an_effect_is_told_with_interval_placebo_and_failures():
     assert "placebo: the treated runs with one more order" in text
     assert repr(effect).endswith("8 pairs, 1 of 1 outcomes differ>")
     assert "<td>higher</td>" in effect._repr_html_()
+    assert "a verdict stands after Holm's correction over 1 outcomes" in text
     failed = Effect(comparison([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], failed={1})).summary()
+    assert "2 pairs · seeds 0 to 2 · 1 of 3 failed" in failed
     assert "failed, treated 1: LadderExhausted: left" in failed
     assert "no placebo ran" in failed
     assert "2 pairs are not evidence: ask for 8 reps or more" in failed
@@ -142,7 +144,7 @@ def test_replicates_are_told_with_intervals_and_failures():
     many = Replicates(SKELETON, arm([1.0, 2.0, 3.0], failed={0}))
     assert (many.estimate("loss").value, many.estimate("loss").n) == (2.5, 2)
     text = many.summary()
-    assert "skeleton · 3 runs · seeds 0 to 2 · 1 failed" in text
+    assert "skeleton · 3 runs · seeds 0 to 2 · 1 of 3 failed" in text
     assert "failed, seed 0: LadderExhausted: left" in text
     assert list(many.frame()["seed"]) == [0, 1, 2]
 
@@ -194,6 +196,28 @@ def test_finished_runs_are_kept_and_read_again(counted, tmp_path):
     assert [each.outcomes["x"] for each in again] == [1.0, 2.0, 3.0]
     assert math.isnan(again[0].outcomes["y"])
     assert again[0].digest == first[0].digest
+
+
+def test_where_every_run_failed_there_is_no_result(counted):
+    scenario = sb.scenario("skeleton")
+    with pytest.raises(StressbookError, match="1 of 1 runs failed: OverflowFault: too large"):
+        scenario.replicate(reps=1, seed=13)
+    with pytest.raises(StressbookError, match="3 of 3 runs failed: OverflowFault: too large"):
+        scenario.versus(scenario, reps=1, seed=13)
+    assert scenario.replicate(reps=2, seed=12).failures == {13: "OverflowFault: too large"}
+
+
+def test_runs_of_unequal_length_are_not_compared(counted):
+    calm = sb.scenario("skeleton")
+    with pytest.raises(InvalidInput) as error:
+        calm.versus(calm.with_(duration="20min", dt=2.0), reps=8, seed=1)
+    assert [problem.name for problem in error.value.problems] == [
+        "duration of skeleton",
+        "dt of skeleton",
+    ]
+    assert "duration of skeleton = '20 min' is not that of the first" in str(error.value)
+    assert "with --set duration=.." in str(error.value)
+    assert counted == []
 
 
 def test_failed_runs_are_tried_again(counted, tmp_path):

@@ -96,6 +96,36 @@ def test_own_classes_are_imported_where_jobs_run(tmp_path):
     assert [each[-1] for each in found] == ["cut", "cut"]
 
 
+UNGUARDED = """
+from stressbook.experiments.pool import map_jobs
+
+def root(job, progress=None):
+    return job**0.5
+
+print(map_jobs(root, [4, 9], workers=2))
+"""
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_script_without_a_guard_is_told_of_it(tmp_path, is_file):
+    (tmp_path / "unguarded.py").write_text(UNGUARDED)
+    found = subprocess.run(
+        [sys.executable, "unguarded.py" if is_file else "-"],
+        cwd=tmp_path,
+        input=UNGUARDED,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (1, "")
+    last, hint = found.stderr.splitlines()[-2:]
+    assert last.endswith("StressbookError: workers died before any run had ended.")
+    assert 'below `if __name__ == "__main__":`' in hint
+    if is_file:  # what multiprocessing says of standard input is not ours
+        assert found.stderr.count("Traceback") == 1
+
+
 SLEEPERS = """
 import sys, time
 from pathlib import Path

@@ -173,7 +173,7 @@ def test_a_law_under_which_forced_orders_add_less_is_named():
     for run in made.of("portfolio", "impact x 2"):
         kept = run.arms["R"]
         run.arms["R"] = replace(
-            kept, drawdown_frac=kept.drawdown_frac - 0.03 - wobble(run.seed, 0.001)
+            kept, log_drawdown=kept.log_drawdown - 0.03 - wobble(run.seed, 0.001)
         )
     text = impact_text(made)
     assert "it differs from the reference with impact x 2 (\N{MINUS SIGN}2.1 points" in text
@@ -235,7 +235,7 @@ def test_an_interval_that_passes_below_nothing_is_cut_and_marked():
 def test_rows_that_are_not_judged_say_why():
     table = outcome_table(study(8), STRESSED, arm="R", caption="")
     words = {row[0].text: row[-1].text for row in table.rows}
-    assert words["of it with holdings frozen: P"] == "by construction"
+    assert words["of it with holdings frozen at the onset (P)"] == "by construction"
     assert words["of them taken over by the backstop"] == "part of another row"
 
 

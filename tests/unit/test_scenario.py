@@ -381,7 +381,8 @@ def test_examples_of_the_page_run(tmp_path, monkeypatch):
     for block in blocks_of_the_page("python"):
         exec(block, names)
     scenario = names["scenario"]
-    assert scenario.venue_spec().tokens[3].ltv == 0.65
+    assert scenario.venue_spec().tokens[3].ltv == 0.5
+    assert load_scenario("hyperliquid").venue_spec().tokens[3].ltv == 0.65  # as the page says
     assert scenario.stresses == (PriceGap(at=3600, assets=["HYPE"], fall_frac=0.2, severity=0.5),)
     assert base.REGISTRY["oracle_freeze"] is names["OracleFreeze"]
 

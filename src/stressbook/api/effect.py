@@ -11,7 +11,7 @@ from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
 from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.inference import Estimate
-from stressbook.experiments.versus import Comparison, OutcomeEffect
+from stressbook.experiments.versus import Comparison, OutcomeEffect, shared_onset_s
 from stressbook.experiments.words import Text, amount, html_table, table
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Effect:
         changed = "; ".join(scenario_changes(found.control, found.treated))
         pair = f"{pair} ({changed})" if changed else pair
         span = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-        return f"{pair} · {len(seeds)} pairs · {span}"
+        n_failed = len(seeds) - found.n_pairs
+        failed = f" · {n_failed} of {len(seeds)} failed" if n_failed else ""
+        return f"{pair} · {found.n_pairs} pairs · {span}{failed}"
 
     def _rows(self) -> list[tuple[str, ...]]:
         percent = f"{self.comparison.level:.0%}"
@@ -133,6 +135,12 @@ class Effect:
         if n < MIN_PAIRS:
             pairs = "1 pair is" if n == 1 else f"{n} pairs are"
             notes.append(f"{pairs} not evidence: ask for {MIN_PAIRS} reps or more")
+        if n >= MIN_PAIRS:
+            notes.append(
+                f"intervals are of single outcomes; a verdict stands after Holm's correction over "
+                f"{len(self)} outcomes"
+            )
+        notes.append(f"drawdowns count from minute {self._onset_min():g} on")
         if "placebo" in found.runs:
             notes.append(
                 "placebo: the treated runs with one more order of one lot at the onset; "
@@ -146,12 +154,15 @@ class Effect:
         notes += [f"failed, {place}: {error}" for place, error in found.failures.items()]
         return notes
 
+    def _onset_min(self) -> float:
+        return shared_onset_s(self.comparison.control, self.comparison.treated) / 60.0
+
     def __repr__(self) -> str:
         claimed = [e.name for e in self.outcomes.values() if e.verdict in ("higher", "lower")]
         found = self.comparison
         return (
             f"<Effect of {found.treated.name} against {found.control.name}: "
-            f"{len(found.seeds)} pairs, {len(claimed)} of {len(self)} outcomes differ>"
+            f"{found.n_pairs} pairs, {len(claimed)} of {len(self)} outcomes differ>"
         )
 
     def _repr_html_(self) -> str:

@@ -13,7 +13,7 @@ __all__ = ["STEPS", "plan_text", "timeline"]
 
 # Of one step of the clock, in order.
 STEPS: Final = (
-    ("schedule", "stresses and parameter changes that start or end now"),
+    ("schedule", "stresses that start or end now"),
     ("world", "fundamental and outside prices advance"),
     ("prices", "oracle and mark, every {price}"),
     ("accrual", "premium samples every {premium}; every {funding} funding, interest, repayment"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from stressbook.api.effect import interval
 from stressbook.experiments.inference import Estimate, mean_estimate
-from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.words import Text, amount, html_table, table
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Replicates"]
-
-_UNITS = {outcome.name: outcome.unit for outcome in OUTCOMES}
 
 
 class Replicates:
@@ -78,7 +76,7 @@ class Replicates:
 
     def _headline(self) -> str:
         n_failed = len(self.failures)
-        failed = f" · {n_failed} failed" if n_failed else ""
+        failed = f" · {n_failed} of {len(self.runs)} failed" if n_failed else ""
         first, last = self.runs[0].seed, self.runs[-1].seed
         return f"{self.scenario.name} · {len(self.runs)} runs · seeds {first} to {last}{failed}"
 
@@ -86,8 +84,8 @@ class Replicates:
         rows: list[tuple[str, ...]] = [("outcome", "mean", "95% interval", "n", "unit")]
         for name in self.names():
             mean = self.estimate(name)
-            unit = _UNITS.get(name, "1")
-            rows.append((name, amount(mean.value), interval(mean), str(mean.n), unit))
+            text = amount(mean.value)
+            rows.append((name, text, interval(mean), str(mean.n), unit_of(name)))
         return rows
 
     def __repr__(self) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from stressbook.api.figure import draw_run
 from stressbook.api.frames import frame
-from stressbook.experiments.outcomes import OUTCOMES
-from stressbook.experiments.plugins import PluginSource
+from stressbook.errors import UnknownName
+from stressbook.experiments.outcomes import meaning_of, unit_of
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.store import load_run, run_folder_name, save_run
 from stressbook.experiments.words import Text, amount, duration, html_table, table
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RunResult"]
 
-_UNITS = {outcome.name: outcome.unit for outcome in OUTCOMES}
-_MEANING = {outcome.name: outcome.help for outcome in OUTCOMES}
+
+class _Outcomes(dict[str, float]):
+    """Outcomes by name; an unknown one is told with the nearest."""
+
+    def __missing__(self, name: str) -> float:
+        raise UnknownName("outcome", name, known=self)
 
 
 class RunResult:
@@ -32,8 +36,6 @@ class RunResult:
     ----------
     record : RunRecord
         Its rows and numbers.
-    plugins : tuple of PluginSource, optional
-        Files of the own agents and stresses in it, which `save` keeps beside the run.
 
     Attributes
     ----------
@@ -50,9 +52,8 @@ class RunResult:
     (0.0, 10)
     """
 
-    def __init__(self, record: RunRecord, *, plugins: tuple[PluginSource, ...] = ()) -> None:
+    def __init__(self, record: RunRecord) -> None:
         self.record = record
-        self._plugins = plugins
         self._frames: dict[str, pd.DataFrame] = {}
 
     @property
@@ -73,7 +74,7 @@ class RunResult:
     @property
     def outcomes(self) -> dict[str, float]:
         """Every outcome by name; the unit ends the name, or stands in `summary`."""
-        return dict(self.record.outcomes)
+        return _Outcomes(self.record.outcomes)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class RunResult:
             The folder, for `RunResult.load` and `stressbook replay`.
         """
         place = Path("results/runs") / run_folder_name(self.record) if folder is None else folder
-        return save_run(self.record, Path(place), plugins=self._plugins)
+        return save_run(self.record, Path(place))
 
     @classmethod
     def load(cls, folder: str | Path) -> RunResult:
@@ -177,9 +178,7 @@ class RunResult:
     def _rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("outcome", "value", "unit", "meaning")]
         for name, value in self.record.outcomes.items():
-            asset = name.removeprefix("drawdown_").removesuffix("_frac")
-            meaning = _MEANING.get(name, f"largest fall of ln(mark) of {asset} after the onset")
-            rows.append((name, amount(value), _UNITS.get(name, "1"), meaning))
+            rows.append((name, amount(value), unit_of(name), meaning_of(name)))
         return rows
 
     def __repr__(self) -> str:

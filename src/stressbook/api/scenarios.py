@@ -13,9 +13,8 @@ from stressbook.api.parameters import Parameter, parameter_rows
 from stressbook.api.plan import plan_text
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
-from stressbook.errors import InvalidInput
-from stressbook.experiments.plugins import plugin_sources
-from stressbook.experiments.replicates import Job, run_jobs, seeds_from
+from stressbook.errors import InvalidInput, UnknownName
+from stressbook.experiments.replicates import Job, require_any, run_jobs, seeds_from
 from stressbook.experiments.run import Progress, run_scenario
 from stressbook.experiments.scenario import Scenario as Resolved
 from stressbook.experiments.scenario import load_scenario
@@ -124,6 +123,12 @@ class Scenario:
                 allowed="a subclass of stressbook.Account",
                 hint="give the class itself: .add(BasisArb, n=20)",
             )
+        if agent.decide is Account.decide:
+            raise InvalidInput(
+                "has no decide",
+                name=agent.__name__,
+                allowed="a class with `def decide(self, view, out)`",
+            )
         return self.with_(agents={agent.__name__: {"accounts": n, **params}})
 
     # --- look --------------------------------------------------------------------------------
@@ -136,9 +141,25 @@ class Scenario:
         """Return the ten steps of the clock and the timeline of the run, as text."""
         return Text(plan_text(self.resolved))
 
-    def parameters(self) -> list[Parameter]:
-        """Return every number with its place in the file, unit, meaning and source."""
-        return parameter_rows(self.resolved)
+    def parameters(self, prefix: str = "") -> list[Parameter]:
+        """Return every number with its place in the file, unit, meaning and source.
+
+        Parameters
+        ----------
+        prefix : str
+            Only numbers whose place starts so.
+
+        Raises
+        ------
+        UnknownName
+            If no place starts so.
+        """
+        rows = parameter_rows(self.resolved)
+        found = [row for row in rows if row.place.startswith(prefix)]
+        if not found:
+            above = {".".join(row.place.split(".")[:depth]) for row in rows for depth in (1, 2)}
+            raise UnknownName("place", prefix, known=above)
+        return found
 
     def describe(self, prefix: str = "") -> Text:
         """Return every number as text.
@@ -147,19 +168,18 @@ class Scenario:
         ----------
         prefix : str
             Only numbers whose place starts so: "agents.hedger", "world.HYPE", "venue".
+
+        Raises
+        ------
+        UnknownName
+            If no place starts so.
         """
-        rows = [row for row in self._parameter_cells() if row[0].startswith(prefix)]
+        rows = [_cells(row) for row in self.parameters(prefix)]
         return Text(f"{self.name}: {self.resolved.summary}\n{table(rows, aligned='lr')}")
 
     def to_toml(self) -> str:
         """Return the resolved form, which reads back to an equal scenario."""
         return self.resolved.to_toml()
-
-    def _parameter_cells(self) -> list[tuple[str, ...]]:
-        return [
-            (row.place, str(row.value), row.unit, row.meaning, row.source)
-            for row in self.parameters()
-        ]
 
     # --- run ---------------------------------------------------------------------------------
     def run(
@@ -188,7 +208,7 @@ class Scenario:
             If an own agent fails.
         """
         record = run_scenario(self.resolved, seed=seed, engine=engine, progress=progress)
-        return RunResult(record, plugins=plugin_sources(self.resolved))
+        return RunResult(record)
 
     def replicate(
         self,
@@ -212,7 +232,8 @@ class Scenario:
         engine : {"kernel", "reference"}
             Which venue.
         workers : int, default 1
-            Processes; the numbers are the same for any.
+            Processes; the numbers are the same for any. A script that asks for more than 1 has to
+            keep what runs below `if __name__ == "__main__":`, since each process imports it.
         folder : str or Path, optional
             Finished runs are kept there, and read again by the same call.
         progress : callable, optional
@@ -228,6 +249,8 @@ class Scenario:
         ------
         InvalidInput
             If `reps` or `workers` is below 1, or `seed` below 0.
+        StressbookError
+            If every run failed.
         """
         jobs = [Job(self.resolved, s, engine) for s in seeds_from(seed, reps)]
         found = run_jobs(
@@ -237,6 +260,7 @@ class Scenario:
             progress=progress,
             executor=executor,
         )
+        require_any(found)
         return Replicates(self.resolved, found)
 
     def versus(
@@ -276,7 +300,10 @@ class Scenario:
         Raises
         ------
         InvalidInput
-            If `reps` or `workers` is below 1, or `seed` below 0.
+            If `reps` or `workers` is below 1, or `seed` below 0; if the two differ in warm-up,
+            length or step.
+        StressbookError
+            If every run failed.
         """
         treated = self.stressed(other) if isinstance(other, Stress) else other
         found = compare(
@@ -307,7 +334,12 @@ class Scenario:
 
     def _repr_html_(self) -> str:
         head = ("place", "value", "unit", "meaning", "source")
-        return f"<p>{escape(self._in_a_line())}</p>{html_table([head, *self._parameter_cells()])}"
+        rows = html_table([head, *map(_cells, self.parameters())])
+        return f"<p>{escape(self._in_a_line())}</p>{rows}"
+
+
+def _cells(row: Parameter) -> tuple[str, ...]:
+    return row.place, str(row.value), row.unit, row.meaning, row.source
 
 
 def scenario(name_or_path: str | Path, *, overrides: tuple[str, ...] = ()) -> Scenario:

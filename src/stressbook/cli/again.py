@@ -12,10 +12,17 @@ from stressbook.cli.terminal import STARTS_AFRESH, progress_of, result, result_j
 
 __all__ = ["replay", "report"]
 
-Folder = Annotated[Path, typer.Argument(metavar="PATH", help="Folder that a command has saved.")]
+Replayable = Annotated[
+    Path, typer.Argument(metavar="PATH", help="Folder that run, versus or demo has saved.")
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="PATH", help="Folder of one run that `run` has saved.")
+]
 
 
-def replay(path: Folder, workers: Workers = 1, as_json: Json = False, quiet: Quiet = False) -> None:
+def replay(
+    path: Replayable, workers: Workers = 1, as_json: Json = False, quiet: Quiet = False
+) -> None:
     """Run again what a folder holds, and compare the digests; exit with 1 if one differs."""
     from stressbook.experiments.replay import replay as run_again
 
@@ -34,13 +41,13 @@ def replay(path: Folder, workers: Workers = 1, as_json: Json = False, quiet: Qui
 
 
 def report(
-    path: Folder,
+    path: RunFolder,
     out: Annotated[
         Path | None, typer.Option(help="The file; report.html in the folder if left out.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run as one HTML file."""
+    """Write the report of one run, saved by `run`, as one HTML file; `demo` writes its own."""
     from stressbook.api import RunResult
 
     page = RunResult.load(path).report(out or path / "report.html")

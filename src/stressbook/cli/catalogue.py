@@ -45,7 +45,7 @@ def show(
     if as_toml:
         result(found.to_toml().rstrip("\n"))
     elif as_json:
-        rows = [row._asdict() for row in found.parameters() if row.place.startswith(prefix)]
+        rows = [row._asdict() for row in found.parameters(prefix)]
         result_json({"name": found.name, "summary": found.resolved.summary, "parameters": rows})
     else:
         result(found.describe(prefix))

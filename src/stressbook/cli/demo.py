@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -27,9 +28,10 @@ def demo(
 ) -> None:
     """Break the calibrated market under two margin regimes; the path printed is a page to read."""
     from stressbook.api import scenario
+    from stressbook.experiments.store import STUDY
     from stressbook.report import run_demo
 
-    with stopping(goes_on()):
+    with stopping(goes_on(out)):
         compile_once(scenario("hyperliquid"), engine="kernel", quiet=quiet)
         with progress_of("demo", quiet=quiet) as progress:
             page = run_demo(
@@ -39,8 +41,10 @@ def demo(
                 full=full,
                 progress=progress,
             )
+    study = page.with_name(STUDY)
+    verdict = json.loads(study.read_text(encoding="utf-8"))["verdict"]
     if as_json:
-        result_json({"path": str(page), "study": str(page.with_name("study.json"))})
+        result_json({"path": str(page), "study": str(study), "verdict": verdict})
     else:
-        result(str(page))
+        result("\n".join([f"{verdict['tag']}.", *verdict["sentences"], str(page)]))
     note("open it in a browser", quiet=quiet)

@@ -65,9 +65,13 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a scenario, and keep what came of it in a folder."""
+    from stressbook.experiments.batch import batch_folder_name, save_batch
+    from stressbook.experiments.store import require_writable
+
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
     allowed = budgets_of(budget, check=check, assets=found.resolved.assets)
     chosen = chosen_seed(seed, quiet=quiet)
+    require_writable(out or RUNS)
     if reps == 1:
         with stopping(STARTS_AFRESH):
             one = _run_one(found, chosen, engine, quiet)
@@ -75,8 +79,11 @@ def run(
         _tell_one(one, one.save(out), judged, as_json=as_json, quiet=quiet)
         n_failed = 0
     else:
-        with stopping(goes_on(chosen if seed is None else None)):
-            many, place = _run_many(found, chosen, reps, engine, workers, out, quiet)
+        scenarios = {"run": found.resolved}
+        place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
+        with stopping(goes_on(place, chosen if seed is None else None)):
+            many = _run_many(found, chosen, reps, engine, workers, place, quiet)
+        save_batch(place, scenarios, {"run": many.runs}, engine=engine)
         judged = judge([each.outcomes for each in many.runs if not each.error], allowed)
         _tell_many(many, place, judged, as_json=as_json, quiet=quiet)
         n_failed = len(many.failures)
@@ -101,16 +108,12 @@ def _run_many(
     reps: int,
     engine: str,
     workers: int,
-    out: Path | None,
+    place: Path,
     quiet: bool,
-) -> tuple[Replicates, Path]:
-    from stressbook.experiments.batch import batch_folder_name, save_batch
-
+) -> Replicates:
     compile_once(found, engine=engine, quiet=quiet)
-    scenarios = {"run": found.resolved}
-    place = out or RUNS / batch_folder_name(scenarios, seed=seed, reps=reps)
     with progress_of(found.name, quiet=quiet) as progress:
-        many = found.replicate(
+        return found.replicate(
             reps=reps,
             seed=seed,
             engine=engine,
@@ -118,7 +121,6 @@ def _run_many(
             folder=place / "runs",
             progress=progress,
         )
-    return many, save_batch(place, scenarios, {"run": many.runs}, engine=engine)
 
 
 def _tell_one(
@@ -139,6 +141,7 @@ def _tell_one(
         return
     result(one.summary())
     _tell_budgets(judged)
+    result(f"digest {one.digest}")
     result(f"saved {place}")
     note(f"replay: stressbook replay {place}", quiet=quiet)
     note("one run has no interval: add --reps 200", quiet=quiet)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -58,10 +59,10 @@ def chosen_seed(seed: int | None, *, quiet: bool) -> int:
     return drawn
 
 
-def goes_on(drawn_seed: int | None = None) -> str:
+def goes_on(place: Path, drawn_seed: int | None = None) -> str:
     """Return what a stopped command that keeps finished runs says."""
     which = "" if drawn_seed is None else f" with --seed {drawn_seed}"
-    return f"what was finished is kept, the same command{which} goes on"
+    return f"what was finished is kept in {place}, the same command{which} goes on"
 
 
 @contextmanager

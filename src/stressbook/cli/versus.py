@@ -60,16 +60,21 @@ def versus(
 ) -> None:
     """Compare two scenarios on the same draws: paired differences with intervals.
 
-    `--set` and `--stress` change the second one: `versus calm calm --set margin_regime=cross`.
+    `--set` and `--stress` change the second one, as in `versus hype-fall hype-fall --set
+    margin_regime=cross`. Both take the same time: runs of unequal length are refused.
     """
     from stressbook.experiments.batch import batch_folder_name, save_batch
+    from stressbook.experiments.store import require_writable
+    from stressbook.experiments.versus import require_same_clock
 
     first = resolved(control, plugins=plugins)
     second = resolved(treated, sets=sets, stresses=stresses, plugins=plugins)
     chosen = chosen_seed(seed, quiet=quiet)
     scenarios = {"control": first.resolved, "treated": second.resolved}
     place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
-    with stopping(goes_on(chosen if seed is None else None)):
+    require_same_clock(first.resolved, second.resolved)
+    require_writable(place)
+    with stopping(goes_on(place, chosen if seed is None else None)):
         compile_once(second, engine=engine, quiet=quiet)
         with progress_of(f"{first.name} versus {second.name}", quiet=quiet) as progress:
             effect = first.versus(

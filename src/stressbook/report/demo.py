@@ -9,9 +9,10 @@ from pathlib import Path
 from stressbook.experiments.regime_plan import demo_plan
 from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.run import Progress
-from stressbook.experiments.store import write_whole
+from stressbook.experiments.store import STUDY, require_writable, write_whole
 from stressbook.report.manifest import study_manifest, study_numbers, study_timelines
 from stressbook.report.study_page import write_study_report
+from stressbook.report.verdict import verdict_of
 
 __all__ = ["DEMO_SEEDS", "run_demo"]
 
@@ -48,13 +49,17 @@ def run_demo(
         The report.
     """
     folder = Path(out)
+    require_writable(folder)
     plan = demo_plan(seeds=seeds, full=full)
     study = run_regimes(plan, workers=workers, folder=folder / "runs", progress=progress)
+    verdict = verdict_of(study)
     content = study_manifest(study) | {
+        "verdict": {"tag": verdict.tag, "sentences": verdict.sentences},
         "runs": study_numbers(study),
         "median_seed": study.median_seed,
         "timelines": study_timelines(study),
     }
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
-    write_whole(folder / "study.json", f"{text}\n".encode())
-    return write_study_report(study, folder / "report.html")
+    page = write_study_report(study, folder / "report.html")
+    write_whole(folder / STUDY, f"{text}\n".encode())
+    return page

@@ -105,7 +105,7 @@ def _arm_numbers(study: RegimeStudy, run: RegimeRun, arm: str) -> dict[str, Any]
     found = run.arms[arm]
     numbers = {"loss_usd": found.loss_usd, "opening_equity_usd": found.opening_equity_usd}
     for k, asset in enumerate(study.plan.scenario.assets):
-        numbers[f"log_fall_{asset}"] = float(found.drawdown_frac[k])
+        numbers[f"log_fall_{asset}"] = float(found.log_drawdown[k])
         numbers[f"liquidated_frac_{asset}"] = float(found.liquidated_frac[k])
     more: dict[str, Any] = {}
     if arm in run.episodes:

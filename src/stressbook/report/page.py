@@ -53,6 +53,5 @@ def embedded_json(content: Any) -> Markup:
 
 def write_page(path: Path, html: str) -> Path:
     """Write a page whole, into a folder that is made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, html.encode())
     return path

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.episode import CLASS_LABELS
-from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.outcomes import meaning_of, unit_of
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
@@ -27,8 +27,6 @@ from stressbook.report.timeline_figure import draw_timelines, milestones, timeli
 
 __all__ = ["run_html", "write_run_report"]
 
-_UNITS: Final = {outcome.name: outcome.unit for outcome in OUTCOMES}
-_HELP: Final = {outcome.name: outcome.help for outcome in OUTCOMES}
 _LEAST_BINS: Final = 20
 
 
@@ -106,7 +104,7 @@ def _worst_asset(record: RunRecord) -> int:
 
 def _sentences(record: RunRecord, asset: str) -> list[str]:
     found = record.outcomes
-    fall = 1.0 - float(np.exp(-found[f"drawdown_{asset}_frac"]))
+    fall = found[f"drawdown_{asset}_frac"]
     since = "the onset" if record.scenario.stresses else "the end of the warm-up"
     breaches = int(found["n_breaches"])
     low = found["backstop_low_usd"]
@@ -145,11 +143,11 @@ def _timeline(record: RunRecord, asset: int) -> Timeline | None:
 def _outcome_table(record: RunRecord) -> Table:
     rows = []
     for name, value in record.outcomes.items():
-        asset = name.removeprefix("drawdown_").removesuffix("_frac")
-        meaning = _HELP.get(name, f"largest fall of ln(mark) of {asset} after the onset")
-        kind = "usd" if _UNITS.get(name) == "USD" else "frac" if name.endswith("_frac") else "count"
+        kind = "usd" if unit_of(name) == "USD" else "frac" if name.endswith("_frac") else "count"
         unit = UNITS[kind]
-        rows.append((meaning, unit.label, unit.text(value * unit.factor)))
+        is_whole = kind == "count" and value.is_integer()
+        text = f"{value:.0f}" if is_whole else unit.text(value * unit.factor)
+        rows.append((meaning_of(name), unit.label, text))
     return table_of("", ("outcome", "unit", "value"), rows)
 
 

@@ -120,7 +120,7 @@ def seed_table(study: RegimeStudy) -> Table:
     for seed in study.plan.seeds:
         for regime in REGIMES:
             run = next(r for r in study.of(regime) if r.seed == seed)
-            fall = 1.0 - math.exp(-float(run.arms["R"].drawdown_frac[study.plan.target_index]))
+            fall = 1.0 - math.exp(-float(run.arms["R"].log_drawdown[study.plan.target_index]))
             found = run.episodes["R"].outcomes
             rows.append(
                 (

@@ -29,6 +29,7 @@ STRESS_ENDS: Final = "end of the imposed stress"
 USED_UP: Final = "backstop's capital used up"
 _MARK: Final = "mark"
 _DOTS: Final = (0, (1, 1.5))
+_HEADROOM: Final = 1.1  # of an axis over its highest value
 
 
 class Line(NamedTuple):
@@ -238,8 +239,6 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
             edgecolor="#333333" if hatch else bar.colour, linewidth=0.0,
         )  # fmt: skip
         base = base + bar.values
-    if panel.bars:
-        ax.margins(y=0.12)
     if panel.between is not None:
         low, high, label = panel.between
         ax.fill_between(panel.t_min, low, high, color="#BBBBBB", alpha=0.6, lw=0, label=label)
@@ -260,14 +259,21 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
             )  # fmt: skip
     if panel.is_log:
         ax.set_yscale("log")
-    elif panel.from_zero:
-        level = panel.level[0] if panel.level else 0.0
-        ax.set_ylim(0.0, max(1.0, ax.get_ylim()[1], 1.2 * level))
+    elif panel.from_zero or panel.bars:
+        ax.set_ylim(0.0, max(ax.get_ylim()[1], _HEADROOM * _highest(panel)) or 1.0)
     if panel.note:
         ax.text(0.5, 0.5, panel.note, transform=ax.transAxes, ha="center", fontsize=8)
     ax.set_title(panel.title)
     ax.set_ylabel(panel.unit)
     return ax
+
+
+def _highest(panel: Panel) -> float:
+    """Return the largest value of a panel; columns share a scale, so limits alone do not tell."""
+    level = panel.level[0] if panel.level else 0.0
+    stacked = [sum(bar.values for bar in panel.bars)] if panel.bars else []
+    drawn = [np.zeros(1), *(line.values for line in panel.lines), *stacked]
+    return max(float(np.nanmax(np.concatenate(drawn))), level)
 
 
 def draw_timelines(
@@ -306,7 +312,8 @@ def draw_timelines(
         for i, panel in enumerate(panels):
             ax = draw_panel(panel, ax=axes[i, j])
             if window_min[1] > window_min[0]:
-                ax.axvspan(*window_min, color="#F0E442", alpha=0.22, lw=0)
+                label = "stress acts" if i == 0 else ""
+                ax.axvspan(*window_min, color="#F0E442", alpha=0.22, lw=0, label=label)
             legends = [_entries(other[i]) > 1 for other in columns.values()]
             name = f"{title}: {panel.title.lower()}" if i == 0 else panel.title
             ax.set_title(name, pad=18.0 if any(legends) else None)
@@ -314,10 +321,6 @@ def draw_timelines(
                 _legend(ax)
             ax.tick_params(labelbottom=i == n_rows - 1, labelleft=True)
         axes[n_rows - 1, j].set_xlabel("minutes from the onset")
-        axes[0, j].text(
-            window_min[1] - 0.4, 0.97, "stress acts", transform=axes[0, j].get_xaxis_transform(),
-            fontsize=8, va="top", ha="right", color="#6b5900",
-        )  # fmt: skip
         if low_note:
             _note_lowest(axes[0, j], panels[0])
     return figure
@@ -334,7 +337,7 @@ def _entries(panel: Panel) -> int:
 def _legend(ax: Axes) -> None:
     """Put the legend between title and panel, where it hides no line."""
     ax.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.1,
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=6, borderaxespad=0.1,
         handlelength=2.0, columnspacing=1.0, handletextpad=0.5, fontsize=7.5,
     )  # fmt: skip
 
