@@ -219,7 +219,8 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = ()) ->
     """
     path = scenario_file.find_file(name_or_path)
     table = scenario_file.apply_overrides(_read_chain(path, ()), overrides)
-    return Scenario(**scenario_table.read({"name": path.stem, **table}, source=path.name))
+    source = f"{path.name} with --set" if overrides else path.name
+    return Scenario(**scenario_table.read({"name": path.stem, **table}, source=source))
 
 
 def scenario_from_table(table: Mapping[str, Any], *, source: str = "") -> Scenario:

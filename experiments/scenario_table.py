@@ -23,6 +23,7 @@ from stressbook.experiments.values import (
 )
 from stressbook.experiments.venue_table import nested, read_venue, restricted
 from stressbook.experiments.world_table import read_world, world_table
+from stressbook.market.listing import AssetSpec
 from stressbook.market.parameters import param
 from stressbook.market.presets import preset_names
 from stressbook.market.spec import VenueSpec, load_preset
@@ -30,6 +31,7 @@ from stressbook.market.world_parameters import WorldParams
 
 __all__ = ["TABLES", "Header", "as_table", "inherit", "read"]
 
+_PRICE: Final = next(entry for entry in fields(AssetSpec) if entry.name == "opening_price_usd")
 TABLES: Final = ("sources", "opening_price_usd", "world", "venue", "agents", "stresses")
 
 
@@ -224,15 +226,16 @@ class _Reader:
             place = f"opening_price_usd.{name}"
             if name not in listed:
                 self.problems.append(unknown_asset(place, name, tuple(listed)))
-            elif type(price) not in (int, float):
-                self.problems.append(Problem("is not a number", place, price, "a price in USD"))
-            else:
-                try:
-                    spec = spec.with_opening_prices({name: float(price)})
-                except (InvalidInput, OverflowError) as error:
-                    self.problems.append(_price_problem(place, price, error))
-                else:
-                    listed[name] = float(price)
+                continue
+            found: list[Problem] = []
+            usd = read_value(price, float, place=place, entry=_PRICE, problems=found)
+            try:
+                spec = spec if found else spec.with_opening_prices({name: usd})
+                listed[name] = usd
+            except InvalidInput as error:
+                first = error.problems[0]
+                found.append(Problem(first.problem, place, price, first.allowed, first.hint))
+            self.problems += found
         return listed, spec
 
     def _agents(self, table: Mapping[str, Any], assets: tuple[str, ...]) -> dict[str, Any]:
@@ -267,13 +270,6 @@ def _unknown_class(name: str, known: list[str]) -> Problem:
         problem="is no class of agents",
         hint=problem.hint or "an own class? load its file with --plugin FILE, or load_plugin(FILE)",
     )
-
-
-def _price_problem(place: str, price: float, error: Exception) -> Problem:
-    if not isinstance(error, InvalidInput):
-        return Problem("is out of range", place, price, "a price in USD")
-    first = error.problems[0]
-    return Problem(first.problem, place, price, first.allowed, first.hint)
 
 
 def as_table(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,9 @@ __all__ = [
 _PERCENT: Final = re.compile(r" *(\d+(?:\.\d+)?) *%")
 _INT64_MAX: Final = 2**63 - 1
 _KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-_SIZES: Final = ("USD", "USD/day", "s", "min", "h", "day")
+_MONEY: Final = ("USD", "USD/day")
+_SIZES: Final = (*_MONEY, "s", "min", "h", "day")
+_MOST_USD: Final = 1e12  # balances are 64-bit micro-USDC, of which it is a quarter
 NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
 
 
@@ -171,11 +173,14 @@ def bounds(entry: Field[Any]) -> tuple[float | None, float | None]:
     """Return the allowed range of a field.
 
     Where it says nothing, its name and unit do: a `_frac` lies between 0 and 1; a count of
-    accounts, an amount of USD and a length of time are not negative.
+    accounts, an amount of USD and a length of time are not negative, and no amount of USD is more
+    than the ledger can hold.
     """
     low, high = entry.metadata.get("low"), entry.metadata.get("high")
     if high is None and entry.name.endswith("_frac"):
         high = 1.0
+    if high is None and entry.metadata.get("unit") in _MONEY:
+        high = _MOST_USD
     is_size = entry.metadata.get("unit") in _SIZES or entry.name == "accounts"
     if low is None and (is_size or entry.name.endswith("_frac")):
         low = 0 if entry.name == "accounts" else 0.0

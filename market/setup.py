@@ -337,10 +337,25 @@ def _account_problems(spec: VenueSpec, users: Sequence[AccountOpening]) -> Itera
         lots = sum(account.perps.get(inst, (0, 0))[0] for account in users)
         if lots:
             yield Problem("does not sum to zero", f"accounts.perps.{entry.name}", lots, "0 lots")
+    yield from _total_problems(spec, users)
     debts, supplies = sum(a.debt for a in users), sum(a.supply for a in users)
     if debts > supplies:
         allowed = f"up to what is supplied, {supplies} micro-USDC"
         yield Problem("is not in the pool", "accounts.debt", debts, allowed)
+
+
+def _total_problems(spec: VenueSpec, users: Sequence[AccountOpening]) -> Iterator[Problem]:
+    # The row `outside` holds the other side of all openings, and is bounded as they are.
+    totals = {"cash_micro": sum(abs(a.cash_micro) for a in users)}
+    totals |= {
+        f"tokens[{token}]": sum(a.tokens.get(token, 0) for a in users)
+        for token in range(1, len(spec.tokens))
+    }
+    totals |= {name: sum(getattr(a, name) for a in users) for name in ("debt", "supply")}
+    for name, total in totals.items():
+        if total >= BALANCE_MAX:
+            place = f"accounts.{name}"
+            yield Problem("is too large together", place, total, "below 2**62 over all accounts")
 
 
 def _one_account_problems(

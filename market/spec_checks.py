@@ -142,7 +142,8 @@ def _tick_problems(entry: InstrumentSpec, price_usd: float, place: str) -> Itera
                 "leaves no room on the ladder",
                 f"{place}.tick_e8",
                 entry.tick_e8,
-                f"2 ticks or more at the opening, and {MIN_ROOM_UP} times up; has {room}",
+                f"2 ticks or more at the opening, and {MIN_ROOM_UP} times up; it has "
+                f"{room.opening_tick} and {room.up_factor:.6g}",
             )
 
 

@@ -1,12 +1,16 @@
 """Each thing that can be wrong with a scenario file is named with its place and what to do."""
 
 import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
 
 import pytest
 
 from stressbook.errors import InvalidInput, InvalidScenario, UnknownName
 from stressbook.experiments.scenario import load_scenario, scenario_from_table
 from stressbook.experiments.scenario_file import apply_overrides, parse
+from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress_table import parse_stress
 
 TWO = 'assets = ["BTC", "HYPE"]\n'
@@ -59,6 +63,14 @@ INVALID = [
     ("agents = []", "agents", "is no table", "", "write [agents]"),
     ("[opening_price_usd]\nETH = 9.0", "opening_price_usd.ETH", "no asset here", "BTC", ""),
     ("[opening_price_usd]\nBTC = '9'", "opening_price_usd.BTC", "is not a number", "USD", ""),
+    ("[opening_price_usd]\nBTC = 1e308", "opening_price_usd.BTC", "out of range", "000.0 USD", ""),
+    (
+        "[agents.lender]\nsupply_usd = 1e13",
+        "agents.lender.supply_usd",
+        "out of range",
+        "000.0 USD",
+        "",
+    ),
     ("[opening_price_usd]\nBTC = -9", "opening_price_usd.BTC", "out of range", "USD", ""),
     (
         "[world.HYPE]\ndaily_volatility = 5.0",
@@ -184,7 +196,7 @@ INVALID = [
         "[agents.lender]\nsupply_usd = -1",
         "agents.lender.supply_usd",
         "out of range",
-        "0.0 or more USD",
+        "0.0 to 1000000000000.0 USD",
         "",
     ),
     (
@@ -456,3 +468,22 @@ def test_short_stress_that_is_none(text, error, what):
     with pytest.raises(error) as caught:
         load_scenario("skeleton").with_(stresses=[parse_stress(text)])
     assert what in str(caught.value)
+
+
+def amounts():
+    """Return the place of every amount of USD in the crowd of a scenario."""
+    found = []
+    for name, params in load_scenario("skeleton").agents.items():
+        for entry in fields(params):
+            if entry.metadata["unit"] in ("USD", "USD/day"):
+                by_asset = isinstance(getattr(params, entry.name), Mapping)
+                found.append(f"agents.{name}.{'HYPE.' if by_asset else ''}{entry.name}")
+    return found
+
+
+@pytest.mark.parametrize("place", amounts())
+def test_a_trillion_dollars_anywhere_opens_or_is_refused(place):
+    """No amount that a file may hold ends in an error that is not one of ours."""
+    scenario = load_scenario("skeleton", overrides=[f"{place}=1e12"])
+    with suppress(InvalidScenario, InvalidInput):
+        Simulation(scenario, seed=1, engine="reference").close()

@@ -123,6 +123,16 @@ def test_problems(account, name, words):
     assert words in found[name]
 
 
+def test_what_all_hold_together_fits_the_row_outside():
+    half = {"tokens": {1: 2**61}, "cash_micro": 2**61}
+    with pytest.raises(InvalidInput) as caught:
+        opened(AccountOpening(key=1, **half), AccountOpening(key=2, **half))
+    assert [problem.name for problem in caught.value.problems] == [
+        "accounts.cash_micro",
+        "accounts.tokens[1]",
+    ]
+
+
 def test_problems_come_together():
     with pytest.raises(InvalidInput) as caught:
         opened(AccountOpening(key=1, debt=1), AccountOpening(key=1, regime=1), dt_ms=0)
