@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -154,9 +155,9 @@ def manifest(record: RunRecord) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what a run depends on, by package."""
+    """Return the versions of what a run depends on: of Python, and by package."""
     packages = ("stressbook", "numpy", "numba", "mesa", "scipy")
-    return {name: version(name) for name in packages}
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 __all__ = ["Progress", "RunRecord", "manifest", "record_of", "run_scenario", "versions"]

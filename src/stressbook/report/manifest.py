@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
+from stressbook.experiments.run import versions as run_versions
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.kernel_cache import sources_digest
 from stressbook.market.parameters import ASSUMED
@@ -24,12 +24,10 @@ __all__ = [
     "versions",
 ]
 
-_PACKAGES: Final = ("stressbook", "numpy", "numba", "mesa", "scipy", "matplotlib")
-
 
 def versions() -> dict[str, str]:
     """Return the versions that numbers and pictures depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    return {**run_versions(), "matplotlib": version("matplotlib")}
 
 
 def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) -> Table:
