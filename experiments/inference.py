@@ -54,6 +54,10 @@ class Estimate:
         """Half of the interval's width."""
         return (self.high - self.low) / 2.0
 
+    def covers(self, number: float) -> bool:
+        """Tell whether a number lies in the interval, its ends included."""
+        return self.low <= number <= self.high
+
     def excludes(self, number: float) -> bool:
         """Tell whether the interval lies wholly on one side of a number."""
         return self.low > number or self.high < number

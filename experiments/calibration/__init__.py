@@ -6,7 +6,7 @@ judges stay apart.
 """
 
 from stressbook.experiments.calibration.calibrate import calibrate
-from stressbook.experiments.calibration.estimate import Estimate
 from stressbook.experiments.calibration.result import CalibrationResult, markdown_table
+from stressbook.experiments.inference import Estimate
 
 __all__ = ["CalibrationResult", "Estimate", "calibrate", "markdown_table"]

@@ -5,7 +5,9 @@ over ranges of a third to three times the value unless the note says otherwise. 
 results beside such a range.
 """
 
-from stressbook.experiments.calibration.estimate import Estimate
+from stressbook.experiments.calibration.estimate import (
+    estimated,
+)
 from stressbook.experiments.calibration.rows import ASSUMED, Row
 
 __all__ = ["assumed_rows"]
@@ -53,7 +55,7 @@ def assumed_rows() -> list[Row]:
     {'assumed'}
     """
     return [
-        Row(asset, table, name, Estimate(value, _NAN, _NAN, 0), unit, ASSUMED, "none", note=note)
+        Row(asset, table, name, estimated(value, _NAN, _NAN, 0), unit, ASSUMED, "none", note=note)
         for name, table, unit, values, note in _VALUES
         for asset, value in zip(("BTC", "ETH", "SOL", "HYPE"), values, strict=True)
         if value is not None

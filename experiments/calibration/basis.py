@@ -13,12 +13,13 @@ from scipy.optimize import minimize
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     basic_bootstrap,
+    estimated,
     interval_of,
     require_length,
 )
 from stressbook.experiments.calibration.series import unit_ar1
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "BAD_PRINT_BP",
@@ -245,10 +246,10 @@ def basis_fit(basis: F64, *, bar_s: float, rng: np.random.Generator, n_draws: in
     scales = np.exp(basic_bootstrap(np.log(fitted), np.log(draws[:, :5])))
     n = int(np.isfinite(basis).sum())
     fast_sd, slow_sd, fast_life, slow_life, noise = (
-        Estimate(float(value), *interval_of(column), n)
+        estimated(float(value), *interval_of(column), n)
         for value, column in zip(fitted, scales.T, strict=True)
     )
-    mean = Estimate(float(y.mean()), *interval_of(y.mean() - draws[:, 5]), n)
+    mean = estimated(float(y.mean()), *interval_of(y.mean() - draws[:, 5]), n)
     return BasisFit(mean, fast_sd, fast_life, slow_sd, slow_life, noise, gain)
 
 

@@ -8,10 +8,11 @@ from scipy import stats
 from stressbook.experiments.calibration.estimate import (
     F64,
     LEVEL,
-    Estimate,
+    estimated,
     interval_of,
     require_length,
 )
+from stressbook.experiments.inference import Estimate
 
 __all__ = ["BasisDays", "bars_to_halflife", "basis_days"]
 
@@ -75,9 +76,9 @@ def basis_days(basis: F64, *, bars_per_day: int, rng: np.random.Generator) -> Ba
     reach = float(stats.t.ppf((1.0 + LEVEL) / 2.0, n_days - 1) * sd.std(ddof=1) / np.sqrt(n_days))
     medians = [np.median(rng.choice(life, n_days)) for _ in range(1_000)]
     return BasisDays(
-        Estimate(float(sd.mean()), float(sd.mean()) - reach, float(sd.mean()) + reach, n_days),
+        estimated(float(sd.mean()), float(sd.mean()) - reach, float(sd.mean()) + reach, n_days),
         interval_of(sd),
-        Estimate(float(np.median(life)), *interval_of(np.array(medians)), n_days),
+        estimated(float(np.median(life)), *interval_of(np.array(medians)), n_days),
         interval_of(life),
     )
 

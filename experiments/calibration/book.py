@@ -6,11 +6,11 @@ import numpy as np
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     block_bootstrap,
     block_bootstrap_one,
     require_length,
 )
+from stressbook.experiments.inference import Estimate
 from stressbook.experiments.recorded_feed import DEPTH_BP, OrderFeed
 
 __all__ = ["BookFit", "book_fit", "depth_exponent", "spread_bp"]

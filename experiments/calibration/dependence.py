@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     block_bootstrap,
     block_bootstrap_one,
+    estimated,
     require_length,
 )
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "CALM",
@@ -136,7 +137,7 @@ def pair_fit(
     counts = [int(mask.sum()) for mask in _masks(rows)]
     order = [0, 1, 2, 3, 0, 1, 2]
     sized = [
-        Estimate(fit.value, fit.low, fit.high, counts[i])
+        estimated(fit.value, fit.low, fit.high, counts[i])
         for fit, i in zip(fits, order, strict=True)
     ]
     return PairFit(*sized)

@@ -4,20 +4,20 @@ Intervals cover 90 % wherever this package prints one, as for the bands they are
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stressbook.errors import InvalidInput
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "F64",
     "LEVEL",
-    "Estimate",
     "basic_bootstrap",
     "block_bootstrap",
     "block_bootstrap_one",
+    "estimated",
     "interval_of",
     "require_length",
 ]
@@ -27,44 +27,24 @@ F64 = NDArray[np.float64]
 LEVEL = 0.90
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number estimated from data.
+def estimated(value: float, low: float, high: float, n: int) -> Estimate:
+    """Return a number estimated from data, with its 90 % interval.
 
     Parameters
     ----------
     value : float
         The estimate, in the unit of its name.
     low, high : float
-        Ends of the 90 % interval, NaN where the data give none.
+        Ends of the interval, NaN where the data give none.
     n : int
         Observations that the estimate rests on.
 
     Examples
     --------
-    >>> Estimate(2.0, 1.5, 2.5, 100).covers(2.4)
-    True
+    >>> estimated(2.0, 1.5, 2.5, 100).scaled(10.0)
+    Estimate(value=20.0, low=15.0, high=25.0, n=100, level=0.9)
     """
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def covers(self, value: float) -> bool:
-        """Return whether `value` lies in the interval, its ends included."""
-        return self.low <= value <= self.high
-
-    def times(self, factor: float) -> "Estimate":
-        """Return the estimate in another unit.
-
-        Examples
-        --------
-        >>> Estimate(2.0, 1.5, 2.5, 100).times(10.0)
-        Estimate(value=20.0, low=15.0, high=25.0, n=100)
-        """
-        low, high = sorted((self.low * factor, self.high * factor))
-        return Estimate(self.value * factor, low, high, self.n)
+    return Estimate(value, low, high, n, LEVEL)
 
 
 def require_length(name: str, n: int, minimum: int) -> None:
@@ -215,7 +195,7 @@ def block_bootstrap(
         draws.append(statistic(data[rows]))
     value = statistic(data)
     ends = [interval_of(column) for column in np.array(draws).T]
-    return [Estimate(float(v), *end, n) for v, end in zip(value, ends, strict=True)]
+    return [estimated(float(v), *end, n) for v, end in zip(value, ends, strict=True)]
 
 
 def block_bootstrap_one(

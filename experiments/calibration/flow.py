@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     block_bootstrap_one,
+    estimated,
     require_length,
 )
 from stressbook.experiments.calibration.moments import hill_index
+from stressbook.experiments.inference import Estimate
 from stressbook.experiments.recorded_feed import OrderFeed
 
 __all__ = ["FlowFit", "flow_fit", "impact_1s", "market_orders", "sign_exponent"]
@@ -221,7 +222,7 @@ def flow_fit(feed: OrderFeed, *, rng: np.random.Generator) -> FlowFit:
         _of_size(usd, lambda rows: float(rows.mean()), rng),
         hill_index(usd, share=TAIL_SHARE, block=BLOCK_ORDERS, rng=rng),
         sign_exponent(orders["side"].to_numpy(dtype=np.float64), rng=rng),
-        Estimate(changes / rate.value, changes / rate.high, changes / rate.low, n),
+        estimated(changes / rate.value, changes / rate.high, changes / rate.low, n),
         impact_1s(feed, rng=rng),
     )
 
@@ -234,4 +235,4 @@ def _rate(t_ms: NDArray[np.float64], span_s: float, rng: np.random.Generator) ->
     counts = np.bincount(((t_ms - t_ms.min()) // 1_000).astype(np.int64)).astype(np.float64)
     fit = block_bootstrap_one(counts, lambda rows: float(rows.mean()), block=BLOCK_S, rng=rng)
     shift = len(t_ms) / span_s / fit.value
-    return Estimate(fit.value * shift, fit.low * shift, fit.high * shift, len(t_ms))
+    return estimated(fit.value * shift, fit.low * shift, fit.high * shift, len(t_ms))

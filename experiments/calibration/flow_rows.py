@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 
 from stressbook.experiments.calibration.book import BookFit, book_fit
-from stressbook.experiments.calibration.estimate import Estimate, block_bootstrap_one
+from stressbook.experiments.calibration.estimate import (
+    block_bootstrap_one,
+    estimated,
+)
 from stressbook.experiments.calibration.flow import FlowFit, flow_fit, market_orders
 from stressbook.experiments.calibration.funding import funding_moments, premium_fit
 from stressbook.experiments.calibration.hawkes import dispersion_fit, hawkes_fit
@@ -143,7 +146,7 @@ def feed_rows(asset: str, leg: str, *, feed: OrderFeed, kind: str, seed: int) ->
 
 
 def _book_rows(origin: Origin, prefix: str, fit: BookFit, reach_bp: float) -> list[Row]:
-    half = fit.spread_bp.times(0.5)
+    half = fit.spread_bp.scaled(0.5)
     known = f"{FEED_NOTE}; levels known to {reach_bp:.0f} bp at first, beyond a lower bound"
     rows = [
         origin.row(f"{prefix}spread_bp", fit.spread_bp, VALIDATION_TARGET, unit="bp", target="V8"),
@@ -165,7 +168,7 @@ def _book_rows(origin: Origin, prefix: str, fit: BookFit, reach_bp: float) -> li
         ),
         origin.row(
             f"{prefix}depth_hump_bp",
-            Estimate(fit.hump_bp, float("nan"), float("nan"), fit.exponent.n),
+            estimated(fit.hump_bp, float("nan"), float("nan"), fit.exponent.n),
             VALIDATION_TARGET,
             unit="bp",
             target="V10",

@@ -14,12 +14,12 @@ from scipy.special import ndtr, ndtri
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     block_bootstrap,
     block_bootstrap_one,
     require_length,
 )
 from stressbook.experiments.calibration.moments import correlation_at_lag
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "FLOOR_RATE",

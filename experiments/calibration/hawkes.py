@@ -16,11 +16,12 @@ from scipy.optimize import least_squares, minimize
 from stressbook.experiments.calibration.estimate import (
     F64,
     LEVEL,
-    Estimate,
     basic_bootstrap,
+    estimated,
     interval_of,
     require_length,
 )
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "DispersionFit",
@@ -232,7 +233,7 @@ def _log_normal(log_value: float, reach: float, n: int) -> Estimate:
     # A flat direction of the likelihood has no curvature: the interval is wide, not infinite.
     reach = min(reach, MAX_LOG_REACH)
     ends = np.exp([log_value, log_value - reach, log_value + reach])
-    return Estimate(float(ends[0]), float(ends[1]), float(ends[2]), n)
+    return estimated(float(ends[0]), float(ends[1]), float(ends[2]), n)
 
 
 def _inverse_curvature(theta: F64, times_s: F64, span_s: float) -> F64:
@@ -350,7 +351,9 @@ def _dispersion_estimates(branching: float, relaxation: float, draws: F64, n: in
     low, high = interval_of(1.0 / (1.0 + np.exp(-logits)))
     life = float(np.log(2.0) / relaxation)
     lives = np.exp(basic_bootstrap(np.log(life), np.log(np.log(2.0) / draws[:, 1])))
-    return DispersionFit(Estimate(branching, low, high, n), Estimate(life, *interval_of(lives), n))
+    return DispersionFit(
+        estimated(branching, low, high, n), estimated(life, *interval_of(lives), n)
+    )
 
 
 def _logit(p: float | F64) -> F64:

@@ -8,10 +8,11 @@ from scipy import stats
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     block_bootstrap_one,
+    estimated,
     require_length,
 )
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "aggregate",
@@ -98,7 +99,7 @@ def hill_index(size: F64, *, share: float, block: int, rng: np.random.Generator)
     n_tail = int(share * len(present))
     require_length("observations in the tail", n_tail, MIN_TAIL)
     fit = block_bootstrap_one(present, lambda rows: hill_of(rows, share), block=block, rng=rng)
-    return Estimate(fit.value, fit.low, fit.high, n_tail)
+    return estimated(fit.value, fit.low, fit.high, n_tail)
 
 
 def aggregate(log_price: F64, bars: int) -> F64:

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stressbook.experiments.calibration.estimate import F64, Estimate
+from stressbook.experiments.calibration.estimate import (
+    F64,
+)
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "ASSUMED",

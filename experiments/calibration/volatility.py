@@ -12,9 +12,9 @@ from scipy.optimize import nnls
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
     basic_bootstrap,
     block_bootstrap_one,
+    estimated,
     interval_of,
     require_length,
 )
@@ -25,6 +25,7 @@ from stressbook.experiments.calibration.volatility_law import (
     bar_mean_autocorrelation,
     simulate_log_vol,
 )
+from stressbook.experiments.inference import Estimate
 
 __all__ = ["FLOOR_QUANTILE", "LogVolFit", "log_vol_variances"]
 
@@ -182,7 +183,7 @@ def log_vol_variances(
     variances = {}
     for i, name in enumerate(names):
         n = len(fine.y) if name == "20min" else int(np.isfinite(coarse.y).sum())
-        variances[name] = Estimate(float(centre[i]), *interval_of(laws[:, i]), n)
+        variances[name] = estimated(float(centre[i]), *interval_of(laws[:, i]), n)
     return LogVolFit(variances, _season_variance(coarse, rng), explained, laws)
 
 

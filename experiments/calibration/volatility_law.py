@@ -14,12 +14,13 @@ from scipy import stats
 
 from stressbook.experiments.calibration.estimate import (
     F64,
-    Estimate,
+    estimated,
     interval_of,
     require_length,
 )
 from stressbook.experiments.calibration.moments import hill_of
 from stressbook.experiments.calibration.series import autocovariance, unit_ar1
+from stressbook.experiments.inference import Estimate
 
 __all__ = [
     "FINE_BAR_S",
@@ -156,7 +157,7 @@ def daily_volatility(
         r = np.exp(x - law @ stand_in) * rng.standard_normal(n)
         log_ratios.append(0.5 * np.log(np.mean(r**2)))
     low, high = interval_of(-np.array(log_ratios))
-    return Estimate(value, value * float(np.exp(low)), value * float(np.exp(high)), n)
+    return estimated(value, value * float(np.exp(low)), value * float(np.exp(high)), n)
 
 
 def implied_moments(
@@ -201,6 +202,6 @@ def implied_moments(
         found.append([hill_of(size, 0.02), stats.kurtosis(r), *(acf[1:] / acf[0])])
     names = ("hill_15min", "kurtosis_15min", "acf_abs_15min", "acf_abs_1d")
     return {
-        name: Estimate(float(np.median(column)), *interval_of(column), n_bars // 3)
+        name: estimated(float(np.median(column)), *interval_of(column), n_bars // 3)
         for name, column in zip(names, np.array(found).T, strict=True)
     }

@@ -4,10 +4,10 @@ from scipy import stats
 
 from stressbook.errors import InvalidInput
 from stressbook.experiments.calibration.estimate import (
-    Estimate,
     basic_bootstrap,
     block_bootstrap,
     block_bootstrap_one,
+    estimated,
     interval_of,
     require_length,
 )
@@ -75,7 +75,7 @@ def test_interval_leaves_out_undefined_draws():
 
 
 def test_change_of_unit_turns_the_interval_with_the_sign():
-    assert Estimate(1.0, 0.5, 2.0, 9).times(-2.0) == Estimate(-2.0, -4.0, -1.0, 9)
+    assert estimated(1.0, 0.5, 2.0, 9).scaled(-2.0) == estimated(-2.0, -4.0, -1.0, 9)
 
 
 def test_short_series_are_refused_by_name():

@@ -10,7 +10,7 @@ from stressbook.errors import UnknownName
 from stressbook.experiments.calibration import CalibrationResult, calibrate, markdown_table
 from stressbook.experiments.calibration.assumed import assumed_rows
 from stressbook.experiments.calibration.basis_rows import basis_rows
-from stressbook.experiments.calibration.estimate import Estimate
+from stressbook.experiments.calibration.estimate import estimated
 from stressbook.experiments.calibration.price_rows import volatility_rows
 from stressbook.experiments.calibration.rows import (
     ASSUMED,
@@ -47,7 +47,7 @@ def result(folder):
 
 def corr_row(asset, other, value):
     return Row(
-        asset, "world", f"corr_{other}", Estimate(value, value, value, 9), "1", PARAMETER, PERP
+        asset, "world", f"corr_{other}", estimated(value, value, value, 9), "1", PARAMETER, PERP
     )
 
 
@@ -167,7 +167,7 @@ def test_a_possible_set_of_pairs_is_left_alone():
 
 def test_values_without_data_leave_no_line():
     nan = float("nan")
-    row = Row("SOL", "flow", "depth_exponent", Estimate(nan, nan, nan, 9), "1", PARAMETER, PERP)
+    row = Row("SOL", "flow", "depth_exponent", estimated(nan, nan, nan, 9), "1", PARAMETER, PERP)
     text = CalibrationResult((row,), (), 1).to_toml()
     assert "depth_exponent" not in text
     assert "corr" not in tomllib.loads(text)["world"]
