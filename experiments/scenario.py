@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from stressbook.errors import InvalidScenario, Problem
-from stressbook.experiments import scenario_file, scenario_table
+from stressbook.experiments.scenario_files import file as scenario_file
+from stressbook.experiments.scenario_files import table as scenario_table
+from stressbook.experiments.scenario_files.toml_text import toml_text
+from stressbook.experiments.scenario_files.values import unknown_name
+from stressbook.experiments.scenario_files.venue_table import restricted
 from stressbook.experiments.stress import Stress
-from stressbook.experiments.toml_text import toml_text
-from stressbook.experiments.values import unknown_name
-from stressbook.experiments.venue_table import restricted
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import WorldParams
 

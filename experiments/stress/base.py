@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Final, dataclass_transform
 
 from stressbook.errors import InvalidInput, Problem
+from stressbook.experiments.scenario_files.values import read_value, value_types
 from stressbook.experiments.stress.dials import Dials
-from stressbook.experiments.values import read_value, value_types
 from stressbook.market.parameters import param
 from stressbook.market.state import F64
 

@@ -9,9 +9,9 @@ import pytest
 
 from stressbook.errors import InvalidInput, InvalidScenario, UnknownName
 from stressbook.experiments.scenario import load_scenario, scenario_from_table
-from stressbook.experiments.scenario_file import apply_overrides, parse
+from stressbook.experiments.scenario_files.file import apply_overrides, parse
+from stressbook.experiments.scenario_files.stress_table import parse_stress
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.stress_table import parse_stress
 
 TWO = 'assets = ["BTC", "HYPE"]\n'
 GAP = '[[stresses]]\nkind = "price_gap"\nat = "20min"\n'

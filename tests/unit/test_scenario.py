@@ -13,18 +13,23 @@ from hypothesis import strategies as st
 
 from stressbook.errors import InvalidScenario
 from stressbook.experiments.agent_classes import agent_class_names, params_class
-from stressbook.experiments.binding import bind, unbind
-from stressbook.experiments.durations import seconds
 from stressbook.experiments.scenario import Scenario, load_scenario, scenario_from_table
-from stressbook.experiments.scenario_file import apply_overrides, catalogue_names, merge, parse
+from stressbook.experiments.scenario_files.binding import bind, unbind
+from stressbook.experiments.scenario_files.durations import seconds
+from stressbook.experiments.scenario_files.file import (
+    apply_overrides,
+    catalogue_names,
+    merge,
+    parse,
+)
+from stressbook.experiments.scenario_files.stress_table import parse_stress
+from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.stress import (
     CorrelationBreak,
     DepthThinning,
     PriceGap,
     base,
 )
-from stressbook.experiments.stress_table import parse_stress
-from stressbook.experiments.toml_text import toml_text
 from stressbook.market.parameters import param
 from stressbook.market.spec import load_preset
 from tests.own_names import own_names_forgotten

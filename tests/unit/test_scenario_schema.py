@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from stressbook.experiments.scenario import load_scenario
-from stressbook.experiments.scenario_file import catalogue_names, find_file, parse, read_file
-from stressbook.experiments.schema import json_schema
+from stressbook.experiments.scenario_files.file import catalogue_names, find_file, parse, read_file
+from stressbook.experiments.scenario_files.schema import json_schema
 
 TYPES = {
     "object": dict,

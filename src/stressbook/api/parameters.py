@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.scenario import Scenario
-from stressbook.experiments.scenario_table import Header
+from stressbook.experiments.scenario_files.table import Header
 from stressbook.market.parameters import ASSUMED
 
 __all__ = ["Parameter", "parameter_rows", "scenario_changes"]

@@ -17,7 +17,7 @@ __all__ = ["list_scenarios", "plan", "schema", "show"]
 def list_scenarios(as_json: Json = False) -> None:
     """List the shipped scenarios."""
     from stressbook.experiments.scenario import load_scenario
-    from stressbook.experiments.scenario_file import catalogue_names
+    from stressbook.experiments.scenario_files.file import catalogue_names
     from stressbook.experiments.words import table
 
     found = [load_scenario(name) for name in catalogue_names()]
@@ -79,7 +79,7 @@ def _show_stress(kind: str, *, as_json: bool) -> None:
 def schema(plugins: Plugins = []) -> None:  # noqa: B006 - typer copies it
     """Print the JSON Schema of scenario files, for editors."""
     from stressbook.api import load_plugin
-    from stressbook.experiments.schema import json_schema
+    from stressbook.experiments.scenario_files.schema import json_schema
 
     for path in plugins:
         load_plugin(path)

@@ -38,7 +38,7 @@ def doctor(as_json: Json = False) -> None:
 def _look() -> tuple[dict[str, Any], list[str]]:
     from numba import config
 
-    from stressbook.experiments.scenario_file import catalogue_names
+    from stressbook.experiments.scenario_files.file import catalogue_names
 
     mark = compiled_mark()
     found: dict[str, Any] = {name: version(name) for name in _PACKAGES}

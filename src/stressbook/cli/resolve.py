@@ -46,7 +46,7 @@ def resolved(
         With every problem of the file, or of the options, at once.
     """
     from stressbook.api import load_plugin, scenario
-    from stressbook.experiments.stress_table import parse_stress
+    from stressbook.experiments.scenario_files.stress_table import parse_stress
 
     for path in plugins:
         load_plugin(path)

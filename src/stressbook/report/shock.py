@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.stress import Stress
-from stressbook.experiments.toml_text import toml_text
 from stressbook.experiments.words import duration
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import percent

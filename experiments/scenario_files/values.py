@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from stressbook.errors import InvalidInput, Problem, nearest_name
-from stressbook.experiments import durations
+from stressbook.experiments.scenario_files import durations
 
 __all__ = [
     "NO_UNIT",

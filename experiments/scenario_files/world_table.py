@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem, UnknownName
-from stressbook.experiments.binding import bind, unbind, unknown_asset
-from stressbook.experiments.values import percent_hint
+from stressbook.experiments.scenario_files.binding import bind, unbind, unknown_asset
+from stressbook.experiments.scenario_files.values import percent_hint
 from stressbook.market.correlation import factor_of
 from stressbook.market.world_parameters import AssetWorld, WorldParams, default_world
 

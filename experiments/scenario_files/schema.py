@@ -8,11 +8,16 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from stressbook.experiments.agent_classes import agent_class_names, params_class
-from stressbook.experiments.durations import PATTERN
-from stressbook.experiments.scenario_table import Header
+from stressbook.experiments.scenario_files.durations import PATTERN
+from stressbook.experiments.scenario_files.table import Header
+from stressbook.experiments.scenario_files.values import (
+    NO_UNIT,
+    bounds,
+    is_mapping_type,
+    value_types,
+)
+from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.experiments.stress import REGISTRY, Stress
-from stressbook.experiments.values import NO_UNIT, bounds, is_mapping_type, value_types
-from stressbook.experiments.venue_table import venue_places
 from stressbook.market.presets import preset_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import AssetWorld, WorldParams

@@ -12,7 +12,12 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args
 
 from stressbook.errors import Problem, nearest_name
-from stressbook.experiments.values import is_mapping_type, read_value, unread_key, value_types
+from stressbook.experiments.scenario_files.values import (
+    is_mapping_type,
+    read_value,
+    unread_key,
+    value_types,
+)
 
 __all__ = ["bind", "unbind", "unknown_asset"]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.experiments.values import percent_hint, unread_key
+from stressbook.experiments.scenario_files.values import percent_hint, unread_key
 from stressbook.market.spec import VenueSpec
 
 __all__ = ["nested", "read_venue", "restricted", "venue_places"]

@@ -11,11 +11,16 @@ from typing import Any, Final, get_origin
 import numpy as np
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.experiments.binding import unbind, unknown_asset
-from stressbook.experiments.clock import Clock
-from stressbook.experiments.scenario_file import override_value
+from stressbook.experiments.scenario_files.binding import unbind, unknown_asset
+from stressbook.experiments.scenario_files.clock import Clock
+from stressbook.experiments.scenario_files.file import override_value
+from stressbook.experiments.scenario_files.values import (
+    read_value,
+    unknown_name,
+    unread_key,
+    value_types,
+)
 from stressbook.experiments.stress import REGISTRY, Stress, StressSchedule
-from stressbook.experiments.values import read_value, unknown_name, unread_key, value_types
 
 __all__ = ["parse_stress", "read_stresses", "stress_table"]
 

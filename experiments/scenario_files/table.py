@@ -9,20 +9,20 @@ from typing import Any, Final, Literal
 
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, nearest_name
 from stressbook.experiments.agent_classes import agent_class_names, params_class
-from stressbook.experiments.binding import bind, unbind, unknown_asset
-from stressbook.experiments.clock import Clock
-from stressbook.experiments.scenario_file import merge
-from stressbook.experiments.stress import Stress
-from stressbook.experiments.stress_table import read_stresses, stress_table
-from stressbook.experiments.values import (
+from stressbook.experiments.scenario_files.binding import bind, unbind, unknown_asset
+from stressbook.experiments.scenario_files.clock import Clock
+from stressbook.experiments.scenario_files.file import merge
+from stressbook.experiments.scenario_files.stress_table import read_stresses, stress_table
+from stressbook.experiments.scenario_files.values import (
     read_value,
     unfit_numbers,
     unknown_name,
     unread_key,
     value_types,
 )
-from stressbook.experiments.venue_table import nested, read_venue, restricted
-from stressbook.experiments.world_table import read_world, world_table
+from stressbook.experiments.scenario_files.venue_table import nested, read_venue, restricted
+from stressbook.experiments.scenario_files.world_table import read_world, world_table
+from stressbook.experiments.stress import Stress
 from stressbook.market.listing import AssetSpec
 from stressbook.market.parameters import param
 from stressbook.market.presets import preset_names
