@@ -13,6 +13,7 @@ import numpy as np
 from stressbook.experiments.account_table import account_rows
 from stressbook.experiments.outcomes import measure, onset_step
 from stressbook.experiments.recorder import Series, used
+from stressbook.experiments.replies import replies_by_class
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import REFUSAL_NAMES
@@ -48,6 +49,8 @@ class RunRecord:
         Every breach, forced order, takeover, deleveraging, deficit, funding and interest booking.
     refusals : dict of str to int
         Refused messages by reason.
+    replies : dict of str to dict of str to int
+        What the venue answered to each class of agents, by kind; refusals by reason.
     onset_step : int
         First step under stress; end of the warm-up where there is none.
     """
@@ -62,6 +65,7 @@ class RunRecord:
     accounts: Records
     events: Records
     refusals: dict[str, int]
+    replies: dict[str, dict[str, int]]
     onset_step: int
 
 
@@ -125,6 +129,7 @@ def record_of(
         accounts=account_rows(sim),
         events=np.concatenate(sim.events) if sim.events else v.event[:0].copy(),
         refusals={name: n for name, n in counts.items() if n},
+        replies=replies_by_class(v, sim.replies, sim.scenario.agents),
         onset_step=onset_step(sim, onset_s),
     )
 

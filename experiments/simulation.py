@@ -25,6 +25,7 @@ from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.recorder import make_series, record_step
+from stressbook.experiments.replies import count_replies, make_replies
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.snapshot import (
     Snapshot,
@@ -127,6 +128,7 @@ class Simulation(mesa.Model):
         first_own = len(population.accounts)
         self.own = OwnAgents(self, own, spec, self.accounts, self.market, first_user=first_own)
         self.series = make_series(self.n_steps_planned, state)
+        self.replies = make_replies(state)
         self.class_sums, self._exposure, self._last = make_class_sums(state)
         look_at_classes(state, self.world, self.class_sums)
         self.class_sums["opening_equity_usd"] = self.class_sums["equity_usd"]
@@ -146,6 +148,7 @@ class Simulation(mesa.Model):
         self._observe_market = compiled_call(observe_market, v, self.market, 0)
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
+        self._count_replies = compiled_call(count_replies, v, self.replies)
         sums = (self.class_sums, self._exposure, self._last)
         self._add_step = compiled_call(add_step, v, w, *sums)
         for desk in self.desks:
@@ -194,6 +197,7 @@ class Simulation(mesa.Model):
         self._settle_own_moves(v, w)
         self._observe_market(v, self.market, t)
         self._record_step(v, self.series)  # 10
+        self._count_replies(v, self.replies)
         self._add_step(v, w, self.class_sums, self._exposure, self._last)
         self.digest_chain.add_step(v)
         if v.ctr[C_EVENTS]:
@@ -243,6 +247,7 @@ class Simulation(mesa.Model):
             memories=tuple(desk.memory.copy() for desk in self.desks),
             own_agents=tuple(copy_own_agent(agent) for agent in self.own.agents),
             series={"step": self.series.step.copy()},
+            replies=self.replies.n.copy(),
             sums=tuple(a.copy() for a in (self.class_sums, self._exposure, self._last)),
             events=tuple(self.events),
             digest_chain=self.digest_chain.copy(),
@@ -265,6 +270,7 @@ class Simulation(mesa.Model):
         for agent, kept in zip(self.own.agents, saved.own_agents, strict=True):
             put_own_agent(agent, kept)
         put_arrays(self.series, saved.series)
+        np.copyto(self.replies.n, saved.replies)
         for mine, copied in zip(
             (self.class_sums, self._exposure, self._last), saved.sums, strict=True
         ):

@@ -38,6 +38,7 @@ class Snapshot:
     memories: tuple[Records, ...]
     own_agents: tuple[dict[str, Any], ...]
     series: dict[str, Any]
+    replies: I64
     sums: tuple[Any, ...]
     events: tuple[Records, ...]
     digest_chain: DigestChain

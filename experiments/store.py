@@ -95,7 +95,8 @@ def save_run(record: RunRecord, folder: Path) -> Path:
         },
     )
     _write_arrays(folder / "events.npz", {"event": record.events})
-    about = {**manifest(record), "plugins": kept, "refusals": record.refusals}
+    counted = {"refusals": record.refusals, "replies": record.replies}
+    about = {**manifest(record), "plugins": kept, **counted}
     write_json(folder / MANIFEST, {**about, "onset_step": record.onset_step})
     return folder
 
@@ -231,6 +232,7 @@ def load_run(folder: Path) -> RunRecord:
         accounts=_records(series, "account", ACCOUNT_ROW),
         events=_records(events, "event", EVENT),
         refusals=dict(about.get("refusals", {})),
+        replies=dict(about.get("replies", {})),
         onset_step=int(about.get("onset_step", 0)),
     )
 

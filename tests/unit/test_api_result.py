@@ -160,7 +160,7 @@ def test_a_run_comes_back_from_its_folder(run, folder):
     again = sb.RunResult.load(folder)
     assert (again.digest, again.outcomes) == (run.digest, run.outcomes)
     assert again.record.scenario == run.record.scenario
-    for name in ("market", "assets", "venue", "classes", "accounts", "events"):
+    for name in ("market", "assets", "venue", "classes", "accounts", "events", "refusals"):
         assert again.frame(name).equals(run.frame(name))
     assert again.record.onset_step == run.record.onset_step
     assert again.record.refusals == run.record.refusals

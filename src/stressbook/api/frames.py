@@ -9,6 +9,7 @@ import numpy as np
 
 from stressbook.errors import UnknownName
 from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.replies import MEANINGS
 from stressbook.experiments.run import RunRecord
 from stressbook.market.codes import (
     CAUSE_NAMES,
@@ -36,10 +37,11 @@ def frame(record: RunRecord, name: str) -> pd.DataFrame:
     ----------
     record : RunRecord
         A finished run.
-    name : {"market", "assets", "venue", "classes", "accounts", "events"}
+    name : {"market", "assets", "venue", "classes", "accounts", "events", "refusals"}
         "market": a row for each step and book; "assets": for each step and underlying; "venue": for
         each step; "classes": for each class of agents at the end; "accounts": for each account at
-        the end; "events": for each event.
+        the end; "events": for each event; "refusals": for each class and reason for which the venue
+        refused its messages, with their number.
 
     Returns
     -------
@@ -153,6 +155,19 @@ def _events(record: RunRecord) -> pd.DataFrame:
     )
 
 
+def _refusals(record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        (name, code, MEANINGS[code], n)
+        for name, counts in record.replies.items()
+        for code, n in counts.items()
+        if code in MEANINGS
+    ]
+    table = pd.DataFrame(rows, columns=["class", "code", "meaning", "n"])
+    return table.astype({"n": np.int64})
+
+
 def _detail(kind: int, code: int) -> str:
     """Return what the code of an event says: a reason, who bears, or why it was booked."""
     if kind == EV_REFUSAL:
@@ -169,4 +184,5 @@ FRAMES: Final[dict[str, Callable[[RunRecord], pd.DataFrame]]] = {
     "classes": _classes,
     "accounts": _accounts,
     "events": _events,
+    "refusals": _refusals,
 }

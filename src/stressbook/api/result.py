@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from stressbook.api.figure import draw_run
 from stressbook.api.frames import frame
 from stressbook.errors import UnknownName
+from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.outcomes import meaning_of, unit_of
+from stressbook.experiments.replies import lost_messages
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.store import load_run, run_folder_name, save_run
 from stressbook.experiments.words import Text, amount, duration, html_table, table
@@ -86,7 +88,7 @@ class RunResult:
 
         Parameters
         ----------
-        name : {"market", "assets", "venue", "classes", "accounts", "events"}
+        name : {"market", "assets", "venue", "classes", "accounts", "events", "refusals"}
             Which one.
 
         Returns
@@ -104,8 +106,12 @@ class RunResult:
         return self._frames[name]
 
     def summary(self) -> Text:
-        """Return the outcomes as text, one a line with unit and meaning."""
-        return Text(f"{self._headline()}\n{table(self._rows(), aligned='lr')}")
+        """Return the outcomes as text, one a line with unit and meaning.
+
+        Below them a line for each own class with messages that came to nothing.
+        """
+        lines = (self._headline(), table(self._rows(), aligned="lr"), *self._lost())
+        return Text("\n".join(lines))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw marks, liquidations, depth and open interest.
@@ -175,6 +181,12 @@ class RunResult:
             f"{n_steps} steps of {duration(scenario.dt_s)} · seed {self.seed}"
         )
 
+    def _lost(self) -> list[str]:
+        """Return what own agents sent in vain, a line for each class."""
+        own = [name for name in self.record.scenario.agents if is_own_class(name)]
+        lines = [lost_messages(name, self.record.replies.get(name, {})) for name in own]
+        return [line for line in lines if line]
+
     def _rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("outcome", "value", "unit", "meaning")]
         for name, value in self.record.outcomes.items():
@@ -191,4 +203,5 @@ class RunResult:
         return f"<RunResult {self.name}, seed {self.seed}: {n_steps} steps of {step}, {found}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}"
+        lost = "".join(f"<p>{escape(line)}</p>" for line in self._lost())
+        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}{lost}"
