@@ -6,6 +6,7 @@ not used: draws are keyed by account, purpose and time (`stressbook.market.draws
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import mesa
@@ -34,6 +35,8 @@ class Desk(mesa.Agent):
         What the accounts remember; changed in place.
     """
 
+    decide: Callable[[], None]  # lets every account look and emit messages; from `bind` on
+
     def __init__(
         self, model: mesa.Model, rule: Rule, users: I64, parameters: Records, memory: Records
     ) -> None:
@@ -42,16 +45,11 @@ class Desk(mesa.Agent):
         self.users = users
         self.parameters = parameters
         self.memory = memory
-        self._run = rule.run
 
     def bind(self, accounts: Accounts, market: Market, out: Outbox) -> None:
-        """Find the compiled entry for these views, which `decide` is then called with."""
+        """Let `decide` be the compiled rule over these views."""
         mine = (self.users, self.parameters, self.memory)
-        self._run = compiled_call(self.rule.run, accounts, market, *mine, out)
-
-    def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
-        """Let every account of the desk look and emit messages."""
-        self._run(accounts, market, self.users, self.parameters, self.memory, out)
+        self.decide = compiled_call(self.rule.run, accounts, market, *mine, out)
 
 
 class OneAccount(mesa.Agent):

@@ -75,10 +75,12 @@ class RuleAccounts:
         ]
 
     def bind(self, accounts: Accounts, market: Market, out: Outbox) -> None:
-        """Do nothing: there is no compiled entry to find."""
+        """Keep what the accounts look at and write to."""
+        self._views = accounts, market, out
 
-    def decide(self, accounts: Accounts, market: Market, out: Outbox) -> None:
+    def decide(self) -> None:
         """Let the accounts decide one after the other."""
+        accounts, market, out = self._views
         rows: tuple[Any, ...] = tuple(_Rows(map(slots, records)) for records in market)
         seen = Market(*rows)
         box = _Box(out)

@@ -104,10 +104,10 @@ def tape_of(target_live: int, batches: list[Records]) -> npt.NDArray[np.int64]:
 def seconds_of_run(target_live: int, batches: list[Records]) -> float:
     """Return the CPU time of one run over all batches."""
     v = make_venue(target_live)
-    call = compiled_call(run_batch, v, batches[0], 0, 0)
+    call = compiled_call(run_batch, v, then=(batches[0], 0, 0))
     begin = time.process_time()
     for t_ms, batch in enumerate(batches):
-        call(v, batch, len(batch), t_ms)
+        call(batch, len(batch), t_ms)
     return time.process_time() - begin
 
 

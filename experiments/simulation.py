@@ -141,11 +141,11 @@ class Simulation(mesa.Model):
         self._bind_kernels()
 
     def _bind_kernels(self) -> None:
-        """Find the compiled entries of this state once: a look at every array costs 5 us."""
+        """Bind the compiled calls to this state once: a look at every array costs 5 us."""
         v, w = self.engine.state, self.world
-        self._advance_world = compiled_call(advance, w, 0)
+        self._advance_world = compiled_call(advance, w, then=(0,))
         self._observe_accounts = compiled_call(observe_accounts, v, self.accounts)
-        self._observe_market = compiled_call(observe_market, v, self.market, 0)
+        self._observe_market = compiled_call(observe_market, v, self.market, then=(0,))
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
         self._count_replies = compiled_call(count_replies, v, self.replies)
@@ -187,18 +187,18 @@ class Simulation(mesa.Model):
                 hint="plan a longer run: scenario.with_(duration=...)",
             )
         t = self.t_ms = self.t_ms + self.dt_ms
-        v, w = self.engine.state, self.world
+        v = self.engine.state
         self.apply_dials(t)  # 1
-        if self._advance_world(w, t):  # 2
-            raise_world_faults(w, t)
+        if self._advance_world(t):  # 2
+            raise_world_faults(self.world, t)
         self.engine.before_decide(t)  # 3-5
         self._decide(t)  # 6
         self.engine.match(t)  # 7-9
-        self._settle_own_moves(v, w)
-        self._observe_market(v, self.market, t)
-        self._record_step(v, self.series)  # 10
-        self._count_replies(v, self.replies)
-        self._add_step(v, w, self.class_sums, self._exposure, self._last)
+        self._settle_own_moves()
+        self._observe_market(t)
+        self._record_step()  # 10
+        self._count_replies()
+        self._add_step()
         self.digest_chain.add_step(v)
         if v.ctr[C_EVENTS]:
             self.events.append(v.event[: v.ctr[C_EVENTS]].copy())
@@ -224,9 +224,9 @@ class Simulation(mesa.Model):
         v, out = self.engine.state, self.outbox
         out.count[0] = v.ctr[C_OUTBOX]
         out.count[1] = 0
-        self._observe_accounts(v, self.accounts)
+        self._observe_accounts()
         for desk in self.desks:
-            desk.decide(self.accounts, self.market, out)
+            desk.decide()
         self.own.decide(out)
         while self.pending_injections:
             self.pending_injections.pop(0)(self, out)

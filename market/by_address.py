@@ -8,8 +8,9 @@ in Python a state is an ordinary NamedTuple, and with the compiler off it stays 
 """
 
 import hashlib
+import operator
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -31,7 +32,6 @@ from numba.extending import (
 __all__ = ["by_address", "compiled_call"]
 
 State = TypeVar("State", bound=type)
-Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def by_address(cls: State) -> State:
@@ -78,6 +78,9 @@ def by_address(cls: State) -> State:
         def _block_type(self) -> "_StatePointer":
             return _StatePointer(typeof(cls(*self)))
 
+        def __index__(self) -> int:
+            return self._block_address
+
         def __reduce__(self) -> Any:
             return type(self), tuple(self)
 
@@ -87,37 +90,45 @@ def by_address(cls: State) -> State:
     return Addressed  # type: ignore[return-value]
 
 
-def compiled_call(function: Call, *arguments: Any) -> Call:
-    """Return a kernel compiled for arguments of these types, to be called with no others.
+def compiled_call(
+    function: Callable[..., Any], *held: Any, then: tuple[Any, ...] = ()
+) -> Callable[..., Any]:
+    """Return a kernel that is compiled for these arguments and holds the first of them.
 
     Parameters
     ----------
     function : kernel
         A function under `stressbook.market.kernel.kernel`.
-    *arguments : object
-        What one call takes.
+    *held : object
+        Its first arguments, the same at every call.
+    then : tuple, default ()
+        The others, as one call takes them.
 
     Returns
     -------
     callable
-        It does not look at what it is given: a call with a state costs 0.2 us where the kernel's
-        own costs 5 us, a look at every array. Uncompiled it is the kernel itself.
+        To be called with arguments of the types of `then` and no others: it does not look at what
+        it is given. The kernel's own call looks at every array, 5 us for a state; this one costs
+        0.1 us with three, since it hands on numbers. From states it would read them anew, 0.3 us.
 
     Examples
     --------
     >>> from stressbook.market.kernel import kernel
     >>> @kernel
-    ... def twice(lots):
-    ...     return 2 * lots
-    >>> compiled_call(twice, 1)(21)
+    ... def times(lots, factor):
+    ...     return lots * factor
+    >>> compiled_call(times, 2, then=(1,))(21)
     42
     """
     if config.DISABLE_JIT:
-        return function
-    signature = tuple(typeof(argument) for argument in arguments)
+        return partial(function, *held)
+    signature = tuple(typeof(argument) for argument in (*held, *then))
     dispatcher = cast(Any, function)
     dispatcher.compile(signature)
-    return cast(Call, dispatcher.overloads[signature].entry_point)
+    numbers = [operator.index(one) if hasattr(one, "_block_address") else one for one in held]
+    call = partial(dispatcher.overloads[signature].entry_point, *numbers)
+    call.__dict__["held"] = held  # a number keeps no state alive
+    return call
 
 
 def _descriptor(array: npt.NDArray[Any]) -> Iterator[int]:
@@ -172,9 +183,9 @@ def _load(builder: Any, place: Any) -> Any:
 
 
 def _unbox(_pointer: Any, state: Any, context: Any) -> Any:
-    boxed = context.pyapi.object_getattr_string(state, "_block_address")
-    address = context.pyapi.long_as_voidptr(boxed)
-    context.pyapi.decref(boxed)
+    """Take a state's `__index__`, or a number that has been taken from it."""
+    number = context.pyapi.number_as_ssize_t(state)
+    address = context.builder.inttoptr(number, ir.IntType(8).as_pointer())
     failed = cgutils.is_not_null(context.builder, context.pyapi.err_occurred())
     return NativeValue(address, is_error=failed)
 

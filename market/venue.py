@@ -80,8 +80,8 @@ class Venue:
     def _calls(self) -> tuple[Callable[..., None], Callable[..., None]]:
         # The kernels' own calls would look at sixty arrays twice a step.
         return (
-            compiled_call(before_decide, self.state, 0),
-            compiled_call(match_step, self.state, 0),
+            compiled_call(before_decide, self.state, then=(0,)),
+            compiled_call(match_step, self.state, then=(0,)),
         )
 
     def __getstate__(self) -> dict[str, VenueState]:
@@ -89,12 +89,12 @@ class Venue:
 
     def before_decide(self, t_ms: int) -> None:
         """Do steps 3 to 5: prices, accrual, risk. Forced orders are first in the outbox."""
-        self._calls[0](self.state, t_ms)
+        self._calls[0](t_ms)
         raise_faults(self.state, t_ms)
 
     def match(self, t_ms: int) -> None:
         """Do steps 7 to 9: sequence and match the outbox, settle margins, sample the books."""
-        self._calls[1](self.state, t_ms)
+        self._calls[1](t_ms)
         raise_faults(self.state, t_ms)
 
     def reload(self) -> None:

@@ -128,7 +128,7 @@ def watch(sim: Simulation, hours: int) -> Watched:
     for hour in range(hours):
         for minute in range(HOUR_MINUTES):
             sim.advance(MINUTE_S * 1000 // sim.dt_ms)
-            add_profile(sim.engine.state, DISTANCES_BP * _BP, profile)
+            add_profile()
             if minute % CLOSE_MINUTES == CLOSE_MINUTES - 1:
                 closes.add(**_closes(sim))
         rates = sim.engine.state.price["last_funding_rate_e15"] * 1e-15
