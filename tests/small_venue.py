@@ -157,7 +157,16 @@ def borrower(debt_usd=600_000, hype=10_000, *, engine, lent_usd=1_000_000, **mor
 
 
 # What the kernels use as scratch, or leave behind in entries that count no longer.
-SCRATCH = {"outbox", "merged", "order_key", "order_index", "work_index", "work_rank", "client_slot"}
+SCRATCH = {
+    "outbox",
+    "merged",
+    "order_key",
+    "order_index",
+    "digit_count",
+    "work_index",
+    "work_rank",
+    "client_slot",
+}
 LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}
 
 
