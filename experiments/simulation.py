@@ -129,10 +129,10 @@ class Simulation(mesa.Model):
         self.own = OwnAgents(self, own, spec, self.accounts, self.market, first_user=first_own)
         self.series = make_series(self.n_steps_planned, state)
         self.replies = make_replies(state)
-        self.class_sums, self._exposure, self._last = make_class_sums(state)
+        self.class_sums, self._exposures = make_class_sums(state, self.world)
         look_at_classes(state, self.world, self.class_sums)
         self.class_sums["opening_equity_usd"] = self.class_sums["equity_usd"]
-        add_step(state, self.world, self.class_sums, self._exposure, self._last)
+        add_step(state, self.world, self.class_sums, self._exposures)
         self.class_sums["revaluation_usd"] = 0.0
         self.class_sums["transfers_usd"] = 0.0
         self.opening_equity_usd = equities_usd(self)
@@ -149,8 +149,7 @@ class Simulation(mesa.Model):
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
         self._count_replies = compiled_call(count_replies, v, self.replies)
-        sums = (self.class_sums, self._exposure, self._last)
-        self._add_step = compiled_call(add_step, v, w, *sums)
+        self._add_step = compiled_call(add_step, v, w, self.class_sums, self._exposures)
         for desk in self.desks:
             desk.bind(self.accounts, self.market, self.outbox)
 
@@ -248,7 +247,8 @@ class Simulation(mesa.Model):
             own_agents=tuple(copy_own_agent(agent) for agent in self.own.agents),
             series={"step": self.series.step.copy()},
             replies=self.replies.n.copy(),
-            sums=tuple(a.copy() for a in (self.class_sums, self._exposure, self._last)),
+            class_sums=self.class_sums.copy(),
+            exposures=copy_arrays(self._exposures),
             events=tuple(self.events),
             digest_chain=self.digest_chain.copy(),
         )
@@ -271,10 +271,8 @@ class Simulation(mesa.Model):
             put_own_agent(agent, kept)
         put_arrays(self.series, saved.series)
         np.copyto(self.replies.n, saved.replies)
-        for mine, copied in zip(
-            (self.class_sums, self._exposure, self._last), saved.sums, strict=True
-        ):
-            np.copyto(mine, copied)
+        np.copyto(self.class_sums, saved.class_sums)
+        put_arrays(self._exposures, saved.exposures)
         self.events = list(saved.events)
         self.digest_chain = saved.digest_chain.copy()
         if seed is not None:

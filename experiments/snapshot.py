@@ -39,7 +39,8 @@ class Snapshot:
     own_agents: tuple[dict[str, Any], ...]
     series: dict[str, Any]
     replies: I64
-    sums: tuple[Any, ...]
+    class_sums: Records
+    exposures: dict[str, Any]
     events: tuple[Records, ...]
     digest_chain: DigestChain
 
