@@ -143,8 +143,9 @@ class Simulation(mesa.Model):
     def _bind_kernels(self) -> None:
         """Bind the compiled calls to this state once: a look at every array costs 5 us."""
         v, w = self.engine.state, self.world
+        listed = np.zeros(len(v.order), np.int64)
         self._advance_world = compiled_call(advance, w, then=(0,))
-        self._observe_accounts = compiled_call(observe_accounts, v, self.accounts)
+        self._observe_accounts = compiled_call(observe_accounts, v, self.accounts, listed)
         self._observe_market = compiled_call(observe_market, v, self.market, then=(0,))
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
