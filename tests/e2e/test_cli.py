@@ -141,6 +141,15 @@ def test_plan_shows_stresses_of_the_file_and_of_the_options(cli):
     assert "depth_thinning starts: assets HYPE, where both, cut_frac 0.5" in lines
     found = json.loads(cli("plan", "short.toml", "--json")[1])
     assert (len(found["steps"]), found["timeline"][-1]["at"]) == (10, "90 s")
+    assert [book["book"] for book in found["books"]] == [
+        "BTC-PERP",
+        "HYPE-PERP",
+        "BTC-SPOT",
+        "HYPE-SPOT",
+    ]
+    assert all(
+        book["lowest_usd"] < book["opening_usd"] < book["highest_usd"] for book in found["books"]
+    )
 
 
 def test_doctor_says_where_things_are(cli, tmp_path, monkeypatch):

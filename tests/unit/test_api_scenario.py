@@ -1,5 +1,7 @@
 """Scenarios at the front door: looked at, changed, described."""
 
+import re
+
 import pytest
 
 import stressbook as sb
@@ -64,6 +66,12 @@ def test_the_plan_lists_ten_steps_and_the_timeline(skeleton):
         assert f"  {name}" in plan
     assert "oracle and mark, every 3 s" in plan
     assert "15 min  price_gap starts: assets HYPE, fall_frac 0.1" in plan
+
+
+def test_the_plan_says_how_far_each_price_may_go(skeleton):
+    assert re.search(r"HYPE-PERP +0.01 +0.001 +0.001 +84.0\d+ +262.1 +x 3.1\d", skeleton.plan())
+    tripled = skeleton.with_(opening_price_usd={"HYPE": 252.0})
+    assert re.search(r"HYPE-PERP +0.01 +0.01 +0.01 +252 +2 621 +x 10.40", tripled.plan())
 
 
 def test_the_timeline_is_in_order_of_time_and_ends_with_the_run(skeleton):

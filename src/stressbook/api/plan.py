@@ -1,15 +1,16 @@
-"""What a scenario will do, before it does it: the ten steps, and when stresses act."""
+"""What a scenario will do, before it does it: ten steps, when stresses act, where prices end."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
+from stressbook.market.units import PRICE_ONE
 
-__all__ = ["STEPS", "plan_text", "timeline"]
+__all__ = ["STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
 
 # Of one step of the clock, in order.
 STEPS: Final = (
@@ -24,6 +25,19 @@ STEPS: Final = (
     ("settle", "at mark updates: rows below initial margin lose risk-increasing orders"),
     ("record", "gauges, outcomes, events"),
 )
+
+
+class BookRange(NamedTuple):
+    """The ladder of a book: a price that leaves it ends the run with an error."""
+
+    book: str
+    lot: float  # tokens
+    tick_usd: float
+    lowest_usd: float
+    opening_usd: float
+    highest_usd: float
+
+
 _COMMON: Final = ("at", "duration", "severity")
 
 
@@ -38,7 +52,7 @@ def plan_text(scenario: Scenario) -> str:
     Returns
     -------
     str
-        Clock, the ten steps of `STEPS`, and the timeline.
+        Clock, the ten steps of `STEPS`, the timeline, and the ladder of each book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -62,8 +76,54 @@ def plan_text(scenario: Scenario) -> str:
             "",
             "Timeline",
             table(timeline(scenario), aligned="rl"),
+            "",
+            "Books, USD: a price that leaves its ladder ends the run with an error",
+            table(_book_rows(scenario), aligned="lrrrrrr"),
         ]
     )
+
+
+def book_ranges(scenario: Scenario) -> list[BookRange]:
+    """Return the ladder of each book, in the order of the venue.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Resolved.
+
+    Returns
+    -------
+    list of BookRange
+
+    Examples
+    --------
+    >>> from stressbook.experiments.scenario import load_scenario
+    >>> hype = book_ranges(load_scenario("skeleton"))[1]
+    >>> hype.book, hype.tick_usd, round(hype.highest_usd / hype.opening_usd, 2)
+    ('HYPE-PERP', 0.001, 3.12)
+    """
+    spec = scenario.venue_spec()
+    found = []
+    for entry, room in zip(spec.instruments, spec.ladder_room(), strict=True):
+        tick_usd = entry.tick_e8 / PRICE_ONE
+        opening_usd = room.opening_tick * tick_usd
+        highest_usd = opening_usd * room.up_factor
+        found.append(
+            BookRange(entry.name, entry.lot_size, tick_usd, tick_usd, opening_usd, highest_usd)
+        )
+    return found
+
+
+def _book_rows(scenario: Scenario) -> list[tuple[str, ...]]:
+    head = ("book", "lot", "tick", "lowest", "opening", "highest", "may rise")
+    return [head] + [
+        (
+            one.book,
+            *(amount(x) for x in one[1:]),
+            f"x {one.highest_usd / one.opening_usd:.2f}",
+        )
+        for one in book_ranges(scenario)
+    ]
 
 
 def timeline(scenario: Scenario) -> list[tuple[str, str]]:

@@ -93,12 +93,13 @@ def plan(
     plugins: Plugins = [],  # noqa: B006 - as above
     as_json: Json = False,
 ) -> None:
-    """Print the steps of the clock and when stresses act, before any run."""
-    from stressbook.api.plan import STEPS, timeline
+    """Print the steps of the clock, when stresses act and the room of each book, before any run."""
+    from stressbook.api.plan import STEPS, book_ranges, timeline
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
     if as_json:
         rows = [{"at": at, "event": event} for at, event in timeline(found.resolved)]
-        result_json({"steps": [step for step, _ in STEPS], "timeline": rows})
+        books = [one._asdict() for one in book_ranges(found.resolved)]
+        result_json({"steps": [step for step, _ in STEPS], "timeline": rows, "books": books})
     else:
         result(found.plan())
