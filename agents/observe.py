@@ -25,7 +25,7 @@ from stressbook.market.bits import natural, prefetch, widened
 from stressbook.market.borrowing import platform_headroom
 from stressbook.market.kernel import kernel
 from stressbook.market.reserve import borrow_rate, supply_rate, utilisation
-from stressbook.market.state import C_PENDING, I64, VenueState
+from stressbook.market.state import C_NO_ROOM, C_OUTBOX, C_PENDING, I64, VenueState
 from stressbook.market.world import WorldState
 
 _AHEAD: Final = 12  # orders between the prefetch of one and its turn
@@ -71,8 +71,8 @@ def make_accounts(v: VenueState, w: WorldState) -> Accounts:
 
 
 def make_outbox(v: VenueState, w: WorldState) -> Outbox:
-    """Return the outbox over the venue's message array and the world's request arrays."""
-    return Outbox(v.outbox, np.zeros(2, np.int64), w.request)
+    """Return the outbox over the venue's messages and counters and the world's requests."""
+    return Outbox(v.outbox, v.ctr[C_OUTBOX : C_NO_ROOM + 1], w.request)
 
 
 @kernel

@@ -44,7 +44,7 @@ from stressbook.market.own_moves import settle_own_moves
 from stressbook.market.philox import key_from_seed
 from stressbook.market.reference.venue import ReferenceVenue
 from stressbook.market.setup import make_state
-from stressbook.market.state import C_EVENTS, C_OUTBOX, Records, VenueState
+from stressbook.market.state import C_EVENTS, Records, VenueState
 from stressbook.market.venue import Venue
 from stressbook.market.world import advance
 from stressbook.market.world_setup import (
@@ -95,6 +95,7 @@ class Simulation(mesa.Model):
             raise UnknownName("engine", engine, known=ENGINES)
         self.scenario = scenario if scenario is not None else load_scenario("skeleton")
         self.t_ms = 0
+        self.dt_ms = round(self.scenario.dt_s * 1000)
         self.defence = 1.0
         self.pending_injections: list[Callable[[Simulation, Outbox], None]] = []
         self._build(seed, engine, uncompiled)
@@ -153,11 +154,6 @@ class Simulation(mesa.Model):
         self._add_step = compiled_call(add_step, v, w, self.class_sums, self._exposures)
         for desk in self.desks:
             desk.bind(self.accounts, self.market, self.outbox)
-
-    @property
-    def dt_ms(self) -> int:
-        """Length of a step, ms."""
-        return round(self.scenario.dt_s * 1000)
 
     @property
     def n_steps_planned(self) -> int:
@@ -221,17 +217,15 @@ class Simulation(mesa.Model):
         self.pending_injections.append(emit)
 
     def _decide(self, t_ms: int) -> None:
-        v, out = self.engine.state, self.outbox
-        out.count[0] = v.ctr[C_OUTBOX]
-        out.count[1] = 0
+        out = self.outbox
         self._observe_accounts()
         for desk in self.desks:
             desk.decide()
         self.own.decide(out)
         while self.pending_injections:
             self.pending_injections.pop(0)(self, out)
-        v.ctr[C_OUTBOX] = out.count[0]
         if out.count[1]:
+            out.count[1] = 0
             raise OverflowFault("found no room in the outbox", name="messages", value=t_ms)
 
     def snapshot(self) -> Snapshot:

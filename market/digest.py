@@ -45,8 +45,9 @@ class DigestChain:
 
     def add_step(self, v: VenueState) -> None:
         """Add the fills and events of the step just run, in the order in which they happened."""
-        self._hash.update(v.fill[: v.ctr[C_FILLS]].tobytes())
-        self._hash.update(v.event[: v.ctr[C_EVENTS]].tobytes())
+        for log, n in ((v.fill, v.ctr[C_FILLS]), (v.event, v.ctr[C_EVENTS])):
+            if n:
+                self._hash.update(log[:n].tobytes())
 
     def copy(self) -> DigestChain:
         """Return an independent chain that continues from here."""

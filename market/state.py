@@ -170,13 +170,14 @@ C_LIVE: Final = 1
 C_FILLS: Final = 2
 C_EVENTS: Final = 3
 C_PENDING: Final = 4
-C_OUTBOX: Final = 5
-C_REPLIES: Final = 6
+C_OUTBOX: Final = 5  # this and the next are the counters of `agents.outbox.Outbox`
+C_NO_ROOM: Final = 6
 C_FAULT: Final = 7
 C_SEQUENCE: Final = 8
 C_USED_SLOTS: Final = 9  # slots ever used; those above it are untouched
 C_STEP: Final = 10
 C_PRICE_UPDATES: Final = 11
+C_REPLIES: Final = 12
 N_COUNTERS: Final = 16
 
 
