@@ -18,11 +18,13 @@ from typing import Final, Literal
 import numpy as np
 
 from stressbook.agents.outbox import Outbox
+from stressbook.agents.own_outbox import MARKET_SLIPPAGE_FRAC
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
-from stressbook.market.codes import BUY, IOC, OP_NEW
-from stressbook.market.state import F64
+from stressbook.market.codes import BUY, IOC, OP_NEW, SELL
+from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.state import F64, N_TICKS
 from stressbook.market.world import advance
 from stressbook.market.world_setup import raise_world_faults
 
@@ -169,14 +171,28 @@ def _open_interest_lots(sim: Simulation) -> F64:
 
 
 def one_lot_order(sim: Simulation, out: Outbox) -> None:
-    """Let the first user buy one lot of the first perp at the best ask: the placebo."""
+    """Let one account buy one lot of the first perp, up to 5 % beyond the best ask: the placebo.
+
+    It is the first that only takes: an order of a maker would first cancel its own quote.
+    """
     v = sim.engine.state
     inst = int(v.asset[0].perp_inst)
     row = out.message[out.count[0]]
-    row.op, row.user, row.inst, row.side, row.tif = OP_NEW, 0, inst, BUY, IOC
-    row.price_tick, row.qty_lots = v.best[inst, 1], 1
+    row.op, row.user, row.inst, row.side, row.tif = OP_NEW, _first_taker(sim), inst, BUY, IOC
+    row.price_tick = min(int(v.best[inst, SELL] * (1.0 + MARKET_SLIPPAGE_FRAC)), N_TICKS - 1)
+    row.qty_lots = 1
     row.options = row.client_id = row.handle = 0
     out.count[0] += 1
+
+
+def _first_taker(sim: Simulation) -> int:
+    """Return the first account of the flow, of levered traders where there is none, or of all."""
+    class_id = sim.engine.state.user["class_id"]
+    for name in ("order_flow", "directional"):
+        users = np.flatnonzero(class_id == CLASS_NUMBERS[name])
+        if len(users):
+            return int(users[0])
+    return 0
 
 
 __all__ = ["ARMS", "CONTROL_OF", "Arm", "ArmRun", "loss_usd", "one_lot_order", "run_arms"]

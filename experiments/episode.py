@@ -123,7 +123,6 @@ def episode_of(sim: Simulation, onset: Onset, *, asset: int) -> Episode:
     refused = v.reply_count - onset.refused
     classes, outside = class_changes(sim, onset)
     outcomes = measure(sim, since_step=onset.step)
-    outcomes["backstop_short_usd"] = max(-outcomes["backstop_low_usd"], 0.0)
     return Episode(
         outcomes=outcomes | _episode_outcomes(sim, onset.step, asset),
         timeline=timeline_of(

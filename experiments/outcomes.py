@@ -52,6 +52,11 @@ class _Run:
         valued = np.flatnonzero(self.venue["backstop_equity_usd"])
         return int(valued[0]) if len(valued) else len(self.venue) - 1
 
+    @property
+    def backstop_low_usd(self) -> float:
+        """Lowest equity of the backstop since its first valuation."""
+        return float(self.backstop_lows_usd[self.first_valued :].min())
+
     def events_of(self, *kinds: int) -> Records:
         return self.events[np.isin(self.events["kind"], kinds)]
 
@@ -163,7 +168,13 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "backstop_low_usd",
         "USD",
         "lowest equity of the backstop, within steps too",
-        lambda r: float(r.backstop_lows_usd[r.first_valued :].min()),
+        lambda r: r.backstop_low_usd,
+    ),
+    Outcome(
+        "backstop_short_usd",
+        "USD",
+        "how far the backstop's equity fell below zero, within steps too",
+        lambda r: max(-r.backstop_low_usd, 0.0),
     ),
     Outcome(
         "peak_borrowed_usd",

@@ -192,6 +192,7 @@ def test_doctor_says_where_things_are(cli, tmp_path, monkeypatch):
             ["--budget = 'a' is no budget", "--budget = 'b=x' is no budget"],
         ),
         (["run", "short.toml", "--budget", "n_breach=1"], ["did you mean 'n_breaches'?"]),
+        (["run", "short.toml", "--budget", "backstop_low_usd=0"], ["as in backstop_short_usd=0"]),
         (["replay", "nowhere"], ["folder = 'nowhere' does not exist"]),
         (["report", "nowhere"], ["folder = 'nowhere' does not exist"]),
         (["report", "study"], ["holds the study of two margin regimes", "study/report.html"]),
@@ -271,7 +272,7 @@ def test_options_change_the_run(cli):
         (["--budget", "n_breaches=0"], 0, "budget FAILS: n_breaches"),
         (["--budget", "n_breaches=0", "--check"], 1, "budget FAILS: n_breaches"),
         (["--budget", "n_breaches=999", "--check"], 0, "budget holds: n_breaches"),
-        (["--check", "--set", "stresses=[]"], 0, "budget holds: deficit_booked_usd 0, at most 0"),
+        (["--check", "--set", "stresses=[]"], 0, "budget holds: backstop_short_usd 0, at most 0"),
     ],
 )
 def test_a_budget_is_told_and_counts_with_check(cli, options, code, words):

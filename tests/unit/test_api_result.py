@@ -1,6 +1,7 @@
 """Runs at the front door: numbers, tables, figure and folder."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import stressbook as sb
 from stressbook.api.figure import draw_run, run_panels
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.store import load_run, read_manifest, write_json, write_whole
+from stressbook.market.codes import EV_RISK_ORDER_CANCELLED, EV_SLICE
 from tests.short_runs import short_run, short_scenario
 
 
@@ -97,6 +99,19 @@ def test_outcomes_are_a_copy(run):
 def test_an_outcome_that_there_is_none_of_is_told_with_the_nearest(run):
     with pytest.raises(UnknownName, match="did you mean 'liquidated_usd'"):
         run.outcomes["liquidated"]
+
+
+def test_lots_of_an_event_are_lots_and_token_units_tokens(run):
+    planted = np.zeros(2, run.record.events.dtype)
+    planted["kind"] = EV_SLICE, EV_RISK_ORDER_CANCELLED
+    planted["inst"] = 2, -1  # the token HYPE; no book
+    planted["lots"] = 250_000_000, 3
+    events = sb.RunResult(replace(run.record, events=planted)).frame("events")
+    assert events["traded"].tolist() == ["HYPE", ""]
+    assert events["lots"].isna().all()
+    assert events["tokens"].iloc[0] == 2.5
+    assert events["n_orders"].iloc[1] == 3
+    assert run.frame("events")["lots"].notna().any()
 
 
 def test_a_folder_that_is_used_again_keeps_nothing_of_the_former_run(run, tmp_path):

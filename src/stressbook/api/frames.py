@@ -15,6 +15,7 @@ from stressbook.market.codes import (
     CAUSE_NAMES,
     EV_FUNDING,
     EV_REFUSAL,
+    EV_RISK_ORDER_CANCELLED,
     EV_SLICE,
     EV_WRITTEN_OFF,
     EVENT_NAMES,
@@ -131,6 +132,10 @@ def _events(record: RunRecord) -> pd.DataFrame:
     books = [book.name for book in spec.instruments]
     tokens = [token.name for token in spec.tokens]
     is_rate = rows["kind"] == EV_FUNDING
+    # The field `lots` of an event counts token units of a slice, and orders that were cancelled.
+    is_slice, is_count = rows["kind"] == EV_SLICE, rows["kind"] == EV_RISK_ORDER_CANCELLED
+    unit = np.array([float(token.unit) for token in spec.tokens])
+    sold = rows["lots"] / unit[np.where(is_slice, rows["inst"], 0)]
     price_usd = np.where(is_rate, np.nan, rows["price_e8"] / 1e8)
     names = [
         "" if i < 0 else (tokens if kind == EV_SLICE else books)[i]
@@ -142,7 +147,9 @@ def _events(record: RunRecord) -> pd.DataFrame:
             "kind": [EVENT_NAMES.get(int(kind), str(kind)) for kind in rows["kind"]],
             "account": rows["user"],
             "traded": names,
-            "lots": rows["lots"],
+            "lots": np.where(is_slice | is_count, np.nan, rows["lots"]),
+            "tokens": np.where(is_slice, sold, np.nan),
+            "n_orders": np.where(is_count, rows["lots"], np.nan),
             "price_usd": price_usd,
             "rate": np.where(is_rate, rows["price_e8"] / 1e15, np.nan),
             "amount_usd": rows["amount_micro"] / 1e6,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stressbook.errors import InvalidInput, Problem, UnknownName
 
 __all__ = ["Judged", "budgets_of", "judge"]
+
+
+# What `--check` judges where no budget is given: losses that neither accounts nor capital bore.
+_UNBORNE: Final = ("written_off_usd", "deficit_booked_usd", "backstop_short_usd")
 
 
 class Judged(NamedTuple):
@@ -52,10 +56,10 @@ def budgets_of(texts: Sequence[str], *, check: bool, assets: Sequence[str]) -> d
     >>> budgets_of(["liquidated_usd=4e6"], check=False, assets=["BTC"])
     {'liquidated_usd': 4000000.0}
     >>> budgets_of([], check=True, assets=["BTC"])
-    {'written_off_usd': 0.0, 'deficit_booked_usd': 0.0}
+    {'written_off_usd': 0.0, 'deficit_booked_usd': 0.0, 'backstop_short_usd': 0.0}
     """
     if check and not texts:
-        return {"written_off_usd": 0.0, "deficit_booked_usd": 0.0}
+        return dict.fromkeys(_UNBORNE, 0.0)
     found: dict[str, float] = {}
     problems = []
     for text in texts:
@@ -80,6 +84,14 @@ def _check_names(budgets: Mapping[str, float], assets: Sequence[str]) -> None:
     for name in budgets:
         if name not in known:
             raise UnknownName("outcome", name, known=known)
+    if "backstop_low_usd" in budgets:
+        raise InvalidInput(
+            "has no largest value: the lower, the worse",
+            name="--budget",
+            value="backstop_low_usd",
+            allowed="outcomes of which less is better",
+            hint="as in backstop_short_usd=0: how far it fell below zero",
+        )
 
 
 def judge(outcomes: Sequence[Mapping[str, float]], allowed: Mapping[str, float]) -> list[Judged]:

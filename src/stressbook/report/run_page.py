@@ -108,7 +108,7 @@ def _sentences(record: RunRecord, asset: str) -> list[str]:
     since = "the onset" if record.scenario.stresses else "the end of the warm-up"
     breaches = int(found["n_breaches"])
     low = found["backstop_low_usd"]
-    backstop = "was used up" if low < 0.0 else "held"
+    backstop = "was used up" if found["backstop_short_usd"] > 0.0 else "held"
     written = found["written_off_usd"]
     return [
         f"{asset} fell by {percent(fall)} % from {since}, the most of all.",
