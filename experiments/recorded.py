@@ -171,7 +171,7 @@ def open_recording(path: Path) -> IO[str]:
     return path.open(encoding="utf-8")
 
 
-def read_closes(path: Path, *, bar_s: int) -> pd.DataFrame:
+def read_closes(path: Path, *, bar_s: int, with_range: bool = False) -> pd.DataFrame:
     """Read bars of perps and spots.
 
     Parameters
@@ -182,6 +182,8 @@ def read_closes(path: Path, *, bar_s: int) -> pd.DataFrame:
         USD or ``vol`` in units of the asset. Empty cells are missing bars.
     bar_s : int
         Length of a bar, s.
+    with_range : bool, default False
+        Whether lows and highs of the perps have to be there.
 
     Returns
     -------
@@ -212,6 +214,8 @@ def read_closes(path: Path, *, bar_s: int) -> pd.DataFrame:
         for leg in ("perp", "spot")
         for what in ("close", "vol")
     ]
+    if with_range:
+        needed += [f"{asset}_perp_{end}" for asset in ASSETS for end in ("low", "high")]
     table, lines, problems = _read_table(path, needed)
     for name in table.columns:
         if name.endswith("_vol"):
@@ -296,9 +300,8 @@ def read_basis_8h(path: Path, *, exchange: str, asset: str, pair: str) -> pd.Dat
     """
     table = _csv(path, text=False)
     needed = ["time", "exchange", "crypto", "pair", "contract", "close", "funding rate"]
-    problems = _missing_columns(path, needed, list(table.columns))
-    if problems:
-        raise InvalidRecording.from_problems(problems)
+    _require_columns(path, needed, list(table.columns))
+    problems: list[Problem] = []
     lines = pd.Series(np.arange(len(table)) + 2)
     close = pd.to_numeric(table["close"], errors="coerce")
     problems += _outside(path, lines, close, ~(close > 0.0), "above 0 USD")
@@ -331,7 +334,8 @@ def _csv(path: Path, *, text: bool) -> pd.DataFrame:
 def _read_table(path: Path, needed: list[str]) -> tuple[pd.DataFrame, pd.Series, list[Problem]]:
     text = _csv(path, text=True)
     time_name, *names = text.columns
-    problems = _missing_columns(path, needed, names)
+    _require_columns(path, needed, names)
+    problems: list[Problem] = []
     lines = pd.Series(np.arange(len(text)) + 2)
     table = pd.DataFrame(index=range(len(text)))
     for name in names:
@@ -349,12 +353,14 @@ def _read_table(path: Path, needed: list[str]) -> tuple[pd.DataFrame, pd.Series,
     return table.set_index("time"), lines, problems
 
 
-def _missing_columns(path: Path, needed: list[str], names: list[str]) -> list[Problem]:
-    return [
-        Problem("is missing", f"{path.name}, column {name}", allowed=f"columns {', '.join(needed)}")
-        for name in needed
-        if name not in names
-    ]
+def _require_columns(path: Path, needed: list[str], names: list[str]) -> None:
+    """Refuse a file without them at once: what else it holds is not what its name says."""
+    missing = [name for name in needed if name not in names]
+    if missing:
+        word = "columns" if len(missing) > 1 else "column"
+        hint = "docs/calibration.md has the columns of each file"
+        problem = Problem(f"lacks the {word} {', '.join(missing)}", path.name, hint=hint)
+        raise InvalidRecording.from_problems([problem])
 
 
 def _outside(

@@ -48,7 +48,9 @@ BINANCE_FEEDS = (
 EIGHT_HOURS = (("BTC", "bitcoin", "BTCUSDT"), ("ETH", "ethereum", "ETHUSDT"))
 
 
-def calibrate(folder: Path, *, seed: int = 1) -> CalibrationResult:
+def calibrate(
+    folder: Path, *, seed: int = 1, ready: Callable[[], None] | None = None
+) -> CalibrationResult:
     """Estimate the parameters of a world and its flow, and the moments to match, from recordings.
 
     Parameters
@@ -57,6 +59,8 @@ def calibrate(folder: Path, *, seed: int = 1) -> CalibrationResult:
         Holds one file of each kind in `recorded.KINDS`, at any depth.
     seed : int, default 1
         Seed of bootstraps and simulated records.
+    ready : callable, optional
+        Called once all files are read and nothing is wrong with them, before the estimates.
 
     Returns
     -------
@@ -73,6 +77,8 @@ def calibrate(folder: Path, *, seed: int = 1) -> CalibrationResult:
     """
     paths = find_recordings(folder)
     tables, eight_hours, feeds = _read(paths)
+    if ready is not None:
+        ready()
     rows = [*_price_rows(tables, seed), *_venue_rows(eight_hours, feeds, seed), *assumed_rows()]
     order = {asset: i for i, asset in enumerate(ASSETS)}
     rows.sort(key=lambda row: order[row.asset])
@@ -88,12 +94,13 @@ def _read(
         try:
             return read()
         except InvalidRecording as error:
-            problems.extend(error.problems)
+            # The file of 8 hours is read once for each asset.
+            problems.extend(one for one in error.problems if one not in problems)
             return None
 
     readers: dict[str, Callable[[Path], pd.DataFrame]] = {
         "closes_5min": partial(read_closes, bar_s=300),
-        "closes_1h": partial(read_closes, bar_s=3_600),
+        "closes_1h": partial(read_closes, bar_s=3_600, with_range=True),
         "funding_1h": read_funding,
     }
     tables = {kind: attempt(partial(read, paths[kind])) for kind, read in readers.items()}

@@ -138,7 +138,7 @@ class CalibrationResult:
             return float("nan")
 
     def to_toml(self) -> str:
-        """Return the parameters and assumed values as tables of a scenario file.
+        """Return the parameters and assumed values as tables; a scenario has other keys for them.
 
         Returns
         -------

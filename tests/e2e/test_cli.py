@@ -424,6 +424,14 @@ def test_a_stopped_command_ends_with_130_and_says_what_it_leaves(cli, monkeypatc
     assert re.fullmatch(told, err.splitlines()[-1])
 
 
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_a_folder_without_recordings_is_told_before_anything_is_estimated(cli, folder):
+    code, out, err = cli("calibrate", folder)
+    assert (code, out) == (2, "")
+    assert "estimating" not in err
+    assert err.startswith("InvalidRecording: ")
+
+
 def test_calibrate_prints_and_keeps(cli, tmp_path, monkeypatch):
     from stressbook.experiments.calibration import CalibrationResult
     from stressbook.experiments.calibration.assumed import assumed_rows

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stressbook.experiments.calibration import CalibrationResult, calibrate, mar
 from stressbook.experiments.calibration.assumed import assumed_rows
 from stressbook.experiments.calibration.basis_rows import basis_rows
 from stressbook.experiments.calibration.estimate import estimated
+from stressbook.experiments.calibration.planted import PLANTED, write_recordings
 from stressbook.experiments.calibration.price_rows import volatility_rows
 from stressbook.experiments.calibration.rows import (
     ASSUMED,
@@ -27,7 +29,7 @@ from stressbook.experiments.recorded import (
     find_recordings,
     read_closes,
 )
-from tests.unit.calibration_planted import write_recordings
+from tests.unit.calibration_planted import assert_recovers
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = json.loads((ROOT / "results" / "reference" / "calibration.json").read_text())
@@ -130,13 +132,41 @@ def test_files_are_named_with_their_hash(folder, result):
     assert str(folder) not in result.to_json()
 
 
-def test_problems_of_several_files_come_at_once(tmp_path):
-    for kind in KINDS.values():
-        (tmp_path / kind.pattern.replace("*", "x").removesuffix(".gzx")).write_text("t,BTC\n")
+def name_of(kind):
+    return KINDS[kind].pattern.replace("*", "x", 1).rstrip("*")
+
+
+def test_problems_of_several_files_come_at_once_a_line_for_each(tmp_path):
+    for kind in KINDS:
+        (tmp_path / name_of(kind)).write_text("t,BTC\n")
     with pytest.raises(InvalidRecording) as caught:
         calibrate(tmp_path)
-    named = {problem.name.split(",")[0] for problem in caught.value.problems}
-    assert {"hl_perp_spot_5min_x.csvx", "hl_perp_spot_hourly_x.csvx"} <= named
+    by_file = [problem.name for problem in caught.value.problems if ".csv" in problem.name]
+    tables = ("closes_5min", "closes_1h", "funding_1h", "basis_8h")
+    assert by_file == [name_of(kind) for kind in tables]
+
+
+def test_estimates_begin_once_everything_is_read(folder, tmp_path, monkeypatch):
+    for name in ("_price_rows", "_venue_rows"):
+        monkeypatch.setitem(calibrate.__globals__, name, lambda *_: [])
+    told = []
+    calibrate(folder, ready=lambda: told.append("ready"))
+    assert told == ["ready"]
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "hl_funding_hourly_a.csv").write_text("hour,BTC,ETH\n")
+    with pytest.raises(InvalidRecording, match="lacks the columns SOL, HYPE"):
+        calibrate(tmp_path, ready=lambda: told.append("too early"))
+    assert told == ["ready"]
+
+
+@pytest.mark.slow
+def test_what_was_planted_in_the_recordings_is_found_again(result):
+    for name, planted in PLANTED.items():
+        estimate = next(
+            row.estimate for row in result.rows if (row.asset, row.name) == ("BTC", name)
+        )
+        assert_recovers(estimate, planted, within=planted)
 
 
 def test_missing_files_are_listed_before_anything_is_read(tmp_path):
@@ -208,6 +238,27 @@ def test_reference_numbers_agree_with_published_statistics_of_the_same_data():
 def test_the_document_shows_the_reference_numbers():
     text = (ROOT / "docs" / "calibration.md").read_text()
     assert markdown_table(REFERENCE["rows"]) in text
+
+
+def blocks_of_the_document(language):
+    text = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_example_of_the_document_writes_what_the_command_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(blocks_of_the_document("python")[0], {})
+    (line,) = blocks_of_the_document("console")[0].splitlines()
+    assert line.startswith("$ stressbook calibrate recordings ")
+    assert set(find_recordings(Path("recordings"))) == set(KINDS)
+
+
+def test_the_document_names_every_file_and_what_was_planted():
+    text = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+    for kind in KINDS.values():
+        assert f"| `{kind.pattern}` |" in text
+    for name, planted in PLANTED.items():
+        assert f"| `{name}` | {planted:g} |" in text
 
 
 def test_reference_holds_every_asset_and_no_folder():

@@ -95,14 +95,32 @@ def test_a_high_below_its_low_is_a_problem(tmp_path):
     )
 
 
-def test_missing_columns_and_empty_files_are_problems(tmp_path):
+def test_missing_columns_are_named_in_one_line_and_nothing_else_is_said(tmp_path):
     path = write_bars(tmp_path / "a.csv", [], [name for name in CLOSES if "SOL_spot" not in name])
-    found = problems_of(lambda: read_closes(path, bar_s=300))
-    assert [text.splitlines()[0] for text in found] == [
-        "a.csv, column SOL_spot_close is missing.",
-        "a.csv, column SOL_spot_vol is missing.",
-        "a.csv holds no rows.",
-    ]
+    (found,) = problems_of(lambda: read_closes(path, bar_s=300))
+    assert found == (
+        "a.csv lacks the columns SOL_spot_close, SOL_spot_vol.\n"
+        "  hint   : docs/calibration.md has the columns of each file"
+    )
+    path.write_text("a,b\nx,y\n")
+    (found,) = problems_of(lambda: read_closes(path, bar_s=300))
+    assert found.splitlines()[0] == f"a.csv lacks the columns {', '.join(CLOSES)}."
+    path.write_text("hour,BTC,SOL,HYPE\n")
+    (found,) = problems_of(lambda: read_funding(path))
+    assert found.splitlines()[0] == "a.csv lacks the column ETH."
+
+
+def test_files_without_rows_are_problems(tmp_path):
+    path = write_bars(tmp_path / "a.csv", [])
+    assert problems_of(lambda: read_closes(path, bar_s=300)) == ["a.csv holds no rows."]
+
+
+def test_hours_have_lows_and_highs(tmp_path):
+    names = [*CLOSES, *(f"{asset}_perp_low" for asset in ASSETS)]
+    path = write_bars(tmp_path / "a.csv", [], names)
+    (found,) = problems_of(lambda: read_closes(path, bar_s=3_600, with_range=True))
+    highs = ", ".join(f"{asset}_perp_high" for asset in ASSETS)
+    assert found.splitlines()[0] == f"a.csv lacks the columns {highs}."
 
 
 def test_damaged_and_empty_files_are_problems(tmp_path):
@@ -175,7 +193,9 @@ def test_basis_reports_bad_closes_missing_rows_and_columns(tmp_path):
         "a.csv, binance bitcoin BTCUSDT has no rows.",
     ]
     path.write_text("time,close\n")
-    assert len(problems_of(lambda: read_btc(path))) == 5
+    (found,) = problems_of(lambda: read_btc(path))
+    missing = "exchange, crypto, pair, contract, funding rate"
+    assert found.splitlines()[0] == f"a.csv lacks the columns {missing}."
 
 
 def test_missing_files_are_listed_all_at_once(tmp_path):

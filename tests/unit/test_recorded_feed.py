@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from stressbook.experiments.recorded import InvalidRecording
-from stressbook.experiments.recorded_feed import (
-    DEPTH_BP,
-    read_binance_feed,
-    read_hyperliquid_snapshots,
-)
-from tests.unit.calibration_planted import (
+from stressbook.experiments.calibration.planted import (
     at,
     difference,
     ladder,
@@ -16,6 +10,12 @@ from tests.unit.calibration_planted import (
     touch,
     trade,
     write_feed,
+)
+from stressbook.experiments.recorded import InvalidRecording
+from stressbook.experiments.recorded_feed import (
+    DEPTH_BP,
+    read_binance_feed,
+    read_hyperliquid_snapshots,
 )
 
 BOOK = snapshot([["99.99", "1"], ["99.90", "2"]], [["100.01", "3"], ["100.20", "4"]])

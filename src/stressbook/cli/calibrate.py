@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ __all__ = ["calibrate"]
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(help="Holds one recording of each kind.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Holds one recording of each kind; docs/calibration.md has them.")
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Of bootstraps and simulated records.")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="Folder for calibration.json and calibration.toml.")
@@ -28,9 +31,9 @@ def calibrate(
 
     if out is not None:
         require_writable(out)
-    note("estimating, about 20 s ...", quiet=quiet)
+    told = partial(note, "estimating, about 20 s ...", quiet=quiet)
     with stopping(STARTS_AFRESH):
-        found = estimate(folder, seed=seed)
+        found = estimate(folder, seed=seed, ready=told)
     if out is not None:
         write_whole(out / "calibration.json", found.to_json().encode())
         write_whole(out / "calibration.toml", found.to_toml().encode())
