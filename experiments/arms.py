@@ -20,6 +20,7 @@ import numpy as np
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_outbox import MARKET_SLIPPAGE_FRAC
 from stressbook.experiments.account_table import equities_usd
+from stressbook.experiments.recorder import liquidated_lots
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
 from stressbook.market.codes import BUY, IOC, OP_NEW, SELL
@@ -138,7 +139,7 @@ def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: f
         sim.step()
         log_mark[k + 1] = np.log(v.price["mark_usd"])
     rows = sim.series.asset[first : first + n_steps]
-    lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
+    lots = liquidated_lots(rows)
     share = lots.sum(axis=0) / np.maximum(open_interest, 1.0)
     return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), share)
 

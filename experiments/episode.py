@@ -9,7 +9,7 @@ import numpy as np
 
 from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.outcomes import measure
-from stressbook.experiments.recorder import used
+from stressbook.experiments.recorder import liquidated_lots, used
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.timeline import Timeline, timeline_of
 from stressbook.market.codes import REFUSAL_NAMES
@@ -226,7 +226,7 @@ def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, floa
     stop = int(sim.series.step[0])
     rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
     open_lots = np.maximum(sim.series.asset[first - 1, asset]["open_interest_lots"], 1.0)
-    lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
+    lots = liquidated_lots(rows)
     traded = book["traded_lots"] * v.inst[inst].lot_size * rows["mark_usd"]
     deepest = -np.minimum(v.risk["deepest_negative_usd"], 0.0)
     backstop = int(v.par[0].backstop_user)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.recorder import backstop_lows_usd
+from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import (
     CAUSE_DEFICIT,
@@ -66,10 +66,10 @@ class _Run:
     def amount_usd(self, *kinds: int) -> float:
         return float(self.events_of(*kinds)["amount_micro"].sum()) / 1e6
 
-    def lots_usd(self, column: str) -> float:
+    def lots_usd(self, *columns: str) -> float:
         """Value of lots by asset at each step's mark, over the run."""
-        lot = self.lot_sizes()
-        return float((self.asset[column] * self.asset["mark_usd"] * lot).sum())
+        rows, lot = self.asset, self.lot_sizes()
+        return sum(float((rows[column] * rows["mark_usd"] * lot).sum()) for column in columns)
 
     def lot_sizes(self) -> F64:
         return np.array(
@@ -101,13 +101,13 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "liquidated_usd",
         "USD",
         "forced fills, takeovers and deleveraging of perps, at the mark",
-        lambda r: sum(map(r.lots_usd, ("liquidated_lots", "taken_over_lots", "deleveraged_lots"))),
+        lambda r: r.lots_usd(*LIQUIDATED),
     ),
     Outcome(
         "forced_fills_usd",
         "USD",
         "forced orders filled in the book",
-        lambda r: r.lots_usd("liquidated_lots"),
+        lambda r: r.lots_usd("forced_fill_lots"),
     ),
     Outcome(
         "taken_over_usd",

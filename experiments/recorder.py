@@ -31,7 +31,7 @@ BOOK_ROW = record_dtype(
 ASSET_ROW = record_dtype(
     "funding_rate_e15",
     "fundamental_usd outside_spot_usd outside_perp_usd oracle_usd mark_usd open_interest_lots "
-    "liquidated_lots taken_over_lots deleveraged_lots backstop_shed_lots",
+    "forced_fill_lots taken_over_lots deleveraged_lots backstop_shed_lots",
 )
 VENUE_ROW = record_dtype(
     "n_messages n_fills n_breached",
@@ -39,9 +39,28 @@ VENUE_ROW = record_dtype(
 )
 
 
+LIQUIDATED: Final = ("forced_fill_lots", "taken_over_lots", "deleveraged_lots")
+
+
+def liquidated_lots(rows: Records) -> F64:
+    """Return the perps that accounts lost, each lot once: filled by force, taken over, deleveraged.
+
+    Parameters
+    ----------
+    rows : ndarray of ASSET_ROW, any shape
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+        Lots.
+    """
+    lots: F64 = rows[LIQUIDATED[0]] + rows[LIQUIDATED[1]] + rows[LIQUIDATED[2]]
+    return lots
+
+
 @by_address
 class Series(NamedTuple):
-    """Rows recorded so far; the first axis is the step (minutes for `klass`)."""
+    """Rows recorded so far; the first axis is the step."""
 
     book: Records  # (n_steps, n_insts) BOOK_ROW
     asset: Records  # (n_steps, n_assets) ASSET_ROW
@@ -95,7 +114,7 @@ def _record_assets(v: VenueState, s: Series, n: int) -> None:
         row.oracle_usd = v.price[a].oracle_usd
         row.mark_usd = v.price[a].mark_usd
         row.funding_rate_e15 = v.price[a].last_funding_rate_e15
-        row.liquidated_lots = 0.0  # rows are written over after a snapshot was restored
+        row.forced_fill_lots = 0.0  # rows are written over after a snapshot was restored
         row.taken_over_lots = 0.0
         row.deleveraged_lots = 0.0
         row.backstop_shed_lots = 0.0
@@ -112,7 +131,7 @@ def _record_liquidations(v: VenueState, s: Series, n: int) -> None:
         fill = v.fill[k]
         spec = v.inst[fill.inst]
         if spec.kind == PERP and fill.options & FORCED and fill.options & TWAP == 0:
-            s.asset[n, spec.asset].liquidated_lots += float(fill.qty_lots)
+            s.asset[n, spec.asset].forced_fill_lots += float(fill.qty_lots)
     for k in range(v.ctr[C_EVENTS]):
         e = v.event[k]
         if e.inst >= 0 and e.kind == EV_TAKEOVER_PERPS:

@@ -94,7 +94,7 @@ def timeline_of(
         mark_usd=_last(rows["mark_usd"], n),
         bid_depth_usd=np.median(book["bid_depth_usd"].reshape(-1, n), axis=1),
         depth_left_frac=np.array(left),
-        forced_usd=_sum(rows["liquidated_lots"] * lots_usd, n) * per_minute,
+        forced_usd=_sum(rows["forced_fill_lots"] * lots_usd, n) * per_minute,
         taken_over_usd=_sum(rows["taken_over_lots"] * lots_usd, n) * per_minute,
         deleveraged_usd=_sum(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
         backstop_shed_usd=_sum(rows["backstop_shed_lots"] * lots_usd, n) * per_minute,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.recorder import used
+from stressbook.experiments.recorder import liquidated_lots, used
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.validation.bands import SPOT_GAP_BP
 from stressbook.experiments.validation.depth_profile import DISTANCES_BP, add_depth_profiles
@@ -205,7 +205,7 @@ def _near_outside(sim: Simulation, book: Records, asset: Records) -> F64:
 
 
 def _liquidated_usd(sim: Simulation, asset: Records) -> F64:
-    lots = asset["liquidated_lots"] + asset["taken_over_lots"] + asset["deleveraged_lots"]
+    lots = liquidated_lots(asset)
     usd: F64 = lots * asset["mark_usd"] * perp_lot_sizes(sim)
     return usd
 

@@ -132,7 +132,7 @@ def test_panels_are_means_over_minutes(run):
     first = run.record.series.book["bid_depth_usd"][:60, 1].mean() / 1e6
     assert depth.lines["HYPE"][0] == pytest.approx(first)
     asset = run.record.series.asset[:60, 1]
-    lots = sum(asset[name] for name in ("liquidated_lots", "taken_over_lots", "deleveraged_lots"))
+    lots = sum(asset[name] for name in ("forced_fill_lots", "taken_over_lots", "deleveraged_lots"))
     lot_size = run.record.scenario.venue_spec().instruments[1].lot_size
     usd = float((lots * lot_size * asset["mark_usd"]).sum())
     assert forced.lines["HYPE"][0] == pytest.approx(usd / 1e6)

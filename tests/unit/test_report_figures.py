@@ -26,7 +26,7 @@ def series(n=120):
     asset["mark_usd"] = asset["oracle_usd"] = 50.0
     asset["mark_usd"][:, 1] = 50.0 - np.arange(n) / 10.0
     asset["open_interest_lots"] = 1000.0
-    asset["liquidated_lots"][90, 1] = 100.0
+    asset["forced_fill_lots"][90, 1] = 100.0
     book["bid_depth_usd"] = np.arange(n)[:, None]
     return Series(book, asset, np.zeros(n, VENUE_ROW), np.array([n]))
 

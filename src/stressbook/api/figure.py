@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments.recorder import liquidated_lots
 from stressbook.experiments.run import RunRecord
 from stressbook.market.state import F64
 
@@ -52,7 +53,7 @@ def run_panels(record: RunRecord) -> list[Panel]:
     for k, name in enumerate(scenario.assets):
         i = perp[name]
         rows, lot_size = asset[:, k], spec.instruments[i].lot_size
-        lots = rows["liquidated_lots"] + rows["taken_over_lots"] + rows["deleveraged_lots"]
+        lots = liquidated_lots(rows)
         marks[name] = _means(100.0 * (rows["mark_usd"] / onset[k]["mark_usd"] - 1.0), window)
         forced[name] = _means(lots * lot_size * rows["mark_usd"], window) * window / 1e6
         depth[name] = _means(book[:, i]["bid_depth_usd"], window) / 1e6
