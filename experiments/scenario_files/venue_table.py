@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import fields, replace
+from typing import Any
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.experiments.scenario_files.values import percent_hint, unread_key
+from stressbook.experiments.scenario_files.values import (
+    percent_hint,
+    read_value,
+    unread_key,
+    value_types,
+)
 from stressbook.market.spec import VenueSpec
 
 __all__ = ["nested", "read_venue", "restricted", "venue_places"]
-
-_KIND: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def restricted(spec: VenueSpec, assets: tuple[str, ...]) -> VenueSpec:
@@ -87,18 +90,28 @@ def read_venue(
     now = venue_places(spec)
     changes: dict[str, Any] = {}
     for place, raw in _flat(table):
-        kind = type(now.get(place))
         if place not in now:
             problems.append(_unread(place, now))
-        elif type(raw) is not kind and not (kind is float and type(raw) is int):
-            problems.append(Problem(f"is not {_KIND[kind]}", f"venue.{place}", raw))
-        else:
-            changes[place] = kind(raw)
+            continue
+        found: list[Problem] = []
+        value = _read_number(raw, spec, place, found)
+        problems += found
+        if not found:
+            changes[place] = value
     try:
         spec.with_values(changes)
     except InvalidInput as error:
         problems += [_below_venue(problem) for problem in error.problems]
     return changes
+
+
+def _read_number(raw: Any, spec: VenueSpec, place: str, problems: list[Problem]) -> Any:
+    """Return a value as its field in the preset has it, and report what is wrong with it."""
+    section, index, attribute = spec.places()[place]
+    holder = getattr(spec, section) if index < 0 else getattr(spec, section)[index]
+    entry = next(entry for entry in fields(holder) if entry.name == attribute)
+    kind = value_types(type(holder))[attribute]
+    return read_value(raw, kind, place=f"venue.{place}", entry=entry, problems=problems)
 
 
 def _unread(place: str, known: Mapping[str, Any]) -> Problem:

@@ -145,7 +145,13 @@ INVALID = [
         "0.0 to 1.0",
         "mean 0.65?",
     ),
-    ("[venue.tokens.HYPE]\nltv = '0.65'", "venue.tokens.HYPE.ltv", "is not a number", "", ""),
+    (
+        "[venue.tokens.HYPE]\nltv = '0.65'",
+        "venue.tokens.HYPE.ltv",
+        "is not a number",
+        "0.0 to 1.0",
+        "leave out the quotes",
+    ),
     ("[venue.tokens.ETH]\nltv = 0.5", "venue.tokens.ETH.ltv", "read by nothing", "tokens", ""),
     ("[venue.liquidation]\nadl_on = 1", "venue.liquidation.adl_on", "true or false", "", ""),
     (
