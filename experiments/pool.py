@@ -26,7 +26,7 @@ from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.plugins import PluginSource, load_sources
 from stressbook.experiments.run import Progress
 
-__all__ = ["Failure", "map_jobs", "require_whole"]
+__all__ = ["Failure", "map_jobs", "map_missing", "require_whole"]
 
 _MOST_TOLD: Final = 5  # failures that a message spells out
 _DIED_EARLY: Final = "died before any run had ended"
@@ -127,6 +127,67 @@ def map_jobs(
     else:
         _in_processes(min(workers, len(jobs)), _packed(function, jobs, sources), sources, keep)
     return [found[rank] for rank in range(len(jobs))]
+
+
+def map_missing(
+    function: Function[JobT, ResultT],
+    jobs: Sequence[JobT],
+    *,
+    kept: Callable[[JobT], ResultT | None],
+    keep: Callable[[JobT, ResultT | Failure], ResultT | Failure],
+    workers: int = 1,
+    sources: Sequence[PluginSource] = (),
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[ResultT | Failure]:
+    """Return what each job came to, in order; what a former call has left is not run again.
+
+    Parameters
+    ----------
+    function, jobs, workers, sources, executor, progress
+        As of `map_jobs`.
+    kept : callable
+        Called with a job; returns what is left of it, None if it has to be run.
+    keep : callable
+        Called with a job and its result as soon as it is there; returns the result.
+
+    Returns
+    -------
+    list
+        As of `map_jobs`.
+
+    Raises
+    ------
+    InvalidInput, StressbookError
+        As of `map_jobs`.
+
+    Examples
+    --------
+    >>> left = {-2: 2}
+    >>> map_missing(lambda job, progress=None: abs(job), [-2, 1], kept=left.get,
+    ...             keep=lambda job, result: left.setdefault(job, result))
+    [2, 1]
+    >>> left
+    {-2: 2, 1: 1}
+    """
+    found = {i: one for i, job in enumerate(jobs) if (one := kept(job)) is not None}
+    results: dict[int, ResultT | Failure] = dict(found)
+    missing = [i for i in range(len(jobs)) if i not in found]
+
+    def finished(rank: int, result: ResultT | Failure) -> None:
+        results[missing[rank]] = keep(jobs[missing[rank]], result)
+
+    map_jobs(
+        function,
+        [jobs[i] for i in missing],
+        workers=workers,
+        sources=sources,
+        executor=executor,
+        finished=finished,
+        progress=progress,
+        n_before=len(found),
+    )
+    return [results[i] for i in range(len(jobs))]
 
 
 def require_whole(found: Sequence[ResultT | Failure], names: Sequence[str]) -> list[ResultT]:

@@ -29,7 +29,7 @@ from stressbook.experiments.episode import (
 )
 from stressbook.experiments.kept import kept_file, read_kept, write_kept
 from stressbook.experiments.plugins import plugin_sources
-from stressbook.experiments.pool import Failure, map_jobs, require_whole
+from stressbook.experiments.pool import Failure, map_missing, require_whole
 from stressbook.experiments.regime_plan import RegimePlan, Variant
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
@@ -239,28 +239,25 @@ def run_regimes(
     """
     jobs = _jobs(plan)
     sources = plugin_sources(plan.scenario.stressed(*plan.stresses))
-    files = [None if folder is None else kept_file(folder, job.made_by(), sources) for job in jobs]
-    found: dict[int, RegimeRun | Failure] = {
-        i: kept for i, file in enumerate(files) if (kept := read_kept(file, RegimeRun)) is not None
-    }
-    missing = [i for i in range(len(jobs)) if i not in found]
 
-    def keep(rank: int, result: RegimeRun | Failure) -> None:
-        i = missing[rank]
-        found[i] = result
+    def file_of(job: _Job) -> Path | None:
+        return None if folder is None else kept_file(folder, job.made_by(), sources)
+
+    def keep(job: _Job, result: RegimeRun | Failure) -> RegimeRun | Failure:
         if not isinstance(result, Failure):
-            write_kept(files[i], result)
+            write_kept(file_of(job), result)
+        return result
 
-    map_jobs(
+    found = map_missing(
         _run,
-        [jobs[i] for i in missing],
+        jobs,
+        kept=lambda job: read_kept(file_of(job), RegimeRun),
+        keep=keep,
         workers=workers,
         sources=sources,
-        finished=keep,
         progress=progress,
-        n_before=len(found),
     )
-    whole = require_whole([found[i] for i in range(len(jobs))], [job.name for job in jobs])
+    whole = require_whole(found, [job.name for job in jobs])
     return RegimeStudy(plan, tuple(whole))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.arms import one_lot_order
 from stressbook.experiments.plugins import plugin_sources, sources_key
-from stressbook.experiments.pool import Failure, map_jobs
+from stressbook.experiments.pool import Failure, map_missing
 from stressbook.experiments.run import Progress, RunRecord, record_of, run_scenario
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
@@ -129,26 +129,18 @@ def run_jobs(
     InvalidInput
         If `workers` is below 1, or own classes that no file holds should go to another process.
     """
-    found = {i: kept for i, job in enumerate(jobs) if (kept := _kept(job, folder)) is not None}
-    missing = [i for i in range(len(jobs)) if i not in found]
-
-    def keep(rank: int, result: Replicate | Failure) -> None:
-        i = missing[rank]
-        found[i] = _keep(jobs[i], _replicate(jobs[i], result), folder)
-
-    map_jobs(
+    sources = dict.fromkeys(source for job in jobs for source in plugin_sources(job.scenario))
+    found = map_missing(
         _run,
-        [jobs[i] for i in missing],
+        jobs,
+        kept=lambda job: _kept(job, folder),
+        keep=lambda job, result: _keep(job, _replicate(job, result), folder),
         workers=workers,
-        sources=tuple(
-            dict.fromkeys(source for i in missing for source in plugin_sources(jobs[i].scenario))
-        ),
+        sources=tuple(sources),
         executor=executor,
-        finished=keep,
         progress=progress,
-        n_before=len(found),
     )
-    return [found[i] for i in range(len(jobs))]
+    return [_replicate(job, one) for job, one in zip(jobs, found, strict=True)]
 
 
 def require_any(found: Sequence[Replicate]) -> None:

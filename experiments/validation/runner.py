@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from stressbook.experiments.plugins import plugin_sources
-from stressbook.experiments.pool import Failure, map_jobs, require_whole
+from stressbook.experiments.plugins import plugin_sources, sources_key
+from stressbook.experiments.pool import Failure, map_missing, require_whole
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import write_json
@@ -63,27 +63,21 @@ def run_seeds(
     StressbookError
         If seeds failed, once all others have ended.
     """
-    given = options or {}
-    files = {seed: _file(folder, task, scenario, seed, given) for seed in seeds}
-    found: dict[int, Found | Failure] = {
-        seed: kept for seed in seeds if (kept := _read(files[seed])) is not None
-    }
-    missing = [seed for seed in dict.fromkeys(seeds) if seed not in found]
+    calls = [_Call(task, scenario, seed, options or {}) for seed in seeds]
 
-    def keep(rank: int, result: Found | Failure) -> None:
-        seed = missing[rank]
-        found[seed] = result if isinstance(result, Failure) else _keep(files[seed], result)
+    def keep(call: _Call, result: Found | Failure) -> Found | Failure:
+        return result if isinstance(result, Failure) else _keep(_file(folder, call), result)
 
-    map_jobs(
+    found = map_missing(
         _run,
-        [_Call(task, scenario, seed, given) for seed in missing],
+        calls,
+        kept=lambda call: _read(_file(folder, call)),
+        keep=keep,
         workers=workers,
         sources=plugin_sources(scenario),
-        finished=keep,
         progress=progress,
-        n_before=len(found),
     )
-    return require_whole([found[seed] for seed in seeds], [f"seed {seed}" for seed in seeds])
+    return require_whole(found, [f"seed {seed}" for seed in seeds])
 
 
 class _Call(NamedTuple):
@@ -97,14 +91,18 @@ def _run(call: _Call, _progress: Progress | None = None, /) -> Found:
     return call.task(call.scenario, call.seed, **call.options)
 
 
-def _file(
-    folder: Path | None, task: Task, scenario: Scenario, seed: int, options: dict[str, Any]
-) -> Path | None:
+def _file(folder: Path | None, call: _Call) -> Path | None:
     if folder is None:
         return None
-    made_by = f"{scenario.digest()} {sorted(options.items())} {_sources()}"
-    key = sha256(made_by.encode()).hexdigest()[:12]
-    return folder / f"{task.__module__.rpartition('.')[2]}-{scenario.name}-{key}-{seed}.json"
+    made_by = f"{call.scenario.digest()} {sorted(call.options.items())} {_sources()}"
+    key = sha256(made_by.encode() + _own(call.scenario)).hexdigest()[:12]
+    task = call.task.__module__.rpartition(".")[2]
+    return folder / f"{task}-{call.scenario.name}-{key}-{call.seed}.json"
+
+
+def _own(scenario: Scenario) -> bytes:
+    sources = plugin_sources(scenario)
+    return sources_key(sources) if sources else b""
 
 
 # What makes verdicts and tables anew from results that were kept.
