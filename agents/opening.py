@@ -18,10 +18,10 @@ import numpy as np
 from stressbook.agents import carry_book, directional_book
 from stressbook.agents.aging import past_of
 from stressbook.agents.carry_book import Carrier, CarryBook, CarryMarket
+from stressbook.agents.classes import AgentClass
 from stressbook.agents.directional import FLAT, HOLDING
 from stressbook.agents.directional_book import Bet
 from stressbook.agents.drafts import Draft, Listing, listings, token_micro
-from stressbook.agents.rule import Rule
 from stressbook.agents.traits import trait
 from stressbook.agents.volumes import SECONDS_PER_DAY
 from stressbook.market.parameters import param
@@ -31,7 +31,6 @@ from stressbook.market.units import MICRO
 from stressbook.market.world_parameters import WorldParams
 
 PHASE_TRAIT = 1_000  # of the first look of an account
-CARRY_RULES = ("basis_trader", "hedger", "holder")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class OpeningParams:
 class Group(NamedTuple):
     """Accounts of one class in one asset or book, before they have anything."""
 
-    rule: Rule
+    agent_class: AgentClass
     asset: int
     inst: int  # -1 where the class trades the whole asset
     keys: I64
@@ -151,9 +150,9 @@ def _daily_covariance(world: WorldParams) -> F64:
 
 
 def _carriers(group: Group) -> list[Carrier]:
-    rule = group.rule
-    if rule.name not in CARRY_RULES:
+    if group.agent_class.opens != "carry":
         return []
+    rule = group.agent_class.rule
     return [
         Carrier(rule.name, int(key), rule.class_id, p, enrolled)
         for key, p, enrolled in zip(
@@ -177,7 +176,7 @@ def plain(records: Records) -> list[SimpleNamespace]:
 def _supply_usd(groups: Sequence[Group]) -> float:
     total = 0
     for group in groups:
-        if group.rule.name == "lender":
+        if group.agent_class.opens == "claim":
             total += sum(int(p.supply_micro) for p in group.parameters)
     return total / MICRO
 
@@ -196,7 +195,7 @@ def _bets(
 ) -> dict[int, list[Bet]]:
     found: dict[int, list[Bet]] = {}
     for group in groups:
-        if group.rule.name != "directional" or not len(group.keys):
+        if group.agent_class.opens != "bets" or not len(group.keys):
             continue
         past = past_of(
             group.parameters[0],
@@ -208,7 +207,7 @@ def _bets(
         found[group.asset] = directional_book.bets_of(
             plain(group.parameters),
             [int(key) for key in group.keys],
-            class_id=group.rule.class_id,
+            class_id=group.agent_class.rule.class_id,
             one=assets[group.asset],
             spec=spec,
             past=past,
@@ -230,8 +229,8 @@ def _drafts(
 
 def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> Draft:
     """Return an account that opens with USDC, a stock of tokens or a claim on the reserve."""
-    draft = Draft(key, group.rule.class_id, 0)
-    if group.rule.name == "lender":
+    draft = Draft(key, group.agent_class.rule.class_id, 0)
+    if group.agent_class.opens == "claim":
         draft.supply_micro = draft.equity_micro = int(p.supply_micro)
         return draft
     draft.equity_micro = round(float(p.equity_usd) * MICRO)
@@ -253,20 +252,21 @@ def _memory(
     seed: int,
 ) -> Records:
     """Return what the accounts remember at the opening: averages, estimates, phases."""
-    memory = np.zeros(len(group.keys), group.rule.memory)
-    name = group.rule.name
-    if name in (*CARRY_RULES, "directional") and len(memory):
-        interval = "child_ms" if name == "directional" else "interval_ms"
+    one, parameters = group.agent_class, group.parameters
+    memory = np.zeros(len(group.keys), one.rule.memory)
+    kept = memory.dtype.names or ()
+    if one.opens in ("carry", "bets") and len(memory):
+        interval = "child_ms" if one.opens == "bets" else "interval_ms"
         phase = trait(seed, group.keys, PHASE_TRAIT)
-        memory["next_ms"] = (phase * group.parameters[interval]).astype(np.int64)
-    if name == "basis_trader":
+        memory["next_ms"] = (phase * parameters[interval]).astype(np.int64)
+    if "funding_ema" in kept:
         memory["funding_ema"] = params.funding.get(assets[group.asset].name, 0.0)
-    elif name == "hedger":
+    if "covariance" in kept:
         _remember_covariances(memory, group, assets, covariance)
-    elif name == "directional":
+    if one.opens == "bets":
         _remember_bets(memory, group, drafts, lives, assets)
-    elif name == "lender":
-        memory["left_micro"] = group.parameters["supply_micro"]
+    if one.opens == "claim":
+        memory["left_micro"] = parameters["supply_micro"]
     return memory
 
 

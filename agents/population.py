@@ -9,40 +9,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from stressbook.agents import (
-    arbitrageur,
-    basis_trader,
-    dip_buyer,
-    directional,
-    hedger,
-    holder,
-    lender,
-    market_maker,
-    order_flow,
-)
-from stressbook.agents.arbitrageur import ArbitrageurParams
-from stressbook.agents.basis_trader import BasisTraderParams
-from stressbook.agents.dip_buyer import DipBuyerParams
-from stressbook.agents.directional import DirectionalParams
+from stressbook.agents.classes import CLASSES, AgentClass
 from stressbook.agents.drafts import listings, to_account
-from stressbook.agents.hedger import HedgerParams
-from stressbook.agents.holder import HolderParams
-from stressbook.agents.lender import LenderParams
-from stressbook.agents.market_maker import MarketMakerParams
 from stressbook.agents.opening import Group, OpeningParams, open_book
-from stressbook.agents.order_flow import OrderFlowParams
 from stressbook.agents.rule import Rule
 from stressbook.errors import InvalidInput
 from stressbook.market.draws import PURPOSE_LATENCY, account_key, key_from_seed, uniforms
 from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.listing import KINDS
-from stressbook.market.parameters import param
 from stressbook.market.setup import AccountOpening
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import I64, Records
@@ -51,55 +29,6 @@ from stressbook.market.world_parameters import WorldParams, default_world
 REGIMES: Final = ("portfolio", "cross")
 PLACE: Final = 2**14  # accounts of one class in one place
 _P99: Final = 2.3263478740408408  # standard normal deviate exceeded by 1 %
-
-# Order of the accounts.
-RULE_MODULES: Final[Mapping[str, ModuleType]] = {
-    "market_maker": market_maker,
-    "arbitrageur": arbitrageur,
-    "order_flow": order_flow,
-    "dip_buyer": dip_buyer,
-    "directional": directional,
-    "basis_trader": basis_trader,
-    "hedger": hedger,
-    "holder": holder,
-    "lender": lender,
-}
-
-
-@dataclass(frozen=True)
-class PopulationParams:
-    """The crowd: parameters of all nine classes, and of what they open with.
-
-    Examples
-    --------
-    >>> PopulationParams().holder.load_mean
-    0.7
-    """
-
-    market_maker: MarketMakerParams = field(default_factory=MarketMakerParams)
-    arbitrageur: ArbitrageurParams = field(default_factory=ArbitrageurParams)
-    order_flow: OrderFlowParams = field(default_factory=OrderFlowParams)
-    dip_buyer: DipBuyerParams = field(default_factory=DipBuyerParams)
-    directional: DirectionalParams = field(default_factory=DirectionalParams)
-    basis_trader: BasisTraderParams = field(default_factory=BasisTraderParams)
-    hedger: HedgerParams = field(default_factory=HedgerParams)
-    holder: HolderParams = field(default_factory=HolderParams)
-    lender: LenderParams = field(default_factory=LenderParams)
-    opening: OpeningParams = field(default_factory=OpeningParams)
-    volume_14d_usd: Mapping[str, float] = param(
-        {
-            "market_maker": 2.5e9,
-            "arbitrageur": 2.5e9,
-            "order_flow": 30e6,
-            "dip_buyer": 30e6,
-            "directional": 30e6,
-            "basis_trader": 150e6,
-            "hedger": 30e6,
-            "holder": 6e6,
-        },
-        unit="USD",
-        help="weighted 14-day volume of an account, which sets its fees",
-    )
 
 
 class Cohort(NamedTuple):
@@ -122,21 +51,22 @@ class Population(NamedTuple):
 
 
 def build_population(
-    params: PopulationParams,
+    params: Mapping[str, Any],
     spec: VenueSpec,
     *,
     seed: int,
     regime: str = "portfolio",
     world: WorldParams | None = None,
     renewal: bool = False,
-    classes: Collection[str] = tuple(RULE_MODULES),
+    classes: Collection[str] = tuple(CLASSES),
+    opening: OpeningParams | None = None,
 ) -> Population:
     """Return a population with its opening book.
 
     Parameters
     ----------
-    params : PopulationParams
-        Of all classes.
+    params : mapping of str to dataclass instance
+        By class; those that are left out have their defaults.
     spec : VenueSpec
         Rules, with opening prices; classes open only in what it lists.
     seed : int
@@ -150,6 +80,8 @@ def build_population(
         or more.
     classes : collection of str, optional
         Those that take part; all if left out.
+    opening : OpeningParams, optional
+        What the opening book assumes; the defaults if left out.
 
     Returns
     -------
@@ -166,7 +98,7 @@ def build_population(
     Examples
     --------
     >>> from stressbook.market.spec import load_preset
-    >>> population = build_population(PopulationParams(), load_preset("hyperliquid"), seed=7)
+    >>> population = build_population({}, load_preset("hyperliquid"), seed=7)
     >>> [cohort.rule.name for cohort in population.cohorts][:3]
     ['market_maker', 'arbitrageur', 'order_flow']
     """
@@ -174,24 +106,24 @@ def build_population(
         raise InvalidInput("is unknown", name="regime", value=regime, allowed=", ".join(REGIMES))
     if world is None:
         world = default_world([asset.name for asset in spec.assets])
-    named = [
-        (name, group)
-        for name, module in RULE_MODULES.items()
-        if name in classes
-        for group in _groups(module, getattr(params, name), spec, seed, regime == "portfolio")
+    present = [one for one in CLASSES.values() if one.name in classes]
+    groups = [
+        group
+        for one in present
+        for group in _groups(
+            one, params.get(one.name) or one.params(), spec, seed, regime == "portfolio"
+        )
     ]
-    book = open_book(
-        [group for _, group in named], spec, params=params.opening, world=world, seed=seed
-    )
+    book = open_book(groups, spec, params=opening or OpeningParams(), world=world, seed=seed)
     assets = listings(spec)
     accounts: list[AccountOpening] = []
-    for (name, group), drafts in zip(named, book.drafts, strict=True):
-        volume = params.volume_14d_usd.get(name, 0.0)
+    for group, drafts in zip(groups, book.drafts, strict=True):
+        volume = group.agent_class.volume_14d_usd
         for draft, latency in zip(drafts, latencies_us(spec, seed, group.keys), strict=True):
             accounts.append(
                 to_account(draft, spec, assets, latency_us=latency, volume_14d_usd=volume)
             )
-    cohorts = _cohorts([group for _, group in named], book.memories)
+    cohorts = _cohorts(groups, book.memories)
     if not renewal:
         for cohort in cohorts:
             if "renewal_ms" in (cohort.parameters.dtype.names or ()):
@@ -200,69 +132,67 @@ def build_population(
 
 
 def _groups(
-    module: ModuleType, params: Any, spec: VenueSpec, seed: int, enrols: bool
+    one: AgentClass, params: Any, spec: VenueSpec, seed: int, enrols: bool
 ) -> Iterator[Group]:
     """Yield the accounts of one class, place by place."""
-    for place in _places(module, spec):
+    wanted = inspect.signature(one.account_parameters).parameters
+    for place in _places(one, spec):
         name = place["name"]
-        n = _count(module, params, name, place)
+        n = _count(one, params, name, place)
         if n == 0:
             continue
         if n > PLACE:
-            name = f"{module.RULE.name}.accounts"
-            raise InvalidInput("is too large", name=name, value=n, allowed=f"0 to {PLACE}")
-        first = account_key(module.RULE.class_id, place["ordinal"] * PLACE)
+            raise InvalidInput(
+                "is too large", name=f"{one.name}.accounts", value=n, allowed=f"0 to {PLACE}"
+            )
+        first = account_key(one.rule.class_id, place["ordinal"] * PLACE)
         keys = first + np.arange(n, dtype=np.int64)
-        wanted = inspect.signature(module.account_parameters).parameters
         given = {"seed": seed, **place}
-        records = module.account_parameters(
+        records = one.account_parameters(
             params, keys, **{key: value for key, value in given.items() if key in wanted}
         )
         share = getattr(params, "enrolled_frac", {}).get(name, 0.0) if enrols else 0.0
         enrolled = tuple(int((i + 1) * share) > int(i * share) for i in range(n))
-        yield Group(module.RULE, place["asset"], place["inst"], keys, records, enrolled)
+        yield Group(one, place["asset"], place["inst"], keys, records, enrolled)
 
 
-def _places(module: ModuleType, spec: VenueSpec) -> Iterator[dict[str, Any]]:
+def _places(one: AgentClass, spec: VenueSpec) -> Iterator[dict[str, Any]]:
     """Yield where a class trades: each book, each asset, or the venue as a whole."""
-    wanted = inspect.signature(module.account_parameters).parameters
     assets = listings(spec)
-    if "asset" not in wanted:
+    if one.stands_in == "venue":
         yield {"name": "", "asset": 0, "inst": -1, "ordinal": 0}
-        return
-    if "inst" in wanted:
-        by_name = {one.name: one for one in assets}
+    elif one.stands_in == "book":
+        by_name = {listing.name: listing for listing in assets}
         for inst, entry in enumerate(spec.instruments):
-            one = by_name[entry.asset]
+            listing = by_name[entry.asset]
             yield {
-                "name": one.name,
-                "asset": one.asset,
+                "name": listing.name,
+                "asset": listing.asset,
                 "inst": inst,
                 "ordinal": inst,
                 "kind": KINDS[entry.kind],
-                "price_usd": one.price_usd,
+                "price_usd": listing.price_usd,
                 "lot_size": entry.lot_size,
             }
-        return
-    for one in assets:
-        yield {
-            "name": one.name,
-            "asset": one.asset,
-            "inst": -1,
-            "ordinal": one.asset,
-            "price_usd": one.price_usd,
-            "lot_size": spec.instruments[one.perp].lot_size,
-            "has_spot": one.spot >= 0,
-            "tiers": spec.assets[one.asset].tiers,
-        }
+    else:
+        for listing in assets:
+            yield {
+                "name": listing.name,
+                "asset": listing.asset,
+                "inst": -1,
+                "ordinal": listing.asset,
+                "price_usd": listing.price_usd,
+                "lot_size": spec.instruments[listing.perp].lot_size,
+                "has_spot": listing.spot >= 0,
+                "tiers": spec.assets[listing.asset].tiers,
+            }
 
 
-def _count(module: ModuleType, params: Any, name: str, place: Mapping[str, Any]) -> int:
+def _count(one: AgentClass, params: Any, name: str, place: Mapping[str, Any]) -> int:
     count = getattr(params, "accounts", 1)
     if isinstance(count, Mapping):
         count = count.get(name, 0)
-    needs_spot = module in (basis_trader, holder)
-    return 0 if needs_spot and not place["has_spot"] else int(count)
+    return 0 if one.needs_spot and not place["has_spot"] else int(count)
 
 
 def latencies_us(spec: VenueSpec, seed: int, keys: I64) -> list[int]:
@@ -281,13 +211,13 @@ def _cohorts(groups: Sequence[Group], memories: Sequence[Records]) -> tuple[Coho
         users = np.arange(user, user + len(group.keys), dtype=np.int64)
         user += len(group.keys)
         last = cohorts[-1] if cohorts else None
-        if last is not None and last.rule is group.rule:
+        if last is not None and last.rule is group.agent_class.rule:
             cohorts[-1] = Cohort(
-                group.rule,
+                group.agent_class.rule,
                 np.concatenate([last.users, users]),
                 np.concatenate([last.parameters, group.parameters]),
                 np.concatenate([last.memory, memory]),
             )
         else:
-            cohorts.append(Cohort(group.rule, users, group.parameters, memory))
+            cohorts.append(Cohort(group.agent_class.rule, users, group.parameters, memory))
     return tuple(cohorts)

@@ -18,7 +18,7 @@ from stressbook.agents.observe import (
 )
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_agents import OwnAgents, open_own_accounts
-from stressbook.agents.population import PopulationParams, build_population
+from stressbook.agents.population import build_population
 from stressbook.agents.rule_account import RuleAccounts
 from stressbook.errors import InvalidInput, OverflowFault, UnknownName
 from stressbook.experiments.account_table import equities_usd
@@ -107,7 +107,7 @@ class Simulation(mesa.Model):
         own = {name: mine for name, mine in scenario.agents.items() if is_own_class(name)}
         shipped = {name: mine for name, mine in scenario.agents.items() if name not in own}
         population = build_population(
-            PopulationParams(**shipped),
+            shipped,
             spec,
             seed=seed,
             regime=scenario.margin_regime,

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stressbook as sb
+from stressbook.agents.classes import CLASSES
 from stressbook.agents.outbox import Outbox as RawOutbox
 from stressbook.agents.own_classes import OWN_CLASSES
 from stressbook.agents.own_outbox import OutboxView, write_messages
 from stressbook.agents.own_view import Now, OwnOrder, View
-from stressbook.agents.population import RULE_MODULES
 from stressbook.agents.view import (
     ACCOUNT_VIEW,
     ASSET_VIEW,
@@ -466,9 +466,9 @@ def digest_after(uncompiled, n_steps=30):
     return sim.digest()
 
 
-@pytest.mark.parametrize("module", RULE_MODULES.values(), ids=RULE_MODULES)
-def test_a_shipped_rule_in_plain_python_gives_the_run_of_its_desk(module, desks_digest):
-    assert digest_after([module.RULE.name]) == desks_digest
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_shipped_rule_in_plain_python_gives_the_run_of_its_desk(name, desks_digest):
+    assert digest_after([name]) == desks_digest
 
 
 def test_a_price_that_is_none_is_answered_with_what_to_ask_first(box):

@@ -5,6 +5,7 @@ import pytest
 
 from stressbook.agents import carry_book, directional
 from stressbook.agents.aging import LONG, SHORT, Life, Past, live, past_of
+from stressbook.agents.classes import CLASSES
 from stressbook.agents.directional import DirectionalParams
 from stressbook.agents.directional_book import (
     Bet,
@@ -18,7 +19,7 @@ from stressbook.agents.holder import HolderParams
 from stressbook.agents.lender import LenderParams
 from stressbook.agents.near_breach import near_breach_usd
 from stressbook.agents.opening import OpeningParams, plain
-from stressbook.agents.population import RULE_MODULES, PopulationParams, build_population
+from stressbook.agents.population import build_population
 from stressbook.errors import InvalidScenario
 from stressbook.experiments.scenario import load_scenario
 from stressbook.market.codes import REGIME_PORTFOLIO
@@ -32,14 +33,14 @@ ASSETS = listings(SPEC)
 BTC, ETH, SOL, HYPE = ASSETS
 REGIMES = ("portfolio", "cross")
 POPULATION = {
-    (regime, seed): build_population(PopulationParams(), SPEC, seed=seed, regime=regime)
+    (regime, seed): build_population({}, SPEC, seed=seed, regime=regime)
     for regime in REGIMES
     for seed in (7, 8, 9)
 }
 
 
 def of_class(population, name):
-    rule = RULE_MODULES[name].RULE
+    rule = CLASSES[name].rule
     (cohort,) = [cohort for cohort in population.cohorts if cohort.rule is rule]
     return cohort, [population.accounts[user] for user in cohort.users]
 
@@ -139,7 +140,7 @@ def debts(population):
 @pytest.mark.parametrize("cap", [20e6, 100e6])
 def test_platform_cap_rations_every_debt_alike(cap):
     capped = SPEC.with_values({"tokens.USDC.platform_borrow_cap": cap})
-    population = build_population(PopulationParams(), capped, seed=7)
+    population = build_population({}, capped, seed=7)
     assert debts(population) == pytest.approx(0.9 * cap, rel=0.01)
     assert population.debt_share < 0.5
     _, holders = of_class(population, "holder")
@@ -150,7 +151,7 @@ def test_platform_cap_rations_every_debt_alike(cap):
 
 def test_user_cap_bounds_each_debt():
     capped = SPEC.with_values({"tokens.USDC.user_borrow_cap": 3e6})
-    population = build_population(PopulationParams(), capped, seed=7)
+    population = build_population({}, capped, seed=7)
     largest = max(account.debt for account in population.accounts) / 1e6
     assert 0.85 * 3e6 < largest < 0.95 * 3e6
     v = make_state(capped, population.accounts, seed=7)
@@ -158,7 +159,7 @@ def test_user_cap_bounds_each_debt():
 
 
 def test_rate_and_debts_fit_together_beyond_the_kink():
-    params = PopulationParams(lender=LenderParams(supply_usd=330e6))
+    params = {"lender": LenderParams(supply_usd=330e6)}
     population = build_population(params, SPEC, seed=7)
     usdc = SPEC.tokens[0]
     assert population.utilisation > usdc.kink_utilisation
@@ -168,9 +169,7 @@ def test_rate_and_debts_fit_together_beyond_the_kink():
 
 
 def test_without_supply_nobody_borrows():
-    population = build_population(
-        PopulationParams(lender=LenderParams(supply_usd=0.0)), SPEC, seed=7
-    )
+    population = build_population({"lender": LenderParams(supply_usd=0.0)}, SPEC, seed=7)
     assert debts(population) == 0.0
     assert make_state(SPEC, population.accounts, seed=7).cash.sum() == 0
 
@@ -327,7 +326,7 @@ def test_a_crowd_at_twice_its_leverage_can_be_balanced(seed):
     scenario = load_scenario("hyperliquid")
     doubled = scenario.with_(agents={"directional": {"leverage_multiplier": 2.0}})
     population = build_population(
-        PopulationParams(**doubled.agents),
+        doubled.agents,
         doubled.venue_spec(),
         seed=seed,
         world=doubled.world,
@@ -376,7 +375,7 @@ def test_sizes_are_whole_lots():
 
 def test_carriers_without_collateral_do_not_borrow():
     population = build_population(
-        PopulationParams(holder=HolderParams(load_mean=0.0, load_sd=0.0, load_low=0.0)),
+        {"holder": HolderParams(load_mean=0.0, load_sd=0.0, load_low=0.0)},
         SPEC,
         seed=7,
     )

@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stressbook.agents.classes import CLASSES
 from stressbook.agents.drafts import listings, token_micro
 from stressbook.agents.holder import HolderParams
 from stressbook.agents.population import (
     PLACE,
-    RULE_MODULES,
-    PopulationParams,
     build_population,
 )
 from stressbook.errors import InvalidInput
@@ -25,8 +24,8 @@ from stressbook.market.units import NEAREST, mul_div
 
 SPEC = load_preset("hyperliquid")
 ASSETS = listings(SPEC)
-PORTFOLIO = build_population(PopulationParams(), SPEC, seed=7)
-CROSS = build_population(PopulationParams(), SPEC, seed=7, regime="cross")
+PORTFOLIO = build_population({}, SPEC, seed=7)
+CROSS = build_population({}, SPEC, seed=7, regime="cross")
 
 
 def equity_micro(account):
@@ -54,17 +53,17 @@ def traits(population):
 
 
 def test_same_seed_same_population():
-    again = build_population(PopulationParams(), SPEC, seed=7)
+    again = build_population({}, SPEC, seed=7)
     assert again.accounts == PORTFOLIO.accounts
     assert traits(again) == traits(PORTFOLIO)
-    other = build_population(PopulationParams(), SPEC, seed=8)
+    other = build_population({}, SPEC, seed=8)
     assert traits(other).keys() == traits(PORTFOLIO).keys()
     assert traits(other) != traits(PORTFOLIO)
 
 
 def digest():
     """Return the hash of a population with its opening book."""
-    population = build_population(PopulationParams(), SPEC, seed=7)
+    population = build_population({}, SPEC, seed=7)
     hashed = hashlib.sha256(repr(population.accounts).encode())
     for cohort in population.cohorts:
         hashed.update(cohort.parameters.tobytes() + cohort.memory.tobytes())
@@ -103,19 +102,19 @@ def test_users_are_numbered_by_class_and_place():
 
 
 def test_every_class_has_its_own_desk():
-    assert len(PORTFOLIO.cohorts) == len(RULE_MODULES) == 9
+    assert len(PORTFOLIO.cohorts) == len(CLASSES)
 
 
 def test_added_accounts_move_no_other_trait():
     more = HolderParams().accounts | {"BTC": 33}
-    params = PopulationParams(holder=HolderParams(accounts=more))
+    params = {"holder": HolderParams(accounts=more)}
     larger = traits(build_population(params, SPEC, seed=7))
     smaller = traits(PORTFOLIO)
-    holder = RULE_MODULES["holder"].RULE
+    holder = CLASSES["holder"].rule
     new = set(larger) - set(smaller)
     assert len(new) == 3
     assert {key >> 20 for key in new} == {holder.class_id}
-    directional = RULE_MODULES["directional"].RULE.class_id
+    directional = CLASSES["directional"].rule.class_id
     for key, (p, m) in smaller.items():
         if key >> 20 == holder.class_id and key % 2**20 < PLACE:
             before = np.frombuffer(p, holder.parameters)[0]
@@ -144,7 +143,7 @@ def test_equity_does_not_depend_on_caps():
     capped = SPEC.with_values(
         {"tokens.USDC.user_borrow_cap": 2e6, "tokens.USDC.platform_borrow_cap": 5e7}
     )
-    other = by_key(build_population(PopulationParams(), capped, seed=7))
+    other = by_key(build_population({}, capped, seed=7))
     for account in PORTFOLIO.accounts:
         assert equity_micro(account) == equity_micro(other[account.key])
 
@@ -152,17 +151,17 @@ def test_equity_does_not_depend_on_caps():
 def test_only_some_classes_enrol_and_only_under_portfolio():
     assert not any(account.regime == REGIME_PORTFOLIO for account in CROSS.accounts)
     enrolled = [account for account in PORTFOLIO.accounts if account.regime == REGIME_PORTFOLIO]
-    classes = {RULE_MODULES[name].RULE.class_id for name in ("basis_trader", "hedger", "holder")}
+    classes = {CLASSES[name].rule.class_id for name in ("basis_trader", "hedger", "holder")}
     assert {account.class_id for account in enrolled} == classes
     assert all(account.account_mode == MODE_PORTFOLIO for account in enrolled)
-    holders = [a for a in enrolled if a.class_id == RULE_MODULES["holder"].RULE.class_id]
+    holders = [a for a in enrolled if a.class_id == CLASSES["holder"].rule.class_id]
     hype = [a for a in holders if a.key % 2**20 // PLACE == 3]
     assert (len(hype), len(holders) - len(hype)) == (30, 10)
 
 
 def test_enrolling_more_moves_no_equity_of_others():
     everyone = replace(HolderParams(), enrolled_frac={"BTC": 1.0, "HYPE": 1.0})
-    other = build_population(PopulationParams(holder=everyone), SPEC, seed=7)
+    other = build_population({"holder": everyone}, SPEC, seed=7)
     assert {key: p for key, (p, _) in traits(other).items()} == {
         key: p for key, (p, _) in traits(PORTFOLIO).items()
     }
@@ -199,9 +198,9 @@ def test_collateral_and_debt_are_near_the_recorded_ones():
     assert PORTFOLIO.utilisation == pytest.approx(debt_usd / 416.3e6, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", RULE_MODULES)
+@pytest.mark.parametrize("name", CLASSES)
 def test_every_parameter_says_what_it_is(name):
-    for info in describe(type(getattr(PopulationParams(), name))):
+    for info in describe(CLASSES[name].params):
         assert info.unit, info.name
         assert info.help, info.name
         assert info.source, info.name
@@ -211,12 +210,12 @@ def test_every_parameter_says_what_it_is(name):
 
 def test_unknown_regime_is_refused():
     with pytest.raises(InvalidInput, match="regime = 'isolated' is unknown") as raised:
-        build_population(PopulationParams(), SPEC, seed=7, regime="isolated")
+        build_population({}, SPEC, seed=7, regime="isolated")
     assert raised.value.allowed == "portfolio, cross"
 
 
 def test_too_many_accounts_of_a_place_are_refused():
     many = HolderParams().accounts | {"BTC": PLACE + 1}
     with pytest.raises(InvalidInput, match=r"holder\.accounts = 16385 is too large") as raised:
-        build_population(PopulationParams(holder=HolderParams(accounts=many)), SPEC, seed=7)
+        build_population({"holder": HolderParams(accounts=many)}, SPEC, seed=7)
     assert "16384" in raised.value.allowed

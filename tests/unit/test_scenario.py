@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressbook.agents import classes
 from stressbook.errors import InvalidScenario
 from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.scenario import Scenario, load_scenario, scenario_from_table
@@ -34,17 +35,7 @@ from stressbook.market.parameters import param
 from stressbook.market.spec import load_preset
 from tests.own_names import own_names_forgotten
 
-CLASSES = [
-    "market_maker",
-    "arbitrageur",
-    "order_flow",
-    "dip_buyer",
-    "basis_trader",
-    "hedger",
-    "holder",
-    "directional",
-    "lender",
-]
+CLASSES = list(classes.CLASSES)
 TWO = 'assets = ["BTC", "HYPE"]\n'
 
 
