@@ -1,4 +1,4 @@
-"""Five arms of one snapshot, and a placebo.
+"""Six arms of one snapshot, two of them passive, and a placebo.
 
 They tell what the shock did, what holders lost by standing still, what defence added and what
 forced trading added.
@@ -30,7 +30,8 @@ from stressbook.market.world import advance
 from stressbook.market.world_setup import raise_world_faults
 
 Arm = Literal["0", "P0", "P", "N", "F", "R", "Z"]
-ARMS: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R", "Z")
+COMPARED: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R")
+ARMS: Final[tuple[Arm, ...]] = (*COMPARED, "Z")
 # What an arm's loss is measured against: the calm market, the calm passive one, or R for noise.
 CONTROL_OF: Final[dict[str, Arm]] = {
     "0": "0",
@@ -196,4 +197,13 @@ def _first_taker(sim: Simulation) -> int:
     return 0
 
 
-__all__ = ["ARMS", "CONTROL_OF", "Arm", "ArmRun", "loss_usd", "one_lot_order", "run_arms"]
+__all__ = [
+    "ARMS",
+    "COMPARED",
+    "CONTROL_OF",
+    "Arm",
+    "ArmRun",
+    "loss_usd",
+    "one_lot_order",
+    "run_arms",
+]

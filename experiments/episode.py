@@ -11,7 +11,7 @@ from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.outcomes import measure
 from stressbook.experiments.recorder import liquidated_lots, used
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.timeline import Timeline, timeline_of
+from stressbook.experiments.timeline import Timeline, sum_of_bins, timeline_of
 from stressbook.market.codes import REFUSAL_NAMES
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.state import F64, VenueState
@@ -64,7 +64,7 @@ class Episode:
     Parameters
     ----------
     outcomes : dict of str to float
-        By name: those of every run, and `EPISODE_OUTCOMES`.
+        By name: those of every run, and those of `_episode_outcomes`.
     timeline : Timeline
         Of the asset that the study looks at.
     classes : ndarray of float64, shape (N_CLASSES + 1, 3)
@@ -213,10 +213,10 @@ def minutes_before(sim: Simulation, *, asset: int, minutes: int) -> dict[str, F6
     rows, book = sim.series.asset[first:stop, asset], sim.series.book[first:stop, inst]
     venue = sim.series.venue[first:stop]
     return {
-        "open interest, lots": _sum(rows["open_interest_lots"], n) / n,
-        "bid depth within 10 bp": _sum(book["bid_depth_usd"], n) / n,
-        "borrowed USDC": _sum(venue["borrowed_usd"], n) / n,
-        "messages a step": _sum(venue["n_messages"].astype(np.float64), n) / n,
+        "open interest, lots": sum_of_bins(rows["open_interest_lots"], n) / n,
+        "bid depth within 10 bp": sum_of_bins(book["bid_depth_usd"], n) / n,
+        "borrowed USDC": sum_of_bins(venue["borrowed_usd"], n) / n,
+        "messages a step": sum_of_bins(venue["n_messages"].astype(np.float64), n) / n,
     }
 
 
@@ -279,9 +279,4 @@ def _total_by_asset_usd(sim: Simulation) -> float:
     for a, quote in enumerate(v.outside):
         held = w.inventory[:n_users, a].sum(axis=0) * w.asset[a].lot_size
         total += float(held[0] * quote.spot_usd + held[1] * quote.perp_usd)
-    return total
-
-
-def _sum(values: F64, n: int) -> F64:
-    total: F64 = values.reshape(-1, n).sum(axis=1)
     return total

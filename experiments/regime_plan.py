@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.arms import Arm
+from stressbook.experiments.arms import ARMS, Arm
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import duration
@@ -63,7 +63,7 @@ class RegimePlan:
     stresses: tuple[Stress, ...]
     target: str
     seeds: tuple[int, ...]
-    arms: tuple[Arm, ...] = ("0", "P0", "P", "N", "F", "R", "Z")
+    arms: tuple[Arm, ...] = ARMS
     severities: tuple[float, ...] = (0.5,)
     variants: tuple[Variant, ...] = ()
     n_variant_seeds: int = 3

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.agents.near_breach import near_breach_usd
+from stressbook.agents.population import REGIMES
 from stressbook.experiments.arms import CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.episode import (
     CapUse,
@@ -45,7 +46,6 @@ __all__ = [
     "run_regimes",
 ]
 
-REGIMES: Final = ("portfolio", "cross")
 _EPISODES: Final = ("0", "R", "Z")  # arms whose timeline, classes and outcomes are kept
 
 

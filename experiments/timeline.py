@@ -94,10 +94,10 @@ def timeline_of(
         mark_usd=_last(rows["mark_usd"], n),
         bid_depth_usd=np.median(book["bid_depth_usd"].reshape(-1, n), axis=1),
         depth_left_frac=np.array(left),
-        forced_usd=_sum(rows["forced_fill_lots"] * lots_usd, n) * per_minute,
-        taken_over_usd=_sum(rows["taken_over_lots"] * lots_usd, n) * per_minute,
-        deleveraged_usd=_sum(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
-        backstop_shed_usd=_sum(rows["backstop_shed_lots"] * lots_usd, n) * per_minute,
+        forced_usd=sum_of_bins(rows["forced_fill_lots"] * lots_usd, n) * per_minute,
+        taken_over_usd=sum_of_bins(rows["taken_over_lots"] * lots_usd, n) * per_minute,
+        deleveraged_usd=sum_of_bins(rows["deleveraged_lots"] * lots_usd, n) * per_minute,
+        backstop_shed_usd=sum_of_bins(rows["backstop_shed_lots"] * lots_usd, n) * per_minute,
         open_interest_usd=_last(rows["open_interest_lots"] * lots_usd, n),
         funding_frac=_last(rows["funding_rate_e15"] / 1e15, n),
         premium_frac=_last(rows["mark_usd"] / rows["oracle_usd"] - 1.0, n),
@@ -120,6 +120,7 @@ def _last(values: F64, n: int) -> F64:
     return values[n - 1 :: n].copy()
 
 
-def _sum(values: F64, n: int) -> F64:
+def sum_of_bins(values: F64, n: int) -> F64:
+    """Return sums over n values at a time, of which there is a whole number."""
     total: F64 = values.reshape(-1, n).sum(axis=1)
     return total

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stressbook.agents.population import REGIMES
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.inference import mean_estimate, paired_difference
 from stressbook.experiments.scenario import Scenario
@@ -29,7 +30,6 @@ __all__ = ["regime_pair", "regime_rows"]
 Bools = npt.NDArray[np.bool_]
 
 _CLASSES: Final = ("basis_trader", "hedger", "holder")
-_REGIMES: Final = ("portfolio", "cross")
 
 
 def regime_pair(scenario: Scenario, seed: int, *, warmup_h: int = 6, hours: int = 18) -> Found:
@@ -52,7 +52,7 @@ def regime_pair(scenario: Scenario, seed: int, *, warmup_h: int = 6, hours: int 
     """
     found: Found = {}
     enrolled = np.zeros(0, np.bool_)
-    for regime in _REGIMES:
+    for regime in REGIMES:
         calm = scenario.with_(
             margin_regime=regime, warmup=warmup_h * 3600.0, duration=hours * 3600.0, stresses=()
         )
@@ -131,7 +131,7 @@ def _group_rows(found: Sequence[Found], name: str) -> list[Row]:
     if name.endswith(".all"):
         return [*rows, shown("portfolio - cross", where, "1", apart)]
     verdict = "met" if apart.low > 0.0 else "missed" if apart.high < 0.0 else "undecided"
-    opening = [column(found, f"{name}.opening_usd.{one}") for one in _REGIMES]
+    opening = [column(found, f"{name}.opening_usd.{one}") for one in REGIMES]
     note = f"opening equities differ by at most {np.abs(opening[0] - opening[1]).max():.2f} USD"
     return [*rows, Row("portfolio - cross", where, "1", apart, "above 0", verdict, note)]
 

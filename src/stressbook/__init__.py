@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from stressbook.api import Account as Account
     from stressbook.api import CorrelationBreak as CorrelationBreak
     from stressbook.api import DepthThinning as DepthThinning
-    from stressbook.api import Desk as Desk
     from stressbook.api import Dials as Dials
     from stressbook.api import Effect as Effect
     from stressbook.api import Outbox as Outbox
@@ -53,7 +52,6 @@ _PUBLIC = {
         "Account",
         "CorrelationBreak",
         "DepthThinning",
-        "Desk",
         "Dials",
         "Effect",
         "Outbox",

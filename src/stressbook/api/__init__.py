@@ -4,7 +4,6 @@ A scenario is looked at, changed, run and compared; own agents and stresses are 
 """
 
 from stressbook.agents.account import Account
-from stressbook.agents.base import Desk
 from stressbook.agents.own_outbox import OutboxView as Outbox
 from stressbook.agents.own_view import View
 from stressbook.api.effect import Effect
@@ -25,7 +24,6 @@ __all__ = [
     "Account",
     "CorrelationBreak",
     "DepthThinning",
-    "Desk",
     "Dials",
     "Effect",
     "Outbox",

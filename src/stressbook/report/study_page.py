@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from stressbook.experiments.arms import COMPARED
 from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.words import duration
@@ -105,7 +106,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         layout.outcome_table(study, STRESSED, arm=f"R@{s:g}", caption=f"Stressed at severity {s:g}")
         for s in plan.severities
     ]
-    has_arms = {"0", "P0", "P", "N", "F", "R"} <= set(plan.arms)
+    has_arms = set(COMPARED) <= set(plan.arms)
     digests = {"study digest": f"SHA-256 {study.digest}"}
     return {
         "shock": shock_table(plan.stresses),
@@ -157,7 +158,7 @@ def _pictures(study: RegimeStudy) -> dict[str, Picture | None]:
             figures.draw_classes(class_rows(study)[:-1]),
         ),
     }
-    if {"0", "P0", "P", "N", "F", "R"} <= set(study.plan.arms):
+    if set(COMPARED) <= set(study.plan.arms):
         drawn["arms"] = (
             f"Largest fall of {target} with parts of the answer switched off",
             figures.draw_dots(figures.arm_dots(study), unit=axis).figure,

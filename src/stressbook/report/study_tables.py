@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments.arms import COMPARED
 from stressbook.experiments.claims import Claim, claims, ratio_above_noise
 from stressbook.experiments.episode import CLASS_LABELS, CapUse
 from stressbook.experiments.inference import (
@@ -196,13 +197,13 @@ class Amplification(NamedTuple):
 
 def amplifications(study: RegimeStudy) -> dict[str, Amplification]:
     """Return the arms' comparison of each regime; empty if the arms did not run."""
-    if not {"0", "P0", "P", "N", "F", "R"} <= set(study.plan.arms):
+    if not set(COMPARED) <= set(study.plan.arms):
         return {}
     return {regime: _amplification(study, regime) for regime in REGIMES}
 
 
 def _amplification(study: RegimeStudy, regime: str) -> Amplification:
-    fall = {arm: study.drawdown(regime, arm) for arm in ("0", "P0", "P", "N", "F", "R")}
+    fall = {arm: study.drawdown(regime, arm) for arm in COMPARED}
     noise = noise_of(study, regime)
     bound = max(abs(noise.low), abs(noise.high)) if noise.n > 1 else 0.0
     passive = study.loss(regime, "P")
