@@ -83,7 +83,7 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
             open_micro = int(v.open_notional[user, i, BUY]) + int(v.open_notional[user, i, SELL])
             if open_micro != 0:
                 order_margin += float(open_micro) / 1e6 / leverage
-        elif v.open_notional[user, i, BUY] != 0:  # a division less for most accounts
+        else:
             spot_bid += float(v.open_notional[user, i, BUY]) / 1e6
     tokens = collateral = capacity = credit = 0.0
     caps_count = v.par[0].user_cap_in_credit == 1
