@@ -86,7 +86,7 @@ class Purpose(NamedTuple):
     owner: str  # module that draws
     key: str  # whose key: an account's or an asset's
     index_is: str  # what tells draws of one time apart
-    per_step: str  # most draws of one key in a step
+    per_step: str  # most different draws of one key in a step
     meaning: str
 
 
@@ -97,11 +97,11 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
     (PURPOSE_WORLD_LOG_VOLATILITY, "world.log_volatility", "market.world",
      "asset 0", "component", "components", "innovation of the log volatility"),
     (PURPOSE_OUTSIDE_BASIS, "outside.basis", "market.world",
-     "asset", "2 x market + slow", "4", "innovations of the outside basis"),
+     "asset", "2 x leg + slow", "4", "innovations of the outside basis"),
     (PURPOSE_SENTIMENT, "sentiment", "agents.directional",
-     "asset", "0", "1", "innovation of the sentiment that directional traders share"),
+     "asset", "0", "48", "hourly innovations of the sentiment that directional traders share"),
     (PURPOSE_LATENCY, "latency", "agents.population",
-     "account", "0", "once", "latency of the account"),
+     "account", "0", "1 at the opening", "latency of the account"),
     (PURPOSE_LATENCY_JITTER, "latency.jitter", "market.sequence",
      "account", "message", "messages", "jitter of a message"),
     (PURPOSE_TIE, "tie", "market.sequence",
@@ -109,33 +109,36 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
     (PURPOSE_BREACH_ORDER, "breach_order", "market.resolution",
      "account", "0", "1", "order in which breached accounts are resolved"),
     (PURPOSE_FLOW_ARRIVAL, "flow.arrival", "agents.order_flow",
-     "account", "instrument", "instruments", "orders that arrive"),
+     "account", "0", "1", "orders that arrive"),
     (PURPOSE_FLOW_SIZE, "flow.size", "agents.order_flow",
-     "account", "instrument", "instruments", "size of the order"),
+     "account", "0", "1", "size of the order"),
     (PURPOSE_FLOW_SIDE, "flow.side", "agents.order_flow",
-     "account", "instrument", "instruments", "side of the order"),
+     "account", "0", "1", "side of the order"),
     (PURPOSE_DIRECTIONAL_ENTRY, "directional.entry", "agents.directional",
-     "account", "asset", "assets", "whether to enter"),
+     "account", "0", "1", "time to stay flat"),
     (PURPOSE_DIRECTIONAL_SIDE, "directional.side", "agents.directional",
-     "account", "asset", "assets", "side of the entry"),
+     "account", "0", "1", "side of the entry"),
     (PURPOSE_DIRECTIONAL_HOLD, "directional.hold", "agents.directional",
-     "account", "asset", "assets", "time to hold"),
+     "account", "0", "1", "time to hold"),
     (PURPOSE_MAKER_RETURN_DELAY, "maker.return_delay", "agents.market_maker",
-     "account", "asset", "assets", "time until a withdrawn maker returns"),
+     "account", "0", "1", "time until a withdrawn maker returns"),
     (PURPOSE_MAKER_QUOTE, "maker.quote", "agents.market_maker",
-     "account", "instrument", "instruments", "noise of the quoted centre"),
+     "account", "leg", "2", "whether a leg stays as it is"),
     (PURPOSE_RENEWAL_DELAY, "renewal.delay", "agents.renewal",
      "account", "0", "1", "time until a ruined account is replaced"),
     (PURPOSE_OWN_AGENT, "own_agent", "agents.own_view",
      "account", "as the agent says", "any", "what an agent written by a user draws"),
     (PURPOSE_TRAIT, "trait", "agents.traits",
-     "account", "trait", "once", "what differs between accounts: capital, thresholds, assets"),
+     "account", "trait", "traits at the opening",
+     "what differs between accounts: capital, thresholds, assets"),
     (PURPOSE_OPENING_SIDE, "opening.side", "agents.aging",
-     "account", "spell", "once", "side of an opening position"),
+     "account", "spell", "spells at the opening", "side of an opening position"),
     (PURPOSE_OPENING_AGE, "opening.age", "agents.aging",
-     "account", "spell", "once", "how long it has been held"),
+     "account", "0, then 2 x spell + 1 and + 2", "spells x 2 + 1 at the opening",
+     "whether it opens with one; times held and flat before"),
     (PURPOSE_OPENING_PATH, "opening.path", "agents.aging",
-     "asset", "hour", "once", "past prices at which directional traders entered"),
+     "asset", "hours before", "hours at the opening",
+     "past prices at which directional traders entered"),
 ))
 # fmt: on
 
