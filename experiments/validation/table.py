@@ -180,7 +180,7 @@ def _number(value: float) -> str:
     """Return three significant digits."""
     if not math.isfinite(value):
         return "-"
-    if value == 0.0:
+    if round(value, 6) == 0.0:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(digits, 6)}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
