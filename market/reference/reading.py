@@ -119,7 +119,7 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
     Parameters
     ----------
     parts : VenueParts
-        Changed: rules, caps, loan-to-values, seed.
+        Changed: rules, caps, loan-to-values, time constants, seed.
     state : VenueState
         Read only.
     """
@@ -134,6 +134,7 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
     parts.platform_supply_caps = [int(token.platform_supply_cap) for token in state.token_spec]
     _read_desk_rules(parts.desk, state)
     _read_sequencer_rules(parts, state)
+    _read_averages(parts, par)
 
 
 def _read_desk_rules(desk: MarginDesk, state: VenueState) -> None:
@@ -150,6 +151,18 @@ def _read_sequencer_rules(parts: VenueParts, state: VenueState) -> None:
     fresh = sequencer_of(state)
     fresh.pending = parts.sequencer.pending
     parts.sequencer = fresh
+
+
+def _read_averages(parts: VenueParts, par: Any) -> None:
+    """Take time constants and funding rules; what was averaged so far stays."""
+    for prices in parts.prices:
+        prices.mark_ema_ms = prices.gap.time_ms = int(par.mark_ema_ms)
+        prices.last_ema_ms = prices.last.time_ms = int(par.last_ema_ms)
+    for meter in parts.meters:
+        meter.interest_frac = float(par.funding_interest_frac)
+        meter.clamp_frac = float(par.funding_clamp_frac)
+        meter.cap_frac = float(par.funding_cap_frac)
+        meter.period_ms = int(par.funding_period_ms)
 
 
 def balance_array(state: VenueState, asset: Asset) -> I64:
