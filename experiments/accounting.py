@@ -14,12 +14,15 @@ import numpy as np
 
 from stressbook.market.by_address import by_address
 from stressbook.market.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
+from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import C_REPLIES, F64, I64, Record, Records, VenueState, record_dtype
 from stressbook.market.world import WorldState
 
 N_CLASSES: Final = 12  # of the draw table (0 the world), then plugins and the backstop together
 OTHER_CLASS: Final = N_CLASSES - 1
+# A shipped class from there on would join the others without a word.
+assert all(number < OTHER_CLASS for name, number in CLASS_NUMBERS.items() if name != "backstop")
 
 # Running sums of each class, in USD.
 CLASS_SUM = record_dtype(
