@@ -1,4 +1,4 @@
-"""Reserves: lenders' pool, drawn debts, interest by the hour, and who bears a loss.
+"""Reserves: lenders' pool, drawn debts, what a debt must be, and who bears a loss.
 
 At every moment `pool + debts = supplies + retained + claim` to the last unit, where `retained` is
 the protocol's share of interest and `claim` what rounding has left. Debts are never recomputed:
@@ -13,10 +13,8 @@ from stressbook.market.borrowing import borrowable_room, draw, give_back, lendab
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
-    CAUSE_INTEREST,
     CAUSE_REPAY,
     CAUSE_SUPPLY,
-    EV_INTEREST,
     R_BAD_QUANTITY,
     R_BAD_TOKEN,
     R_CAP_REACHED,
@@ -24,12 +22,10 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.lending_rates import (
     borrow_rate_at,
-    hourly_step_e15,
     supply_rate_at,
     utilisation_of,
 )
@@ -42,17 +38,15 @@ from stressbook.market.requirements import (
 )
 from stressbook.market.state import I64, Record, VenueState
 from stressbook.market.units import (
-    CEIL,
     FLOOR,
-    NOT_REPRESENTABLE,
-    RATE_ONE,
     mul_div,
     round_down,
     round_up,
 )
 
 __all__ = [
-    "accrue",
+    "CLAIMS",
+    "USDC",
     "borrow_rate",
     "debt_target_micro",
     "draw_needed_debt",
@@ -67,8 +61,7 @@ __all__ = [
 ]
 
 USDC: Final = 0
-_E6: Final = 1_000_000
-_CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
+CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
 
 
 @inline_kernel
@@ -306,75 +299,6 @@ def set_off(v: VenueState, row: int, most: int) -> None:
 
 
 @sub_kernel
-def accrue(v: VenueState, t_ms: int) -> None:
-    """Book an hour's interest at the utilisation just before, then let debts fall to their target.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `debt`, `supply`, `reserve`; by repayment in `cash`; interest stands in `flow`
-        under the column of token 0, as claims on the pool.
-    t_ms : int
-        Time of the step.
-    """
-    token, reserve = v.token_spec[USDC], v.reserve[USDC]
-    reserve.utilisation = utilisation(reserve)
-    reserve.borrow_rate = borrow_rate(token, reserve)
-    reserve.supply_rate = supply_rate(token, reserve, int(v.par[0].retained_frac_e6))
-    step = hourly_step_e15(reserve.borrow_rate, v.par[0].interest_is_simple == 1)
-    reserve.last_step_e15 = step
-    if token.borrowable == 1 and reserve.total_debt > 0:
-        interest = _charge_debts(v.debt, v.flow, step)
-        reserve.total_debt = int(reserve.total_debt) + interest
-        retained = mul_div(interest, int(v.par[0].retained_frac_e6), _E6, FLOOR)
-        supplied = int(reserve.total_supply)
-        credited = _credit_suppliers(v.supply, v.flow, interest - retained, supplied)
-        left = interest - retained - credited
-        reserve.total_supply = supplied + credited
-        reserve.retained = int(reserve.retained) + retained
-        reserve.claim = int(reserve.claim) + left
-        v.flow[v.par[0].row_pool0, _CLAIMS, CAUSE_INTEREST] += retained
-        v.flow[v.par[0].row_rounding, _CLAIMS, CAUSE_INTEREST] += left
-        log_event(v, t_ms, EV_INTEREST, -1, -1, 0, 0, interest, CAUSE_INTEREST, -1)
-    for row in range(v.par[0].n_users):
-        if v.row[row].regime == REGIME_PORTFOLIO and v.debt[row, USDC] > 0:
-            target = debt_target_micro(v.par[0], account_sums(v, row))
-            if target != NOT_REPRESENTABLE:
-                # What the row has lent itself first: else it would go on lending what it spent.
-                set_off(v, row, int(v.debt[row, USDC]) - target)
-                repay(v, row, USDC, int(v.debt[row, USDC]) - target)
-    refresh_collateral(v)
-
-
-@sub_kernel
-def _charge_debts(debt: I64, flow: I64, step: int) -> int:
-    """Let every debt grow by a step, rounded up; return the sum of interest."""
-    interest = 0
-    for row in range(debt.shape[0]):
-        owed = int(debt[row, USDC])
-        if owed > 0:
-            grown = mul_div(owed, step, RATE_ONE, CEIL)
-            debt[row, USDC] = owed + grown
-            flow[row, _CLAIMS, CAUSE_INTEREST] -= grown
-            interest += grown
-    return interest
-
-
-@sub_kernel
-def _credit_suppliers(supply: I64, flow: I64, amount: int, supplied: int) -> int:
-    """Share an amount over suppliers, each part rounded down; return the sum of the parts."""
-    credited = 0
-    for row in range(supply.shape[0]):
-        own = int(supply[row, USDC])
-        if own > 0:
-            grown = mul_div(amount, own, supplied, FLOOR)
-            supply[row, USDC] = own + grown
-            flow[row, _CLAIMS, CAUSE_INTEREST] += grown
-            credited += grown
-    return credited
-
-
-@sub_kernel
 def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
     """Cancel debt that nothing is left to pay: retained interest first, then suppliers pro rata.
 
@@ -407,9 +331,9 @@ def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
     reserve.retained_used = int(reserve.retained_used) + retained
     reserve.supplier_loss = int(reserve.supplier_loss) + borne
     reserve.claim = int(reserve.claim) - left
-    v.flow[row, _CLAIMS, CAUSE_DEFICIT] += loss
-    v.flow[v.par[0].row_pool0, _CLAIMS, CAUSE_DEFICIT] -= retained
-    v.flow[v.par[0].row_rounding, _CLAIMS, CAUSE_DEFICIT] -= left
+    v.flow[row, CLAIMS, CAUSE_DEFICIT] += loss
+    v.flow[v.par[0].row_pool0, CLAIMS, CAUSE_DEFICIT] -= retained
+    v.flow[v.par[0].row_rounding, CLAIMS, CAUSE_DEFICIT] -= left
     return borne
 
 
@@ -424,7 +348,7 @@ def _charge_suppliers(supply: I64, flow: I64, loss: int, supplied: int) -> None:
             supplied -= own
             left -= part
             supply[row, USDC] = own - part
-            flow[row, _CLAIMS, CAUSE_DEFICIT] -= part
+            flow[row, CLAIMS, CAUSE_DEFICIT] -= part
 
 
 @sub_kernel

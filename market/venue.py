@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
+from stressbook.market.accrual import accrue
 from stressbook.market.by_address import compiled_call
 from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
@@ -13,7 +14,6 @@ from stressbook.market.funding import sample_premium, settle_funding
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.match import match_messages
 from stressbook.market.oracle import update_prices
-from stressbook.market.reserve import accrue
 from stressbook.market.resolution import risk_step, settle_step
 from stressbook.market.sequence import sequence_outbox
 from stressbook.market.state import (

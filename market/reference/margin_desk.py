@@ -50,11 +50,11 @@ if TYPE_CHECKING:
     from stressbook.market.reference.book import RestingOrder
     from stressbook.market.reference.match import ReferenceExchange
 
-__all__ = ["AssetPrices", "Eligibility", "MarginDesk", "TokenRules"]
+__all__ = ["AssetMarks", "Eligibility", "MarginDesk", "TokenRules"]
 
 
 @dataclass
-class AssetPrices:
+class AssetMarks:
     """Prices of an underlying, USD, and the tiers of its perp."""
 
     mark_usd: float
@@ -89,7 +89,7 @@ class MarginDesk:
 
     Parameters
     ----------
-    assets : list of AssetPrices
+    assets : list of AssetMarks
         As they stand in this step.
     tokens : list of TokenRules
         From USDC.
@@ -107,7 +107,7 @@ class MarginDesk:
         Farthest that an order may rest from the oracle, of its price; 0 is any distance.
     """
 
-    assets: list[AssetPrices]
+    assets: list[AssetMarks]
     tokens: list[TokenRules]
     reserve: ReferenceReserve
     rules: MarginRules = field(default_factory=MarginRules)

@@ -4,7 +4,7 @@ from stressbook.market.codes import PERP, REGIME_PORTFOLIO
 from stressbook.market.reference.ledger import ReferenceLedger
 from stressbook.market.reference.margin import MarginRules
 from stressbook.market.reference.margin_desk import (
-    AssetPrices,
+    AssetMarks,
     Eligibility,
     MarginDesk,
     TokenRules,
@@ -148,9 +148,9 @@ def _participant(v: VenueState, user: int) -> Participant:
     )
 
 
-def _asset(v: VenueState, asset: int) -> AssetPrices:
+def _asset(v: VenueState, asset: int) -> AssetMarks:
     price, tiers = v.price[asset], v.tier[asset, : int(v.asset[asset].n_tiers)]
-    return AssetPrices(
+    return AssetMarks(
         mark_usd=float(price.mark_usd),
         oracle_usd=float(price.oracle_usd),
         borrow_oracle_usd=float(price.borrow_oracle_usd),

@@ -1,4 +1,4 @@
-"""From a state's arrays to the parts of the plain venue: at the opening and after a restore."""
+"""From a state's arrays to the parts of the plain venue, and the rules again as they change."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stressbook.market.accrual import accrue
 from stressbook.market.borrowing import borrowable_room, draw
 from stressbook.market.codes import (
     ACCEPTED,
@@ -16,7 +17,6 @@ from stressbook.market.lending_rates import hourly_step_e15
 from stressbook.market.margin import account_sums, spare_usd
 from stressbook.market.reference.reserve import hourly_step_e15 as reference_step_e15
 from stressbook.market.reserve import (
-    accrue,
     borrow_rate,
     draw_needed_debt,
     redeem,

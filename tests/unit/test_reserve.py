@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressbook.market.accrual import accrue
 from stressbook.market.borrowing import borrowable_room, draw, headroom, lendable, platform_headroom
 from stressbook.market.codes import (
     ACCEPTED,
@@ -22,7 +23,6 @@ from stressbook.market.lending_rates import hourly_step_e15
 from stressbook.market.margin import account_sums
 from stressbook.market.requirements import net_usd
 from stressbook.market.reserve import (
-    accrue,
     borrow_rate,
     draw_needed_debt,
     redeem,
