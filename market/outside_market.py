@@ -17,10 +17,21 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from stressbook.market.elementary import exp
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import Record, record_dtype
+from stressbook.market.units import round_nearest
 
-__all__ = ["LEG", "OUTSIDE_PERP", "OUTSIDE_SPOT", "add_flow", "displacement", "mean_displacement"]
+__all__ = [
+    "LEG",
+    "OUTSIDE_PERP",
+    "OUTSIDE_SPOT",
+    "decay_loads",
+    "displacement",
+    "leg_price",
+    "mean_displacement",
+    "price_batch",
+]
 
 OUTSIDE_SPOT: Final = 0
 OUTSIDE_PERP: Final = 1
@@ -107,15 +118,83 @@ def _area(load: float, concave_from: float) -> float:
 
 
 @inline_kernel
-def add_flow(leg: Record, load: float) -> None:
-    """Let a load enter a leg, part of it decaying fast, the rest slowly.
+def decay_loads(leg: Record, recovery: float) -> None:
+    """Let the loads of a leg decay by one step.
 
     Parameters
     ----------
     leg : record of LEG
         Changed in place.
-    load : float
-        Signed fraction of the price.
+    recovery : float
+        Speed of the decay over the usual one.
     """
+    if recovery == 1.0:
+        leg.load_fast *= leg.fast_decay
+        leg.load_slow *= leg.slow_decay
+    else:
+        leg.load_fast *= exp(-recovery * leg.fast_rate)
+        leg.load_slow *= exp(-recovery * leg.slow_rate)
+
+
+@inline_kernel
+def leg_price(leg: Record, fundamental_usd: float) -> float:
+    """Return the price of a leg, USD: the fundamental, its basis and its displacement.
+
+    Parameters
+    ----------
+    leg : record of LEG
+        Read only.
+    fundamental_usd : float
+        Of the asset.
+
+    Returns
+    -------
+    float
+    """
+    moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
+    return fundamental_usd * exp(leg.basis) * (1.0 + moved)
+
+
+@inline_kernel
+def price_batch(
+    asset: Record, spot: Record, perp: Record, dial: Record, fundamental_usd: float
+) -> None:
+    """Set the prices of an asset's orders, and let their flow displace both legs.
+
+    Parameters
+    ----------
+    asset : record of FUNDAMENTAL
+        Read only: lot size and cross slope.
+    spot, perp : record of LEG
+        Its legs, with the net lots of the batch; prices and loads are changed in place.
+    dial : record of DIAL
+        Of the asset: depth and spread outside.
+    fundamental_usd : float
+        Of the asset.
+    """
+    # Flow counts at the fundamental: at displaced prices a round trip would gain.
+    musd_per_lot = asset.lot_size * fundamental_usd / (1e6 * dial.outside_depth)
+    spot_musd = float(spot.net_lots) * musd_per_lot
+    perp_musd = float(perp.net_lots) * musd_per_lot
+    cross = asset.cross_slope_per_musd
+    spot_load = spot.slope_per_musd * spot_musd + cross * perp_musd
+    perp_load = perp.slope_per_musd * perp_musd + cross * spot_musd
+    _price_leg(spot, spot_load, dial.outside_spread, fundamental_usd)
+    _price_leg(perp, perp_load, dial.outside_spread, fundamental_usd)
+
+
+@inline_kernel
+def _price_leg(leg: Record, load: float, spread: float, fundamental_usd: float) -> None:
+    moved = mean_displacement(leg.load_fast + leg.load_slow, load, leg.concave_from)
+    mid_e8 = fundamental_usd * exp(leg.basis) * (1.0 + moved) * 1e8
+    half_spread = leg.half_spread * spread
+    leg.buy_e8 = round_nearest(mid_e8 * (1.0 + half_spread))
+    leg.sell_e8 = round_nearest(mid_e8 * (1.0 - half_spread))
+    _add_flow(leg, load)
+
+
+@inline_kernel
+def _add_flow(leg: Record, load: float) -> None:
+    """Let a load enter a leg, part of it decaying fast, the rest slowly."""
     leg.load_fast += leg.fast_share * load
     leg.load_slow += (1.0 - leg.fast_share) * load

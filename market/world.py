@@ -33,9 +33,9 @@ from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.outside_market import (
     OUTSIDE_PERP,
     OUTSIDE_SPOT,
-    add_flow,
-    displacement,
-    mean_displacement,
+    decay_loads,
+    leg_price,
+    price_batch,
 )
 from stressbook.market.state import F64, I64, Record, Records, record_dtype
 from stressbook.market.units import (
@@ -43,7 +43,6 @@ from stressbook.market.units import (
     NEAREST,
     NOT_REPRESENTABLE,
     mul_div,
-    round_nearest,
 )
 
 __all__ = ["WorldState", "advance"]
@@ -124,12 +123,13 @@ def advance(w: WorldState, t_ms: int) -> int:
             asset.log_value += _log_return(w.asset, w.factor, dial, par, i, market, residual)
         for kind in range(2):
             _advance_basis(w.leg[i, kind], par, t_ms, i, kind)
-            _decay_loads(w.leg[i, kind], dial.outside_recovery)
+            decay_loads(w.leg[i, kind], dial.outside_recovery)
         w.leg[i, OUTSIDE_PERP].basis += dial.outside_basis
     _collect_requests(w.request_chunk, w.touched, w.leg, par)
     if par.n_touched > 0:
         for i in range(w.asset.shape[0]):
-            _price_batch(w.asset[i], w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP], w.dial[i])
+            spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
+            price_batch(w.asset[i], spot, perp, w.dial[i], _fundamental_usd(w.asset[i]))
         _book_requests(w.request_chunk, w.touched, w.leg, w.asset, w.cash, w.inventory, par)
     is_window_end = t_ms // par.window_ms != (t_ms - par.dt_ms) // par.window_ms
     for i in range(w.asset.shape[0]):
@@ -215,24 +215,8 @@ def _advance_basis(leg: Record, par: Record, t_ms: int, i: int, kind: int) -> No
 
 
 @inline_kernel
-def _decay_loads(leg: Record, recovery: float) -> None:
-    if recovery == 1.0:
-        leg.load_fast *= leg.fast_decay
-        leg.load_slow *= leg.slow_decay
-    else:
-        leg.load_fast *= exp(-recovery * leg.fast_rate)
-        leg.load_slow *= exp(-recovery * leg.slow_rate)
-
-
-@inline_kernel
 def _fundamental_usd(asset: Record) -> float:
     return float(asset.opening_usd) * exp(asset.log_value + asset.log_shift)
-
-
-@inline_kernel
-def _leg_price(leg: Record, fundamental_usd: float) -> float:
-    moved = displacement(leg.load_fast + leg.load_slow, leg.concave_from)
-    return fundamental_usd * exp(leg.basis) * (1.0 + moved)
 
 
 @inline_kernel
@@ -255,28 +239,6 @@ def _collect_requests(request_chunk: I64, touched: I64, leg: Records, par: Recor
                     n += 1
                     leg[index % n_legs // 2, index % 2].net_lots += lots
     par.n_touched = n
-
-
-@inline_kernel
-def _price_batch(asset: Record, spot: Record, perp: Record, dial: Record) -> None:
-    """Set the prices of an asset's orders, and let their flow displace both legs."""
-    # Flow counts at the fundamental: at displaced prices a round trip would gain.
-    musd_per_lot = asset.lot_size * _fundamental_usd(asset) / (1e6 * dial.outside_depth)
-    spot_musd = float(spot.net_lots) * musd_per_lot
-    perp_musd = float(perp.net_lots) * musd_per_lot
-    cross = asset.cross_slope_per_musd
-    _price_leg(spot, spot.slope_per_musd * spot_musd + cross * perp_musd, asset, dial)
-    _price_leg(perp, perp.slope_per_musd * perp_musd + cross * spot_musd, asset, dial)
-
-
-@inline_kernel
-def _price_leg(leg: Record, load: float, asset: Record, dial: Record) -> None:
-    moved = mean_displacement(leg.load_fast + leg.load_slow, load, leg.concave_from)
-    mid_e8 = _fundamental_usd(asset) * exp(leg.basis) * (1.0 + moved) * 1e8
-    half_spread = leg.half_spread * dial.outside_spread
-    leg.buy_e8 = round_nearest(mid_e8 * (1.0 + half_spread))
-    leg.sell_e8 = round_nearest(mid_e8 * (1.0 - half_spread))
-    add_flow(leg, load)
 
 
 @inline_kernel
@@ -312,8 +274,8 @@ def _book_requests(
 def _publish(out: Record, asset: Record, spot: Record, perp: Record, dial: Record) -> None:
     fundamental_usd = _fundamental_usd(asset)
     out.fundamental_usd = fundamental_usd
-    out.spot_usd = _leg_price(spot, fundamental_usd)
-    out.perp_usd = _leg_price(perp, fundamental_usd)
+    out.spot_usd = leg_price(spot, fundamental_usd)
+    out.perp_usd = leg_price(perp, fundamental_usd)
     out.spot_half_spread = spot.half_spread * dial.outside_spread
     out.perp_half_spread = perp.half_spread * dial.outside_spread
 
