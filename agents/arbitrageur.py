@@ -42,12 +42,13 @@ from stressbook.agents.quoting import (
     targets,
 )
 from stressbook.agents.rule import Rule
-from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Accounts, Market, Me, look
+from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.agents.volumes import PERP_VOLUME_USD, SPOT_VOLUME_USD, VOLUME_SOURCE
 from stressbook.market.codes import BUY, IOC, SELL
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.elementary import pow_
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.parameters import param
 from stressbook.market.state import EMPTY_ASK, I64, N_TICKS, Records
 

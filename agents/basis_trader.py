@@ -37,10 +37,10 @@ from stressbook.agents.volumes import SECONDS_PER_DAY, SPOT_VOLUME_USD, VOLUME_S
 from stressbook.market.codes import MODE_PORTFOLIO
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 from stressbook.market.parameters import param
 from stressbook.market.state import I64, Records, record_dtype
 
-HOURS_PER_YEAR: Final = 8760.0
 DAYS_PER_YEAR: Final = 365.0
 CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
 CUT_SHARE: Final = 0.5  # of the book that an account in distress keeps

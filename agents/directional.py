@@ -38,19 +38,19 @@ from stressbook.market.draws import (
 )
 from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 from stressbook.market.listing import MarginTier
 from stressbook.market.parameters import param
 from stressbook.market.quantiles import exponential_from_uniform
 from stressbook.market.state import F64, I64, Records, record_dtype
+from stressbook.market.units import MS_PER_HOUR
 
 FLAT: Final = 0
 ENTERING: Final = 1
 HOLDING: Final = 2
 LEAVING: Final = 3
 
-MS_PER_HOUR: Final = 3_600_000
 SENTIMENT_HOURS: Final = 48  # of a moving average that stands for the whole past
-HOURS_PER_YEAR: Final = 8760.0
 CALM_FUNDING_HOURLY: Final = 1.25e-5  # the venue's interest rate, where funding mostly rests
 OPENING_HOUR: Final = 4_096  # hour of the draws at which a run opens: its past needs some, too
 MAX_SIDE_PROBABILITY: Final = 0.98

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, move_in, move_out, trade_outside
-from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Market, Me
+from stressbook.agents.view import Market, Me
 from stressbook.market.kernel import inline_kernel, spliced_kernel
+from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 
 __all__ = [
     "FLOATS",

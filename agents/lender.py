@@ -18,8 +18,8 @@ from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.parameters import param
 from stressbook.market.state import I64, Records, record_dtype
+from stressbook.market.units import MS_PER_HOUR
 
-MS_PER_HOUR = 3_600_000.0
 PARAMETERS = record_dtype("supply_micro interval_ms", "run_per_hour")
 MEMORY = record_dtype("next_ms left_micro")
 
@@ -55,7 +55,7 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     if p.run_per_hour <= 0.0 or now < m.next_ms or me.account.n_pending > 0:
         return
     m.next_ms = now + p.interval_ms
-    share = p.run_per_hour * float(p.interval_ms) / MS_PER_HOUR
+    share = p.run_per_hour * float(p.interval_ms) / float(MS_PER_HOUR)
     wanted = int(float(m.left_micro) * (share if share < 1.0 else 1.0))
     pool = mkt.token[0].pool
     units = wanted if wanted < pool else pool

@@ -14,7 +14,6 @@ import numpy as np
 from stressbook.agents.ladder_shape import level_sizes, shared_sizes, zipf_shares
 from stressbook.agents.quoting import array_record
 from stressbook.agents.traits import trait
-from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.agents.volumes import (
     HOURS_PER_DAY,
     PERP_VOLUME_USD,
@@ -22,6 +21,7 @@ from stressbook.agents.volumes import (
     VOLUME_SOURCE,
 )
 from stressbook.market.elementary import ln
+from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.parameters import param
 from stressbook.market.state import F64, I64, Records
 

@@ -46,7 +46,7 @@ from stressbook.agents.quoting import (
     targets,
 )
 from stressbook.agents.rule import Rule
-from stressbook.agents.view import OUTSIDE_PERP, OUTSIDE_SPOT, Accounts, Market, Me, look
+from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.market.draws import (
     CLASS_NUMBERS,
     PURPOSE_MAKER_QUOTE,
@@ -54,6 +54,7 @@ from stressbook.market.draws import (
     uniform,
 )
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, I64, Records
 
 __all__ = [

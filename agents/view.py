@@ -6,7 +6,7 @@ The same arrays are filled by either engine, so that a rule cannot tell them apa
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,9 +45,6 @@ ACCOUNT_VIEW = record_dtype(
     # equity: venue equity, debt deducted; available: free for new initial margin, borrowing room in
 )
 OWN_ORDER = record_dtype("inst side price_tick qty_lots client_id")
-
-OUTSIDE_SPOT: Final = 0
-OUTSIDE_PERP: Final = 1
 
 
 @by_address

@@ -9,9 +9,15 @@ from stressbook.market.elementary import ln
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.units import round_nearest
 
-__all__ = ["borrow_rate_at", "hourly_step_e15", "supply_rate_at", "utilisation_of"]
+__all__ = [
+    "HOURS_PER_YEAR",
+    "borrow_rate_at",
+    "hourly_step_e15",
+    "supply_rate_at",
+    "utilisation_of",
+]
 
-_HOURS_A_YEAR: Final = 8760.0
+HOURS_PER_YEAR: Final = 8760.0  # of 365 days
 _RATE_ONE: Final = 1e15
 _TERMS: Final = 12  # of e^x - 1, for x below 0.01
 
@@ -104,7 +110,7 @@ def hourly_step_e15(yearly_rate: float, is_simple: bool) -> int:
     Returns
     -------
     int
-        exp(ln(1 + APY) / 8760) - 1 to the nearest 1e-15; a year of 365 days.
+        exp(ln(1 + APY) / 8760) - 1 to the nearest 1e-15.
 
     Examples
     --------
@@ -112,9 +118,9 @@ def hourly_step_e15(yearly_rate: float, is_simple: bool) -> int:
     (5569668955, 5707762557)
     """
     if is_simple:
-        return round_nearest(yearly_rate / _HOURS_A_YEAR * _RATE_ONE)
+        return round_nearest(yearly_rate / HOURS_PER_YEAR * _RATE_ONE)
     # As a series, since 1 subtracted from e^x would cost the last digits.
-    x = ln(1.0 + yearly_rate) / _HOURS_A_YEAR
+    x = ln(1.0 + yearly_rate) / HOURS_PER_YEAR
     total = 0.0
     for k in range(_TERMS, 0, -1):
         total = (1.0 + total) * x / float(k)

@@ -7,11 +7,12 @@ from functools import cached_property
 
 from stressbook.market.accrual import accrue
 from stressbook.market.by_address import compiled_call
+from stressbook.market.clock import is_due
 from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
 from stressbook.market.faults import raise_faults
 from stressbook.market.funding import sample_premium, settle_funding
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.kernel import kernel
 from stressbook.market.match import match_messages
 from stressbook.market.oracle import update_prices
 from stressbook.market.resolution import risk_step, settle_step
@@ -24,12 +25,6 @@ from stressbook.market.state import (
     C_STEP,
     VenueState,
 )
-
-
-@inline_kernel
-def is_due(t_ms: int, dt_ms: int, period_ms: int) -> bool:
-    """Whether a period ends in the step (t - dt, t]: the first step with t >= k x period."""
-    return t_ms // period_ms != (t_ms - dt_ms) // period_ms
 
 
 @kernel

@@ -20,6 +20,7 @@ import math
 from typing import Final, NamedTuple
 
 from stressbook.market.by_address import by_address
+from stressbook.market.clock import is_due
 from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
 from stressbook.market.draws import (
     PURPOSE_OUTSIDE_BASIS,
@@ -131,7 +132,7 @@ def advance(w: WorldState, t_ms: int) -> int:
             spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
             price_batch(w.asset[i], spot, perp, w.dial[i], _fundamental_usd(w.asset[i]))
         _book_requests(w.request_chunk, w.touched, w.leg, w.asset, w.cash, w.inventory, par)
-    is_window_end = t_ms // par.window_ms != (t_ms - par.dt_ms) // par.window_ms
+    is_window_end = is_due(t_ms, par.dt_ms, par.window_ms)
     for i in range(w.asset.shape[0]):
         spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
         _publish(w.outside[i], w.asset[i], spot, perp, w.dial[i])

@@ -20,6 +20,7 @@ from stressbook.experiments.calibration.estimate import (
 )
 from stressbook.experiments.calibration.moments import correlation_at_lag
 from stressbook.experiments.inference import Estimate
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 
 __all__ = [
     "FLOOR_RATE",
@@ -33,7 +34,6 @@ FLOOR_RATE = 1.25e-5
 FLOOR_TOLERANCE = 1e-9
 INTEREST_8H_BP = 1.0
 CLAMP_BP = 5.0
-HOURS_PER_YEAR = 8_760.0
 BLOCK_HOURS = 24 * 14
 MIN_HOURS = 24 * 20
 

@@ -23,6 +23,7 @@ from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, beside_band, judged, shown, within
 from stressbook.experiments.validation.verdicts import BAND_LEVEL, BOUND_LEVEL, Band
 from stressbook.experiments.validation.watch import HOUR_MINUTES, Watched, watch
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 from stressbook.market.state import F64
 
 __all__ = ["AT_FLOOR", "FLOOR_FRAC", "calm_day", "calm_rows", "column", "profit_rates"]
@@ -107,7 +108,7 @@ def _of_basis(day: Watched, asset: int, perp: int, spot: int) -> Found:
         "basis_mid_halflife_min": halflife_min(mids),
         "floor_share": float(np.mean(np.abs(rates - FLOOR_FRAC) < AT_FLOOR)),
         "negative_share": float(np.mean(rates < 0.0)),
-        "funding_yearly": float(rates.mean() * 8760.0),
+        "funding_yearly": float(rates.mean() * HOURS_PER_YEAR),
     }
 
 

@@ -24,13 +24,13 @@ from stressbook.experiments.validation.table import Row, beside_band, judged, sh
 from stressbook.experiments.validation.verdicts import BAND_LEVEL
 from stressbook.experiments.validation.watch import HOUR_MINUTES, Watched, watch
 from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 from stressbook.market.state import F64
 
 __all__ = ["long_run", "stationarity_rows"]
 
 _DAY_HOURS: Final = 24
 _LAST_DAYS: Final = 10
-_YEAR_HOURS: Final = 8760.0
 _TO_PERCENT: Final = 100.0
 _CARRIERS: Final = ("basis_trader", "hedger", "holder")
 # Brought to the same money over and over: what they earn and lose leaves with it.
@@ -121,7 +121,7 @@ def _equities(run: Watched) -> dict[str, F64]:
 
 
 def _funding(rates: F64) -> Found:
-    yearly = rates * _YEAR_HOURS
+    yearly = rates * HOURS_PER_YEAR
     rho = lag_correlation(rates)
     floor = np.abs(rates - FLOOR_FRAC) < AT_FLOOR
     daily = floor[: len(floor) // _DAY_HOURS * _DAY_HOURS].reshape(-1, _DAY_HOURS).mean(axis=1)

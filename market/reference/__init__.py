@@ -15,7 +15,7 @@ here              compiled, in `stressbook.market`
 `margin_desk`     `margin`, `requests`, `reserve`
 `match`           `match`, `fills`
 `oracle`          `oracle`
-`parts`           `claims`, `reserve`
+`parts`           `claims`, `reserve`, `clock`
 `requests`        `requests`
 `reserve`         `reserve`, `borrowing`, `lending_rates`
 `resolution`      `resolution`

@@ -12,6 +12,7 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
 )
 from stressbook.market.elementary import ln
+from stressbook.market.lending_rates import HOURS_PER_YEAR
 from stressbook.market.units import RATE_ONE, round_nearest
 
 __all__ = ["ReferenceReserve", "hourly_step_e15"]
@@ -26,8 +27,8 @@ def hourly_step_e15(yearly_rate: float, *, is_simple: bool) -> int:
     5569668955
     """
     if is_simple:
-        return round_nearest(yearly_rate / 8760.0 * 1e15)
-    x = ln(1.0 + yearly_rate) / 8760.0
+        return round_nearest(yearly_rate / HOURS_PER_YEAR * 1e15)
+    x = ln(1.0 + yearly_rate) / HOURS_PER_YEAR
     growth = 0.0
     for k in range(12, 0, -1):  # x + x^2/2! + ... from the inside out
         growth = (1.0 + growth) * x / float(k)

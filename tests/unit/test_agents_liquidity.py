@@ -24,8 +24,6 @@ from stressbook.agents.view import (
     ASSET_VIEW,
     CLOCK,
     INSTRUMENT_VIEW,
-    OUTSIDE_PERP,
-    OUTSIDE_SPOT,
     OWN_ORDER,
     TOKEN_VIEW,
     Accounts,
@@ -45,6 +43,7 @@ from stressbook.market.codes import (
     SELL,
     SPOT,
 )
+from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.state import EMPTY_ASK, EMPTY_BID, MESSAGE, N_TICKS
 
 PERP_INST, SPOT_INST = 0, 1
