@@ -11,16 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from stressbook.errors import InvalidInput
-from stressbook.market.elementary import exp, ln, normal_quantile, pow_
-from stressbook.market.philox import (
-    INDEX_MAX,
-    TIME_MAX_MS,
-    key_from_seed,
-    philox,
-    uniform,
-    uniforms,
-)
-from stressbook.market.quantiles import exponential_from_uniform
+from stressbook.market.philox import INDEX_MAX, key_from_seed, uniform, uniforms
 
 __all__ = [
     "CLASS_NUMBERS",
@@ -28,18 +19,11 @@ __all__ = [
     "INDEX_MAX",
     "ORDINAL_MAX",
     "PURPOSES",
-    "TIME_MAX_MS",
     "Purpose",
     "account_key",
     "class_number",
     "class_numbers",
-    "exp",
-    "exponential_from_uniform",
     "key_from_seed",
-    "ln",
-    "normal_quantile",
-    "philox",
-    "pow_",
     "uniform",
     "uniforms",
 ]

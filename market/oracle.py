@@ -26,7 +26,7 @@ from stressbook.market.codes import (
     ORACLE_VENUE_SPOT,
     SELL,
 )
-from stressbook.market.draws import exp
+from stressbook.market.elementary import exp
 from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import (
     C_FAULT,

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from stressbook.market.codes import ORACLE_OUTSIDE, ORACLE_VENUE_SPOT
-from stressbook.market.draws import exp
+from stressbook.market.elementary import exp
 from stressbook.market.state import N_ORACLE_HISTORY, N_TICKS
 from stressbook.market.units import PRICE_ONE, round_nearest
 

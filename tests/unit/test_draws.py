@@ -26,20 +26,16 @@ from stressbook.market.draws import (
     INDEX_MAX,
     ORDINAL_MAX,
     PURPOSES,
-    TIME_MAX_MS,
     account_key,
     class_number,
     class_numbers,
-    exp,
-    exponential_from_uniform,
     key_from_seed,
-    ln,
-    normal_quantile,
-    philox,
-    pow_,
     uniform,
     uniforms,
 )
+from stressbook.market.elementary import exp, ln, normal_quantile, pow_
+from stressbook.market.philox import TIME_MAX_MS, philox
+from stressbook.market.quantiles import exponential_from_uniform
 
 KEY = key_from_seed(2026)
 ALPHA = 1e-6  # a sound generator fails one of a million such tests
