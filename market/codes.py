@@ -33,8 +33,8 @@ OP_WITHDRAW: Final = 5  # to `outside`
 OP_TRANSFER: Final = 6  # between rows of one user; refused until isolated pockets exist
 OP_SUPPLY: Final = 7
 OP_REDEEM: Final = 8
-OP_ENROL: Final = 9  # account_mode in `quantity`
-OP_LEVERAGE: Final = 10  # leverage of one instrument in `quantity`
+OP_ENROL: Final = 9  # account_mode in `qty_lots`
+OP_LEVERAGE: Final = 10  # leverage of one instrument in `qty_lots`
 N_OPS: Final = 11
 
 # --- replies ------------------------------------------------------------------------------------
@@ -148,23 +148,29 @@ ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
 ORACLE_WEIGHTED: Final = 2  # both, the venue's with a weight
 
 # --- kinds of events ------------------------------------------------------------------------------
-EV_BREACH: Final = 1  # amount: equity in micro-USDC at the breach
-EV_FORCED_ORDER: Final = 2
-EV_TAKEOVER_PERPS: Final = 3
-EV_TAKEOVER_ALL: Final = 4
-EV_SLICE: Final = 5  # portfolio collateral with its debt
-EV_DELEVERAGED: Final = 6  # one event per counterparty
-EV_DEFICIT: Final = 7  # booked; amount in micro-USDC
+# Behind each, the fields that say something beside time, kind and user: prices in 1e-8 USD, amounts
+# in micro-USDC; `cause` is a CAUSE_* unless said. Others are 0; inst and counterparty are -1.
+EV_BREACH: Final = 1  # amount: equity
+EV_FORCED_ORDER: Final = 2  # inst, cause; lots: signed; price: mark
+EV_TAKEOVER_PERPS: Final = 3  # inst, cause, counterparty; lots: position; price: mark; amount: paid
+EV_TAKEOVER_ALL: Final = 4  # cause, counterparty; amount: debt, and margin below zero
+# Portfolio collateral with its debt: inst is the token, lots are its units.
+EV_SLICE: Final = 5  # inst, cause, counterparty, lots; price: borrow oracle; amount: of the loan
+# One event for each counterparty; the amount is what the price costs against the mark.
+EV_DELEVERAGED: Final = 6  # inst, cause, counterparty, price, amount; lots: signed
+EV_DEFICIT: Final = 7  # cause; amount: booked
 EV_BREACH_ENDED: Final = 8
-EV_RISK_ORDER_CANCELLED: Final = 9  # step 9, or at a breach
-EV_FUNDING: Final = 10  # hourly; price_e8 carries the rate in 1e-15
-EV_INTEREST: Final = 11
-EV_REFUSAL: Final = 13  # counted per code; a single event only for forced orders
-EV_SELF_TRADE: Final = 14  # resting order expired
-EV_REDUCE_ONLY_EXPIRED: Final = 17  # resting reduce-only order found nothing left to reduce
-EV_MARGIN_EXPIRED: Final = 18  # resting order found no margin for a fill
-EV_BACKSTOP_USED: Final = 15  # capital spent on assumed debt
-EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; cause 0 backstop, 1 retained, 2 suppliers
+EV_RISK_ORDER_CANCELLED: Final = 9  # lots: orders; inst in step 9, none at a breach
+# The next two are hourly, of no user.
+EV_FUNDING: Final = 10  # inst, cause; lots: of longs; price: rate in 1e-15; amount: paid by longs
+EV_INTEREST: Final = 11  # cause; amount: charged to debts
+EV_REFUSAL: Final = 13  # of forced orders, all others are counted; inst, lots; cause: the refusal
+# Resting orders expire; the price is the order's.
+EV_SELF_TRADE: Final = 14  # inst, lots, price
+EV_REDUCE_ONLY_EXPIRED: Final = 17  # inst, lots, price; nothing was left to reduce
+EV_MARGIN_EXPIRED: Final = 18  # inst, lots, price; a fill had no margin
+EV_BACKSTOP_USED: Final = 15  # cause; amount: capital spent on assumed debt
+EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; amount; cause: BORNE_BY_*
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -183,6 +189,14 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_MARGIN_EXPIRED: "margin_expired",
     EV_BACKSTOP_USED: "backstop_used",
     EV_WRITTEN_OFF: "written_off",
+}
+
+# --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --
+BORNE_BY_RETAINED: Final = 1  # interest that the protocol kept
+BORNE_BY_SUPPLIERS: Final = 2
+BEARER_NAMES: Final[dict[int, str]] = {
+    BORNE_BY_RETAINED: "retained",
+    BORNE_BY_SUPPLIERS: "suppliers",
 }
 
 # --- fault word: set by kernels, raised as an error after the call --------------------------------

@@ -5,11 +5,11 @@ reserve's waterfall, cash below zero to the treasury, or to those who hold posit
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
-from typing import Final
-
 from stressbook.market.backstop import has_sold_out
 from stressbook.market.claims import sell_claim
 from stressbook.market.codes import (
+    BORNE_BY_RETAINED,
+    BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
     EV_BREACH_ENDED,
     EV_DEFICIT,
@@ -25,16 +25,11 @@ from stressbook.market.units import round_down
 from stressbook.market.valuation import holds_collateral, holds_perps, value_account
 
 __all__ = [
-    "BORNE_BY_RETAINED",
-    "BORNE_BY_SUPPLIERS",
     "end_breach",
     "pay_from_own",
     "settle_backstop",
     "settle_flat_rows",
 ]
-
-BORNE_BY_RETAINED: Final = 1  # `cause` of EV_WRITTEN_OFF; 0 would be the backstop's capital
-BORNE_BY_SUPPLIERS: Final = 2
 
 
 @inline_kernel

@@ -153,6 +153,7 @@ LEVEL = np.dtype(
     (np.record, np.dtype([("head", "u4"), ("tail", "u4"), ("qty_lots", "i8")], align=True))
 )
 
+# Flags are in `options`: every NumPy record has an attribute `flags` already.
 MESSAGE = record_dtype(
     "op user inst side tif options price_tick qty_lots client_id handle "
     "effective_us number emitted_ms"

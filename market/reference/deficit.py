@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from stressbook.market.codes import (
+    BORNE_BY_RETAINED,
+    BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
     CAUSE_REDEEM,
     EV_BREACH_ENDED,
@@ -15,9 +17,6 @@ from stressbook.market.reference.valuation import value_account
 from stressbook.market.units import round_down
 
 __all__ = ["end_breach", "settle_backstop", "settle_flat_rows"]
-
-_BORNE_BY_RETAINED = 1
-_BORNE_BY_SUPPLIERS = 2
 
 
 def settle_flat_rows(parts: VenueParts, t_ms: int) -> None:
@@ -83,7 +82,7 @@ def _write_off(parts: VenueParts, user: int, t_ms: int) -> None:
         parts.note_claim(lender, reserve.supplies[lender] - before, CAUSE_DEFICIT)
     parts.retained_used += kept
     parts.supplier_loss += lost
-    for amount, bearer in ((kept, _BORNE_BY_RETAINED), (lost, _BORNE_BY_SUPPLIERS)):
+    for amount, bearer in ((kept, BORNE_BY_RETAINED), (lost, BORNE_BY_SUPPLIERS)):
         if amount > 0:
             parts.log(t_ms, EV_WRITTEN_OFF, user, amount_micro=amount, cause=bearer)
 

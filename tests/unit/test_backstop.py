@@ -1,6 +1,7 @@
 """What the backstop does with what it took over, by hand-worked numbers on both engines."""
 
 from stressbook.market.codes import (
+    BORNE_BY_RETAINED,
     EV_BACKSTOP_USED,
     EV_BREACH,
     EV_BREACH_ENDED,
@@ -13,7 +14,6 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
-from stressbook.market.deficit import BORNE_BY_RETAINED
 from tests.small_venue import (
     HOUSE,
     HYPE,

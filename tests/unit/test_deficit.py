@@ -1,6 +1,8 @@
 """What a flat account cannot pay, and who bears it, by hand-worked numbers on both engines."""
 
 from stressbook.market.codes import (
+    BORNE_BY_RETAINED,
+    BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
     EV_BREACH,
     EV_BREACH_ENDED,
@@ -13,7 +15,6 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SELL,
 )
-from stressbook.market.deficit import BORNE_BY_RETAINED, BORNE_BY_SUPPLIERS
 from tests.small_venue import (
     BTC_PERP,
     HOUSE,
