@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -78,6 +78,10 @@ def open_own_accounts(
     return opened
 
 
+# What may come out of a user's code: `sys.exit` would end the run as if all were well.
+_FAILURES: Final = (Exception, SystemExit)
+
+
 class OwnAgents:
     """The own agents of a run, which decide one after the other, after the desks.
 
@@ -106,7 +110,7 @@ class OwnAgents:
         first_user: int,
     ) -> None:
         self.agents: Sequence[Account] = [
-            OWN_CLASSES[name].agent(model, mine)
+            _made(OWN_CLASSES[name].agent, model, mine)
             for name, mine in params.items()
             for _ in range(mine.accounts)
         ]
@@ -133,21 +137,34 @@ class OwnAgents:
         try:
             for agent, view, box in self._turns:
                 agent.decide(view, box)
-        except Exception as error:
-            raise _agent_error(agent, self._now.t_ms, error) from error
+        except _FAILURES as error:
+            when = f" at t = {self._now.t_ms / 1000:g} s"
+            raise _agent_error(type(agent), "decide", when, error) from error
         write_messages(self._flat, out)
 
 
-def _agent_error(agent: Account, t_ms: int, error: Exception) -> AgentError:
-    frames = traceback.extract_tb(error.__traceback__)[1:]
+def _made(agent: type[Account], model: Any, params: Any) -> Account:
+    try:
+        return agent(model, params)
+    except _FAILURES as error:
+        raise _agent_error(agent, "setup", "", error) from error
+
+
+def _agent_error(agent: type[Account], where: str, when: str, error: BaseException) -> AgentError:
+    here = Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
+        if Path(frame.filename).parent != here
+    ]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "its file"
     what, allowed, hint = f"{type(error).__name__}: {error}", "", ""
     if isinstance(error, StressbookError):
         what, allowed, hint = str(error).partition("\n")[0], error.allowed, error.hint
     return AgentError(
-        f"failed in decide ({place}) at t = {t_ms / 1000:g} s: {what.rstrip('.')}",
-        name=type(agent).__name__,
+        f"failed in {where} ({place}){when}: {what.rstrip('.')}",
+        name=agent.__name__,
         allowed=allowed,
         hint=hint,
     )

@@ -33,6 +33,7 @@ MARKET_SLIPPAGE_FRAC: Final = 0.05  # how far an order without a price may walk;
 _TIFS: Final = {"gtc": GTC, "ioc": IOC, "post_only": POST_ONLY}
 _N_FIELDS: Final = len(MESSAGE.names or ())
 _N_WRITTEN: Final = 9  # op to client_id, the first fields of a message; the venue writes the rest
+_BEYOND: Final = 2**63
 _NEARLY: Final = 1e-6  # of a tick: prices computed in floats are meant to be on the grid
 
 
@@ -148,8 +149,10 @@ class OutboxView:
             _TIFS[tif],
             REDUCE_ONLY if reduce_only else 0,
             tick,
-            lots if type(lots) is int else _whole("lots", lots),
-            client_id if type(client_id) is int else _whole("client_id", client_id),
+            lots if type(lots) is int and abs(lots) < _BEYOND else _whole("lots", lots),
+            client_id
+            if type(client_id) is int and abs(client_id) < _BEYOND
+            else _whole("client_id", client_id),
         )
 
     def _put(self, op: int, *, inst: int = 0, qty: int = 0, client_id: int = 0) -> None:
@@ -191,14 +194,19 @@ def _limit_tick(side: int, price: float, tick_usd: float) -> int:
 
 def _whole(name: str, value: Any) -> int:
     try:
-        return index(value)
+        found = index(value)
     except TypeError as error:
-        if isinstance(value, float | np.floating) and float(value).is_integer():
-            return int(value)
-        hint = "`view.lots(instrument, usd)` turns dollars into lots" if name == "lots" else ""
+        if not isinstance(value, float | np.floating) or not float(value).is_integer():
+            hint = "`view.lots(instrument, usd)` turns dollars into lots" if name == "lots" else ""
+            raise InvalidInput(
+                "is no whole number", name=name, value=value, allowed="an int", hint=hint
+            ) from error
+        found = int(value)
+    if abs(found) >= _BEYOND:
         raise InvalidInput(
-            "is no whole number", name=name, value=value, allowed="an int", hint=hint
-        ) from error
+            "does not fit into 64 bits", name=name, value=value, allowed="below 2**63"
+        )
+    return found
 
 
 def _micro(usd: float) -> int:
@@ -224,10 +232,4 @@ def write_messages(flat: list[int], out: Outbox) -> None:
 
 def _packed(flat: list[int]) -> bytes:
     """Return whole numbers as int64: an eighth of the time that NumPy takes for a list."""
-    try:
-        return struct.pack(f"{len(flat)}q", *flat)
-    except struct.error as error:
-        flat.clear()
-        raise InvalidInput(
-            "does not fit into 64 bits", name="lots or client_id", allowed="below 2**63"
-        ) from error
+    return struct.pack(f"{len(flat)}q", *flat)

@@ -7,6 +7,7 @@ ends all at once, in the middle of what they do; own classes are imported where 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import threading
@@ -20,6 +21,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import Any, Final, Protocol, TypeVar
 
 from stressbook.errors import InvalidInput, StressbookError
@@ -285,7 +287,7 @@ def _in_processes(
         # multiprocessing would print tells less than what the parent says of the worker's end.
         raise SystemExit(1)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
     try:
         _collect(pool, sent, sources, keep)
     except BaseException:
@@ -324,9 +326,20 @@ def _run_elsewhere(sources: tuple[PluginSource, ...], packed: bytes) -> Any:
     return _caught(function, job, None)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the one that started this."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the one that started this.
+
+    And end with it: a worker whose parent was killed would wait for work for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager

@@ -11,13 +11,21 @@ from stressbook.market.bits import natural
 from stressbook.market.codes import CAUSE_FEE, FAULT_OVERFLOW, PERP
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.state import C_FAULT, VenueState
-from stressbook.market.units import INT64_MAX, NEAREST, NOT_REPRESENTABLE, TRUNC, mul_div
+from stressbook.market.units import (
+    BALANCE_MAX,
+    INT64_MAX,
+    NEAREST,
+    NOT_REPRESENTABLE,
+    TRUNC,
+    mul_div,
+)
 
 __all__ = [
     "book_perp_at",
     "book_side",
     "entry_cost_after",
     "fee_micro",
+    "has_room",
     "imbalance",
     "move_cash",
     "move_token",
@@ -86,6 +94,38 @@ def move_token(v: VenueState, source: int, target: int, token: int, units: int, 
     """
     _add_token(v, source, token, -units, cause)
     _add_token(v, target, token, units, cause)
+
+
+@inline_kernel
+def has_room(v: VenueState, row: int, token: int, change: int, cause: int) -> bool:
+    """Tell whether a row can take more of cash or a token: balance and flow stay below 2**62.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    row : int
+        Whose.
+    token : int
+        0 for cash.
+    change : int
+        Micro-USDC or token units, below 2**62 in size.
+    cause : int
+        One of the `CAUSE_` codes.
+
+    Returns
+    -------
+    bool
+    """
+    balance = int(v.cash[row]) if token == 0 else int(v.token[row, token])
+    total = int(v.flow[row, 0 if token == 0 else 1 + token, cause])
+    return _is_balance(balance + change) and _is_balance(total + change)
+
+
+@inline_kernel
+def _is_balance(units: int) -> bool:
+    """Tell whether a sum is one that the ledger may hold: -2**62 to 2**62 - 1."""
+    return -BALANCE_MAX <= units < BALANCE_MAX
 
 
 @inline_kernel

@@ -29,7 +29,7 @@ from stressbook.market.codes import (
     SELL,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.ledger import move_cash, move_token
+from stressbook.market.ledger import has_room, move_cash, move_token
 from stressbook.market.margin import account_sums, available_usd, withdrawable_usd
 from stressbook.market.requirements import cross_equity_usd
 from stressbook.market.reserve import draw_needed_debt
@@ -61,12 +61,12 @@ def deposit(v: VenueState, user: int, token: int, units: int, flags: int) -> int
     int
         `ACCEPTED` or a refusal.
     """
-    refusal = _refusal_of_amount(v, token, units)
-    if refusal != ACCEPTED:
-        return refusal
     outside = natural(v.par[0].row_outside)
-    _move(v, outside, user, token, units, CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_DEPOSIT)
-    return ACCEPTED
+    cause = CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_DEPOSIT
+    refusal = _refusal_of_amount(v, outside, user, token, units, cause)
+    if refusal == ACCEPTED:
+        _move(v, outside, user, token, units, cause)
+    return refusal
 
 
 @sub_kernel
@@ -91,15 +91,16 @@ def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> in
     int
         `ACCEPTED` or a refusal.
     """
-    refusal = _refusal_of_amount(v, token, units)
+    outside = natural(v.par[0].row_outside)
+    cause = CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_WITHDRAWAL
+    refusal = _refusal_of_amount(v, user, outside, token, units, cause)
     if refusal != ACCEPTED:
         return refusal
     if v.par[0].admission_on != 0:
         refusal = _refusal_of_withdrawal(v, user, token, units)
         if refusal != ACCEPTED:
             return refusal
-    outside = natural(v.par[0].row_outside)
-    _move(v, user, outside, token, units, CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_WITHDRAWAL)
+    _move(v, user, outside, token, units, cause)
     if token == 0 and v.par[0].admission_on != 0 and v.row[user].regime == REGIME_PORTFOLIO:
         # What lent cash now stands in for must be at hand.
         draw_needed_debt(v, user)
@@ -181,10 +182,16 @@ def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
 
 
 @inline_kernel
-def _refusal_of_amount(v: VenueState, token: int, units: int) -> int:
+def _refusal_of_amount(
+    v: VenueState, source: int, target: int, token: int, units: int, cause: int
+) -> int:
     if token < 0 or token >= v.token_spec.shape[0]:
         return R_BAD_TOKEN
     if units <= 0 or units >= BALANCE_MAX:
+        return R_BAD_QUANTITY
+    if not has_room(v, source, token, -units, cause) or not has_room(
+        v, target, token, units, cause
+    ):
         return R_BAD_QUANTITY
     return ACCEPTED
 

@@ -98,6 +98,12 @@ class ReferenceLedger:
         """Yield every asset that anybody has had."""
         yield from dict.fromkeys(asset for asset, _ in self.balances)
 
+    def has_room(self, row: int, token: int, change: int, *, cause: int) -> bool:
+        """Tell whether a row can take more of cash or a token: balance and flow below 2**62."""
+        asset: Asset = ("token", token) if token else _CASH
+        sums = (self.balances[asset, row], self.flows[asset, row, cause])
+        return all(-BALANCE_MAX <= amount + change < BALANCE_MAX for amount in sums)
+
     def move_cash(self, source: int, target: int, amount_micro: int, *, cause: int) -> None:
         """Book cash from one row to another."""
         self._add(_CASH, source, -amount_micro, cause)

@@ -275,13 +275,13 @@ class MarginDesk:
         return answers[message.op](exchange, message)
 
     def _deposit(self, exchange: ReferenceExchange, message: Message) -> int:
-        code = refusal_of_amount(message, n_tokens=len(self.tokens))
+        code = refusal_of_amount(exchange, message, n_tokens=len(self.tokens), outside=self.outside)
         if code == ACCEPTED:
             deposit(exchange, message, outside=self.outside)
         return code
 
     def _withdraw(self, exchange: ReferenceExchange, message: Message) -> int:
-        code = refusal_of_amount(message, n_tokens=len(self.tokens))
+        code = refusal_of_amount(exchange, message, n_tokens=len(self.tokens), outside=self.outside)
         if code == ACCEPTED and self.admission_on:
             code = self._refusal_of_withdrawal(exchange, message)
         if code == ACCEPTED:

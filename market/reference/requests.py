@@ -77,30 +77,47 @@ class NoMargin:
         """Do deposits and withdrawals."""
         if message.op not in (OP_DEPOSIT, OP_WITHDRAW):
             return R_NOT_SUPPORTED
-        code = refusal_of_amount(message, n_tokens=self.n_tokens)
+        code = refusal_of_amount(exchange, message, n_tokens=self.n_tokens, outside=self.outside)
         if code == ACCEPTED:
             move = deposit if message.op == OP_DEPOSIT else withdraw
             move(exchange, message, outside=self.outside)
         return code
 
 
-def refusal_of_amount(message: Message, *, n_tokens: int) -> int:
+def refusal_of_amount(
+    exchange: ReferenceExchange, message: Message, *, n_tokens: int, outside: int
+) -> int:
     """Return why a transfer makes no sense; its token stands in `inst`."""
     if not 0 <= message.inst < n_tokens:
         return R_BAD_TOKEN
-    return ACCEPTED if 0 < message.qty_lots < BALANCE_MAX else R_BAD_QUANTITY
+    if not 0 < message.qty_lots < BALANCE_MAX:
+        return R_BAD_QUANTITY
+    sign = 1 if message.op == OP_DEPOSIT else -1
+    cause = _cause(message)
+    is_held = all(
+        exchange.ledger.has_room(row, message.inst, change, cause=cause)
+        for row, change in (
+            (message.user, sign * message.qty_lots),
+            (outside, -sign * message.qty_lots),
+        )
+    )
+    return ACCEPTED if is_held else R_BAD_QUANTITY
+
+
+def _cause(message: Message) -> int:
+    if message.flags & OWN_MOVE:
+        return CAUSE_OWN_MOVE
+    return CAUSE_DEPOSIT if message.op == OP_DEPOSIT else CAUSE_WITHDRAWAL
 
 
 def deposit(exchange: ReferenceExchange, message: Message, *, outside: int) -> None:
     """Bring cash or tokens in."""
-    cause = CAUSE_OWN_MOVE if message.flags & OWN_MOVE else CAUSE_DEPOSIT
-    _move(exchange, outside, message.user, message, cause)
+    _move(exchange, outside, message.user, message, _cause(message))
 
 
 def withdraw(exchange: ReferenceExchange, message: Message, *, outside: int) -> None:
     """Take cash or tokens out."""
-    cause = CAUSE_OWN_MOVE if message.flags & OWN_MOVE else CAUSE_WITHDRAWAL
-    _move(exchange, message.user, outside, message, cause)
+    _move(exchange, message.user, outside, message, _cause(message))
 
 
 def _move(

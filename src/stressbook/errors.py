@@ -249,8 +249,8 @@ class UnknownName(StressbookError, KeyError):
     ----------
     kind : str
         What the name should name: "scenario", "stress".
-    value : str
-        The unknown name.
+    value : object
+        The unknown name, or what was given in place of one.
     known : iterable of str
         Names that would do.
     hint : str, optional
@@ -264,9 +264,9 @@ class UnknownName(StressbookError, KeyError):
       hint   : did you mean 'calm'?
     """
 
-    def __init__(self, kind: str, value: str, *, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, kind: str, value: object, *, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
-        nearest = nearest_name(value, names)
+        nearest = nearest_name(value, names) if isinstance(value, str) else None
         if nearest is not None and not hint:
             hint = f"did you mean {nearest!r}?"
         super().__init__(

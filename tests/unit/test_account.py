@@ -1,6 +1,7 @@
 """Own agents: declared parameters, what they see, what they may say, and what a run makes of it."""
 
 import math
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -446,6 +447,58 @@ def test_an_agent_that_fails_is_named_with_its_line():
     assert isinstance(error.value.__cause__, KeyError)
 
 
+class Unready(sb.Account):
+    def setup(self):
+        self.left = 1 // 0
+
+    def decide(self, view, out):
+        pass
+
+
+class Quits(sb.Account):
+    def decide(self, view, out):
+        sys.exit(0)
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (Unready, "Unready failed in setup (test_account.py, line "),
+        (Quits, "Quits failed in decide (test_account.py, line "),
+    ],
+)
+def test_an_agent_that_is_not_ready_or_quits_ends_the_run_with_an_error(agent, words):
+    scenario = sb.scenario("skeleton").with_(warmup=0.0, duration=60.0, stresses=[])
+    with pytest.raises(AgentError) as error:
+        scenario.add(agent).run(seed=1)
+    assert words in str(error.value)
+
+
+class Draws(sb.Account):
+    def setup(self):
+        self.drawn = []
+
+    def decide(self, view, out):
+        self.drawn.append(view.uniform(3))
+
+
+class DrawsToo(Draws):
+    def decide(self, view, out):
+        self.drawn.append(view.uniform(3))
+
+
+def test_more_accounts_of_one_class_move_no_draw_of_another():
+    seen = []
+    for n in (1, 4):
+        crowd = sb.scenario("skeleton").with_(warmup=0.0, duration=60.0, stresses=[])
+        sim = Simulation(crowd.add(Draws, n=n).add(DrawsToo, n=2).resolved, seed=7)
+        sim.advance(3)
+        seen.append([agent.drawn for agent in sim.own.agents if isinstance(agent, DrawsToo)])
+        sim.close()
+    assert seen[0] == seen[1]
+    assert seen[0][0] != seen[0][1]
+
+
 def test_the_generator_of_mesa_is_out_of_reach(pair):
     agent = pair[1].own.agents[0]
     for name in ("random", "rng"):
@@ -477,9 +530,13 @@ def test_a_price_that_is_none_is_answered_with_what_to_ask_first(box):
 
 
 def test_a_number_beyond_64_bits_is_refused(box):
-    box.buy("BTC-PERP", 2**63, 1.0)
-    with pytest.raises(InvalidInput, match="does not fit into 64 bits"):
-        messages(box)
+    for lots in (2**63, -(2**63), 1e300):
+        with pytest.raises(InvalidInput, match=r"lots = .* does not fit into 64 bits"):
+            box.buy("BTC-PERP", lots, 1.0)
+    with pytest.raises(InvalidInput, match="client_id = 9223372036854775808 does not fit"):
+        box.cancel(2**63)
+    with pytest.raises(UnknownName, match="instrument = None is unknown"):
+        box.buy(None, 1)
 
 
 def test_what_an_earlier_step_left_in_the_array_is_cleared(box):

@@ -12,10 +12,16 @@ from stressbook.api.replicates import Replicates
 from stressbook.errors import InvalidInput, StressbookError, UnknownName
 from stressbook.experiments import replicates as replicates_module
 from stressbook.experiments.kept import kept_file
-from stressbook.experiments.plugins import PluginSource, sources_key
+from stressbook.experiments.plugins import (
+    PluginSource,
+    load_plugin,
+    plugin_sources,
+    sources_key,
+)
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.versus import Comparison, shared_onset_s
+from tests.own_names import own_names_forgotten
 from tests.short_runs import FALL, short_scenario
 
 SKELETON = load_scenario("skeleton")
@@ -262,6 +268,33 @@ def test_an_edit_of_what_a_plugin_imports_runs_anew(tmp_path):
     assert kept_file(tmp_path, "a run", sources) == kept_file(tmp_path, "a run", sources)
     typed = (PluginSource("__main__", None),)
     assert kept_file(tmp_path, "a run", typed) != kept_file(tmp_path, "a run", typed)
+
+
+EDITED = """
+import stressbook as sb
+
+
+class Edited(sb.Stress):
+    def apply(self, dials, severity):
+        return dials.add("BTC", drift=0.0 * severity)
+"""
+
+
+def test_a_kept_run_follows_an_edit_of_its_plugin(counted, tmp_path):
+    """Both stores of finished runs, that of comparisons and that of studies."""
+    plugin = tmp_path / "edited.py"
+    plugin.write_text(EDITED)
+    with own_names_forgotten():
+        stress = load_plugin(plugin).Edited(at="10min")
+        job = Job(SKELETON.with_(stresses=[stress]), 1)
+        run_jobs([job], folder=tmp_path / "runs")
+        run_jobs([job], folder=tmp_path / "runs")
+        assert counted == [1]
+        before = kept_file(tmp_path, "a run", plugin_sources(job.scenario))
+        plugin.write_text(EDITED.replace("0.0", "0.5"))
+        run_jobs([job], folder=tmp_path / "runs")
+        assert counted == [1, 1]
+        assert kept_file(tmp_path, "a run", plugin_sources(job.scenario)) != before
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"made_by": 3}'])

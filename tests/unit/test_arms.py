@@ -149,6 +149,18 @@ def test_the_order_of_the_placebo_fills(seed):
     assert (ends[1] - ends[0])[buyer, int(v.asset[0].perp_inst)] == 1
 
 
+def test_sums_of_classes_go_back_with_the_arms(onset):
+    sums = []
+    run_arms(
+        onset,
+        [],
+        horizon_s=20.0,
+        arms=("0", "R"),
+        after=lambda _, sim: sums.append(sim.classes.tobytes()),
+    )
+    assert sums[0] == sums[1]
+
+
 def test_a_loss_is_what_accounts_lack_against_the_control(ended):
     runs, _ = ended
     assert set(CONTROL_OF) == set(ARMS)

@@ -98,6 +98,33 @@ def test_a_malformed_transfer_is_refused(op, token, amount, code):
     assert admitting().step(ask_for(op, 0, amount, token)) == [code]
 
 
+@pytest.mark.parametrize("token", [USDC, HYPE])
+def test_a_deposit_that_the_ledger_cannot_hold_is_refused(token):
+    twin = admitting()
+    half = 2**61 - 2**58
+    assert twin.step(ask_for(OP_DEPOSIT, 0, half, token)) == [ACCEPTED]
+    before = twin.v.cash.copy(), twin.v.token.copy(), twin.v.flow.copy()
+    # Its own balance, that of `outside`, or what has flowed by the cause would pass 2**62.
+    assert twin.step(ask_for(OP_DEPOSIT, 0, 2**62 - 1, token)) == [R_BAD_QUANTITY]
+    assert twin.step(ask_for(OP_DEPOSIT, 1, half + 2**60, token)) == [R_BAD_QUANTITY]
+    assert all(
+        (a == b).all()
+        for a, b in zip(before, (twin.v.cash, twin.v.token, twin.v.flow), strict=True)
+    )
+    assert twin.step(ask_for(OP_DEPOSIT, 1, 2**60, token)) == [ACCEPTED]
+
+
+def test_a_withdrawal_whose_sum_the_ledger_cannot_hold_is_refused():
+    twin = admitting()
+    half = 2**61 - 2**58
+    codes = [
+        twin.step(ask_for(op, 0, half, USDC))[0]
+        for op in (OP_DEPOSIT, OP_WITHDRAW, OP_DEPOSIT, OP_WITHDRAW, OP_DEPOSIT)
+    ]
+    assert codes == [ACCEPTED, ACCEPTED, ACCEPTED, ACCEPTED, R_BAD_QUANTITY]
+    assert int(twin.v.ctr[C_FAULT]) == 0
+
+
 def test_cash_leaves_as_far_as_margin_lets_it():
     twin = admitting()
     price = int(twin.v.price[0].mark_usd)

@@ -144,6 +144,24 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    process = subprocess.Popen(
+        [sys.executable, "sleepers.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # both workers are at it
+    process.kill()
+    process.wait()
+    # They hold the other end of the pipe, which closes with the last of them.
+    assert process.communicate(timeout=30)[0] == ""
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_jobs_in_the_middle(tmp_path):
     (tmp_path / "sleepers.py").write_text(SLEEPERS)
     process = subprocess.Popen(
