@@ -21,7 +21,6 @@ from stressbook.market.codes import (
     FORCED,
     PERP,
     REDUCE_ONLY,
-    SELL,
     TWAP,
 )
 from stressbook.market.events import log_event
@@ -232,10 +231,7 @@ def _has_margin(v: VenueState, link: int, inst: int, side: int, lots: int) -> bo
     user, flags = widened(order.user), widened(order.options)
     if flags & (REDUCE_ONLY | FORCED | TWAP) != 0:
         return True
-    if v.inst[inst].kind == PERP:
-        if reducible_lots(v, user, inst, side) >= lots:
-            return True
-    elif side == SELL:
+    if v.inst[inst].kind == PERP and reducible_lots(v, user, inst, side) >= lots:
         return True
     return fill_keeps_margin(v, user, inst, side, widened(order.price_tick), lots)
 

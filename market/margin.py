@@ -32,7 +32,7 @@ from stressbook.market.requirements import (
     transfer_requirement_usd,
 )
 from stressbook.market.state import Record, VenueState
-from stressbook.market.units import round_up
+from stressbook.market.units import round_down, round_up
 
 __all__ = [
     "account_sums",
@@ -320,7 +320,6 @@ def admits(
     row = int(v.row_of[user, inst])
     is_perp = spec.kind == PERP
     limit_usd = float(lots * price_tick * int(spec.k)) / 1e6
-    secured_usd = 0.0
     if is_perp:
         position = int(v.perp[row, inst])
         held = position if side == SELL else -position
@@ -330,21 +329,23 @@ def admits(
         units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
         if units > v.token[row, spec.token]:
             return R_INSUFFICIENT_BALANCE
-        if v.row[row].regime == REGIME_PORTFOLIO:
-            price = v.price[spec.asset].borrow_oracle_usd
-            secured_usd = float(lots) * spec.lot_size * price * v.token_spec[spec.token].ltv
-        if secured_usd <= limit_usd:
+        if v.row[row].regime != REGIME_PORTFOLIO or is_fair_sale(v, user, inst, lots, limit_usd):
             return ACCEPTED
+    s = account_sums(v, row)
+    is_sale = not is_perp and side == SELL
+    if is_sale and not is_judged_as_portfolio(s):
+        return ACCEPTED
     if v.user[user].breached == 1:
         return R_IN_RESOLUTION
-    s = account_sums(v, row)
-    if secured_usd > 0.0:
+    if is_sale:
         # Sold for less than it secures: what is missing must be free.
-        need = bound_usd(v.par[0], s) + (secured_usd - limit_usd)
+        need = bound_usd(v.par[0], s) + shortfall_usd(v, user, inst, lots, limit_usd)
+        if not _may_owe(v, row, s, need):
+            return R_INSUFFICIENT_MARGIN
     else:
         mark_usd = float(lots) * spec.lot_size * v.price[spec.asset].mark_usd
         leverage = float(v.leverage[user, inst])
-        fee = float(v.fee_tier[v.user[user].fee_tier].spot_taker_e7) / 1e7
+        fee = _spot_taker_frac(v, user)
         more = 0.0
         if is_perp:
             more = _more_initial_usd(
@@ -353,6 +354,60 @@ def admits(
         need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
     refusal = R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
     return _raise_cash(v, row, s, need, refusal)
+
+
+@inline_kernel
+def _may_owe(v: VenueState, row: int, s: AccountSums, need: float) -> bool:
+    """Tell whether loan-to-value covers the loan that a need takes, what is owed already in it."""
+    loan = round_up(max(0.0, need - (net_usd(s) - s.supplied_usd)) * 1e6)
+    loan -= min(int(v.supply[row, 0]), lendable(v.reserve[0]))
+    return loan <= round_down(s.collateral_capacity_usd * 1e6)
+
+
+@inline_kernel
+def _spot_taker_frac(v: VenueState, user: int) -> float:
+    return float(v.fee_tier[v.user[user].fee_tier].spot_taker_e7) / 1e7
+
+
+@inline_kernel
+def is_fair_sale(v: VenueState, user: int, inst: int, lots: int, limit_usd: float) -> bool:
+    """Tell whether a sale of a token leaves an account no nearer to liquidation.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user, inst, lots : int
+        Who sells how much in which book.
+    limit_usd : float
+        Least that it brings, USD, before the fee.
+
+    Returns
+    -------
+    bool
+        Proceeds reach what the tokens stand for against debt, value x (1 + LTV) / 2; of a token
+        without loan-to-value always.
+    """
+    spec = v.inst[inst]
+    ltv: float = v.token_spec[spec.token].ltv
+    value_usd = float(lots) * spec.lot_size * v.price[spec.asset].borrow_oracle_usd
+    proceeds_usd = limit_usd * (1.0 - _spot_taker_frac(v, user))
+    return ltv == 0.0 or proceeds_usd >= value_usd * ((1.0 + ltv) * 0.5)
+
+
+@inline_kernel
+def shortfall_usd(v: VenueState, user: int, inst: int, lots: int, limit_usd: float) -> float:
+    """Return what a sale of a token brings less than it secures, value x LTV; USD, at least 0.
+
+    Parameters
+    ----------
+    v, user, inst, lots, limit_usd
+        As of `is_fair_sale`.
+    """
+    spec = v.inst[inst]
+    ltv: float = v.token_spec[spec.token].ltv
+    secured_usd = float(lots) * spec.lot_size * v.price[spec.asset].borrow_oracle_usd * ltv
+    return max(0.0, secured_usd - limit_usd * (1.0 - _spot_taker_frac(v, user)))
 
 
 @inline_kernel
@@ -410,7 +465,7 @@ def fill_keeps_margin(
     v : VenueState
         Read only.
     user, inst, side, price_tick : int
-        Of the resting order, a bid for a token or an order that adds to a perp position.
+        Of the resting order: for a token, or one that adds to a perp position.
     lots : int
         About to be traded.
 
@@ -423,9 +478,16 @@ def fill_keeps_margin(
     """
     spec = v.inst[inst]
     row = int(v.row_of[user, inst])
-    s = account_sums(v, row)
     cost_usd = float(lots * price_tick * int(spec.k)) / 1e6
+    is_sale = spec.kind != PERP and side == SELL
+    if is_sale and (
+        v.row[row].regime != REGIME_PORTFOLIO or is_fair_sale(v, user, inst, lots, cost_usd)
+    ):
+        return True
+    s = account_sums(v, row)
     gain_usd = -cost_usd
+    if is_sale:
+        gain_usd = -shortfall_usd(v, user, inst, lots, cost_usd)
     initial, gross = s.initial_usd, s.gross_notional_usd
     if spec.kind == PERP:
         mark_usd: float = v.price[spec.asset].mark_usd
@@ -442,7 +504,7 @@ def fill_keeps_margin(
         initial += initial_of(v.tier, asset, n_tiers, leverage, after_usd)
         gross += after_usd - before_usd
     if not is_judged_as_portfolio(s):
-        return initial <= cross_equity_usd(s) + gain_usd
+        return is_sale or initial <= cross_equity_usd(s) + gain_usd
     # The pool serves both: lent cash that comes back, and a loan out of what is left of it.
     in_pool = lendable(v.reserve[0])
     returned = min(int(v.supply[row, 0]), in_pool)

@@ -25,10 +25,10 @@ from stressbook.market.state import (
 )
 from stressbook.market.units import MICRO
 
-BTC_PERP, HYPE_PERP, BTC_SPOT, HYPE_SPOT = 0, 3, 4, 6
-BTC, HYPE = 1, 3  # tokens
+BTC_PERP, HYPE_PERP, BTC_SPOT, ETH_SPOT, HYPE_SPOT = 0, 3, 4, 5, 6
+BTC, ETH, HYPE = 1, 2, 3  # tokens
 ASSETS = {"BTC": 0, "ETH": 1, "SOL": 2, "HYPE": 3}
-DECIMALS = {BTC: 10, HYPE: 8}
+DECIMALS = {BTC: 10, ETH: 9, HYPE: 8}
 # At these prices a lot of BTC and of HYPE is worth a dollar.
 SPEC = load_preset("hyperliquid").with_opening_prices({"BTC": 100_000.0, "HYPE": 100.0})
 UPDATE_MS = 3_000

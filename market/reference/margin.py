@@ -288,6 +288,13 @@ class MarginAccount:
         code = next((code for bound, code in bounds if missing > bound), ACCEPTED)
         return Admission(code, returned, missing) if code == ACCEPTED else Admission(code)
 
+    def may_owe(self, need_usd: float, reserve: ReferenceReserve) -> bool:
+        """Tell whether loan-to-value covers the loan that a need takes, what is owed in it."""
+        unlent = self.net_usd() - float(self.supplied_micro) / 1e6
+        loan = round_up(max(0.0, need_usd - unlent) * 1e6)
+        loan -= min(self.supplied_micro, reserve.lendable())
+        return loan <= round_down(self.capacity_usd() * 1e6)
+
     def keeps_margin(
         self, fill_usd: float, *, perp: PerpHolding | None, lots: int, reserve: ReferenceReserve
     ) -> bool:
@@ -322,6 +329,36 @@ class SpotOrder(NamedTuple):
     lot_units: int
     offered_lots: int = 0  # resting sales of the same token
 
+    def is_fair(self, token: TokenHolding, *, taker_frac: float) -> bool:
+        """Tell whether a sale brings what its tokens stand for against debt, fee off."""
+        value = float(self.lots) * self.lot_size * token.borrow_oracle_usd
+        proceeds = float(self.limit_micro) / 1e6 * (1.0 - taker_frac)
+        return token.ltv == 0.0 or proceeds >= value * ((1.0 + token.ltv) * 0.5)
+
+    def shortfall_usd(self, token: TokenHolding, *, taker_frac: float) -> float:
+        """Return what a sale brings less than its tokens secure, fee off."""
+        secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
+        return max(0.0, secured - float(self.limit_micro) / 1e6 * (1.0 - taker_frac))
+
+    def keeps_margin(
+        self,
+        account: MarginAccount,
+        token: TokenHolding,
+        reserve: ReferenceReserve,
+        *,
+        taker_frac: float,
+    ) -> bool:
+        """Tell whether a resting order may fill: what it costs must be there."""
+        if self.side == BUY:
+            limit_usd = float(self.limit_micro) / 1e6
+            return account.keeps_margin(limit_usd, perp=None, lots=self.lots, reserve=reserve)
+        if not account.has_portfolio_regime or self.is_fair(token, taker_frac=taker_frac):
+            return True
+        shortfall = self.shortfall_usd(token, taker_frac=taker_frac)
+        return not account.is_judged_as_portfolio() or account.keeps_margin(
+            shortfall, perp=None, lots=self.lots, reserve=reserve
+        )
+
     def admit(
         self,
         account: MarginAccount,
@@ -335,12 +372,14 @@ class SpotOrder(NamedTuple):
         if self.side == SELL:
             if (self.offered_lots + self.lots) * self.lot_units > token.units:
                 return Admission(R_INSUFFICIENT_BALANCE)
-            secured = 0.0
-            if account.has_portfolio_regime:
-                secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
-            if secured <= limit_usd:
+            fair = not account.has_portfolio_regime or self.is_fair(token, taker_frac=taker_frac)
+            if fair or not account.is_judged_as_portfolio():
                 return Admission(ACCEPTED)
-            need = account.bound_usd() + (secured - limit_usd)
+            if account.breached:
+                return Admission(R_IN_RESOLUTION)
+            need = account.bound_usd() + self.shortfall_usd(token, taker_frac=taker_frac)
+            if not account.may_owe(need, reserve):
+                return Admission(R_INSUFFICIENT_MARGIN)
         else:
             need = account.need_after_usd(
                 limit_usd, perp=None, lots=self.lots, side=self.side, taker_frac=taker_frac

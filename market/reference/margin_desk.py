@@ -165,15 +165,19 @@ class MarginDesk:
         rules = exchange.instruments[order.inst]
         if not self.admission_on or order.flags & (REDUCE_ONLY | FORCED | TWAP):
             return True
-        if not rules.is_perp and order.side == SELL:
-            return True
         if rules.is_perp and exchange.reducible_lots(order.user, order.inst, order.side) >= lots:
             return True
         account = self.account(exchange, order.user)
+        limit_micro = lots * order.price_tick * rules.k
+        if not rules.is_perp:
+            trade = SpotOrder(order.side, lots, limit_micro, rules.lot_size, rules.lot_units)
+            token = account.tokens[rules.token - 1]
+            fee = self._spot_taker_frac(exchange, order.user)
+            return trade.keeps_margin(account, token, self.reserve, taker_frac=fee)
         perps = [inst for inst, each in enumerate(exchange.instruments) if each.is_perp]
         return account.keeps_margin(
-            float(lots * order.price_tick * rules.k) / 1e6,
-            perp=account.perps[perps.index(order.inst)] if rules.is_perp else None,
+            float(limit_micro) / 1e6,
+            perp=account.perps[perps.index(order.inst)],
             lots=lots if order.side == BUY else -lots,
             reserve=self.reserve,
         )
@@ -246,7 +250,6 @@ class MarginDesk:
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
     ) -> Admission:
         rules = exchange.instruments[order.inst]
-        tier = exchange.fee_tiers[exchange.users[order.user].fee_tier]
         offer = SpotOrder(
             side=order.side,
             lots=lots,
@@ -256,7 +259,11 @@ class MarginDesk:
             offered_lots=exchange.orders.open_lots(order.user, order.inst, SELL),
         )
         token = account.tokens[rules.token - 1]
-        return offer.admit(account, token, self.reserve, taker_frac=float(tier.spot_taker_e7) / 1e7)
+        fee = self._spot_taker_frac(exchange, order.user)
+        return offer.admit(account, token, self.reserve, taker_frac=fee)
+
+    def _spot_taker_frac(self, exchange: ReferenceExchange, user: int) -> float:
+        return float(exchange.fee_tiers[exchange.users[user].fee_tier].spot_taker_e7) / 1e7
 
     # --- messages that are no orders --------------------------------------------------------------
 

@@ -252,7 +252,8 @@ def test_collateral_may_not_be_given_away():
     v = venue(portfolio(0.0, hype=100.0, debt=600 * MICRO))
     v.cash[0] = 0  # spent: 600 owed of 650
     assert buys(v, HYPE_SPOT, 1_000, tick_factor=0.7, side=SELL) == ACCEPTED
-    assert buys(v, HYPE_SPOT, 1_000, tick_factor=0.6, side=SELL) == ACCEPTED  # 50 are free
+    assert buys(v, HYPE_SPOT, 1_000, tick_factor=0.601, side=SELL) == ACCEPTED  # 50 are free
+    assert buys(v, HYPE_SPOT, 1_000, tick_factor=0.6, side=SELL) == R_INSUFFICIENT_MARGIN  # fee
     assert buys(v, HYPE_SPOT, 1_000, tick_factor=0.55, side=SELL) == R_INSUFFICIENT_MARGIN
 
 
