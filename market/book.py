@@ -46,6 +46,7 @@ from stressbook.market.resting import (
     rest_order,
 )
 from stressbook.market.state import C_REPLIES, N_TICKS, VenueState
+from stressbook.market.units import ON_THE_EDGE
 
 __all__ = [
     "cancel_all",
@@ -94,7 +95,7 @@ def is_near_oracle(v: VenueState, inst: int, price_tick: int) -> bool:
     Returns
     -------
     bool
-        True without a band, which is 0.
+        True without a band, which is 0. A price at its edge is in, whatever floats make of it.
         Source: error texts of the venue as public clients quote them, 2026-08.
     """
     band_e6 = int(v.par[0].price_band_frac_e6)
@@ -102,7 +103,7 @@ def is_near_oracle(v: VenueState, inst: int, price_tick: int) -> bool:
         return True
     oracle_usd = v.price[natural(v.inst[inst].asset)].oracle_usd
     distance_usd = abs(float(price_tick) * v.inst[inst].tick_usd - oracle_usd)
-    return distance_usd <= float(band_e6) / 1e6 * oracle_usd
+    return distance_usd <= float(band_e6) / 1e6 * oracle_usd * ON_THE_EDGE
 
 
 @inline_kernel

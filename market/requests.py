@@ -239,7 +239,7 @@ def _available(v: VenueState, user: int) -> float:
 def _is_eligible(v: VenueState, user: int) -> bool:
     par = v.par[0]
     s = account_sums(v, user)
-    value_micro = (cross_equity_usd(s) + s.token_value_usd) * 1e6
+    value_micro = (cross_equity_usd(s) + s.supplied_usd + s.token_value_usd) * 1e6
     if value_micro >= float(par.account_value_max_micro):
         return False
     enough_volume = v.user[user].volume_14d_micro > par.eligible_volume_micro

@@ -59,7 +59,10 @@ class ClockRules:
 
     price_period_ms: int = rule("ms", "update of oracle and mark", low=1)
     premium_period_ms: int = rule("ms", "sample of the funding premium", low=1)
-    funding_period_ms: int = rule("ms", "booking of funding and interest", low=1)
+    # Caps and rates are those of an hour: another period would need other ones.
+    funding_period_ms: int = rule(
+        "ms", "booking of funding and interest", low=3_600_000, high=3_600_000
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ __all__ = [
     "MS_PER_S",
     "NEAREST",
     "NOT_REPRESENTABLE",
+    "ON_THE_EDGE",
     "PRICE_ONE",
     "RATE_ONE",
     "TRUNC",
@@ -40,6 +41,7 @@ MS_PER_HOUR: Final = 3_600_000
 INT64_MAX: Final = 2**63 - 1
 INT64_MIN: Final = -(2**63)
 BALANCE_MAX: Final = 2**62  # a balance beyond it sets the fault word
+ON_THE_EDGE: Final = 1.0 + 1e-12  # times a bound in floats: what lies on it is within
 NOT_REPRESENTABLE: Final = INT64_MIN  # result of an operation whose result is not an int64
 
 # Rounding modes; a number is never reused.

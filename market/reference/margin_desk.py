@@ -44,7 +44,7 @@ from stressbook.market.reference.margin import (
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.units import round_down
+from stressbook.market.units import ON_THE_EDGE, round_down
 
 if TYPE_CHECKING:
     from stressbook.market.reference.book import RestingOrder
@@ -124,7 +124,8 @@ class MarginDesk:
         rules = exchange.instruments[order.inst]
         oracle_usd = self.assets[rules.asset].oracle_usd
         distance_usd = abs(float(order.price_tick) * rules.tick_usd - oracle_usd)
-        return self.price_band_frac == 0.0 or distance_usd <= self.price_band_frac * oracle_usd
+        reach_usd = self.price_band_frac * oracle_usd * ON_THE_EDGE
+        return self.price_band_frac == 0.0 or distance_usd <= reach_usd
 
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Let an order through if it has its margin, and draw the debt that it needs."""
@@ -362,7 +363,8 @@ class MarginDesk:
 
     def _is_eligible(self, exchange: ReferenceExchange, message: Message) -> bool:
         account = self.account(exchange, message.user)
-        value_micro = (account.cross_equity_usd() + account.token_value_usd()) * 1e6
+        lent_usd = float(account.supplied_micro) / 1e6
+        value_micro = (account.cross_equity_usd() + lent_usd + account.token_value_usd()) * 1e6
         if value_micro >= float(self.eligibility.value_max_micro):
             return False
         volume = exchange.users[message.user].volume_14d_micro

@@ -18,6 +18,7 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_MARGIN,
     R_NOT_ELIGIBLE,
     R_POST_ONLY_WOULD_TAKE,
+    R_PRICE_BAND,
     R_UTILISATION_FULL,
     REDUCE_ONLY,
     REGIME_PORTFOLIO,
@@ -288,3 +289,33 @@ def test_spot_counts_twice_in_the_volume(engine):
     s.step()
     assert s.v.user[LONG]["volume_14d_micro"] == 2_000 * MICRO
     assert s.v.user[HOUSE]["volume_14d_micro"] == 2_000 * MICRO
+
+
+@pytest.mark.parametrize("oracle", [50.05, 99.95, 137.7])
+def test_a_price_at_the_edge_of_the_band_is_within_it(engine, oracle):
+    # 80 % away, exactly: 50.05 x 1.8 is 90.09, which floats take for a little more.
+    s = venue(account(1, 1_000_000), engine=engine)
+    s.update(HYPE=oracle)
+    for price, code in ((oracle * 1.8, RESTING), (oracle * 0.2, RESTING)):
+        s.order(0, HYPE_PERP, BUY, round(price, 2), 20)
+        s.step()
+        assert reply(s, 0) == code
+    s.order(0, HYPE_PERP, BUY, round(oracle * 1.8, 2) + 0.01, 20)
+    s.step()
+    assert reply(s, 0) == R_PRICE_BAND
+
+
+@pytest.mark.parametrize(
+    ("lent_usd", "cash_usd", "code"),
+    [
+        (20_000, 0, ACCEPTED),  # more than 10,000
+        (9_000, 1_000, R_NOT_ELIGIBLE),
+        (24_000_000, 20_000, ACCEPTED),
+        (26_000_000, 20_000, R_NOT_ELIGIBLE),  # 25 M or more
+    ],
+)
+def test_lent_cash_is_account_value(engine, lent_usd, cash_usd, code):
+    s = venue(account(1, cash_usd, supply_usd=lent_usd), engine=engine)
+    s.send(op=OP_ENROL, user=0, qty_lots=MODE_PORTFOLIO)
+    s.step()
+    assert reply(s, 0) == code
