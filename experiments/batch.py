@@ -12,7 +12,7 @@ from stressbook.experiments.run import versions
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import keep_plugins, write_json
 
-__all__ = ["batch_digest", "batch_folder_name", "save_batch"]
+__all__ = ["batch_digest", "batch_folder_name", "batch_mark", "save_batch"]
 
 
 def batch_digest(runs: Mapping[str, Sequence[Replicate]]) -> str:
@@ -26,6 +26,12 @@ def batch_folder_name(scenarios: Mapping[str, Scenario], *, seed: int, reps: int
     names = dict.fromkeys(scenario.name for scenario in scenarios.values())
     joined = sha256(" ".join(scenario.digest() for scenario in scenarios.values()).encode())
     return f"{'-versus-'.join(names)}-{seed}x{reps}-{joined.hexdigest()[:8]}"
+
+
+def batch_mark(scenarios: Mapping[str, Scenario], *, seed: int) -> str:
+    """Return what `claim_folder` knows many runs by; more of them go on in the same folder."""
+    digests = " ".join(f"{arm} {scenario.digest()}" for arm, scenario in scenarios.items())
+    return f"runs of {digests} from seed {seed}"
 
 
 def save_batch(

@@ -30,12 +30,12 @@ class PluginSource(NamedTuple):
     path: Path | None  # None for what was typed into an interpreter
 
 
-def load_plugin(path: Path) -> ModuleType:
+def load_plugin(path: str | Path) -> ModuleType:
     """Import a file, whose subclasses of `Account` and `Stress` then have names in TOML.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         A Python file. Kernels in it are cached, keyed by the sources of its folder.
 
     Returns
@@ -48,7 +48,7 @@ def load_plugin(path: Path) -> ModuleType:
     InvalidInput
         If there is no such file, or it does not run.
     """
-    path = path.resolve()
+    path = Path(path).resolve()
     if not path.is_file() or path.suffix != ".py":
         raise InvalidInput(
             "is no Python file", name="plugin", value=str(path), allowed="a path that ends .py"
@@ -152,5 +152,8 @@ def _import_file(name: str, path: Path) -> ModuleType:
             name="plugin",
             value=str(path),
             allowed="a file that Python can import",
+            hint="a plugin is one file, since a run keeps a copy of it: put into it what it needs"
+            if isinstance(error, ModuleNotFoundError)
+            else "",
         ) from error
     return module

@@ -27,19 +27,20 @@ from stressbook.experiments.accounting import CLASS_SUM
 from stressbook.experiments.plugins import PluginSource, load_plugin, plugin_sources
 from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Series
 from stressbook.experiments.run import RunRecord, manifest
-from stressbook.experiments.scenario import scenario_from_table
+from stressbook.experiments.scenario import Scenario, scenario_from_table
 from stressbook.experiments.words import json_text
 from stressbook.market.state import EVENT, Records
 
 __all__ = [
     "MANIFEST",
     "STUDY",
+    "claim_folder",
     "keep_plugins",
     "load_kept_plugins",
     "load_run",
     "read_manifest",
-    "require_writable",
     "run_folder_name",
+    "run_mark",
     "save_run",
     "write_json",
     "write_whole",
@@ -47,17 +48,23 @@ __all__ = [
 
 MANIFEST: Final = "manifest.json"
 STUDY: Final = "study.json"  # of a study of two margin regimes
+_MARK: Final = ".stressbook"  # what a folder was taken for
 _SCHEMA: Final = 1
 _RUN: Final[dict[str, type]] = {"scenario": str, "seed": int, "engine": str, "digest": str}
 _BATCH: Final[dict[str, type]] = {"scenarios": dict, "engine": str, "runs": list}
 
 
-def run_folder_name(record: RunRecord) -> str:
+def run_folder_name(scenario: Scenario, seed: int) -> str:
     """Return the folder's name: scenario, seed, and eight digits that tell variants apart.
 
     Equal scenarios and seeds give equal runs, so that a folder is only ever written over by itself.
     """
-    return f"{record.scenario.name}-{record.seed}-{record.scenario.digest()[:8]}"
+    return f"{scenario.name}-{seed}-{scenario.digest()[:8]}"
+
+
+def run_mark(scenario: Scenario, seed: int) -> str:
+    """Return what `claim_folder` knows a single run by."""
+    return f"run {scenario.digest()} {seed}"
 
 
 def save_run(record: RunRecord, folder: Path) -> Path:
@@ -68,16 +75,16 @@ def save_run(record: RunRecord, folder: Path) -> Path:
     record : RunRecord
         A finished run.
     folder : Path
-        Its files are replaced one by one, and the report of another run is removed. The files that
-        own agents and stresses come from are copied into it.
+        New, empty, or that of the same run, whose files are replaced one by one and whose report is
+        removed. The files that own agents and stresses come from are copied into it.
 
     Returns
     -------
     Path
         The folder.
     """
-    require_writable(folder)
-    # What another run has left here would pass for this one's.
+    claim_folder(folder, run_mark(record.scenario, record.seed))
+    # What is left of a run under other versions would pass for this one's.
     for stale in (MANIFEST, "report.html"):
         (folder / stale).unlink(missing_ok=True)
     kept = keep_plugins(folder, plugin_sources(record.scenario))
@@ -294,16 +301,36 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
-def require_writable(folder: Path) -> None:
-    """Make a folder and see that files can be written there, before a run takes its time.
+def claim_folder(folder: Path, made_by: str) -> None:
+    """Take a folder for a result before it is made: a new or empty one, or that of the same.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    made_by : str
+        What makes the result, the same for a command that goes on.
 
     Raises
     ------
     InvalidInput
-        If not.
+        If files cannot be written there, or others would be written over.
     """
-    write_whole(folder / ".writable", b"")
-    (folder / ".writable").unlink()
+    mark = folder / _MARK
+    try:
+        former = mark.read_text(encoding="utf-8")
+    except OSError:
+        former = ""
+    is_taken = folder.is_dir() and any(folder.iterdir())
+    if is_taken and former != made_by:
+        raise InvalidInput(
+            "holds the result of something else" if former else "holds other files",
+            name="folder",
+            value=str(folder),
+            allowed="a new or empty folder, or that of the same run",
+            hint="give another folder",
+        )
+    write_whole(mark, made_by.encode())
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, Records]) -> None:

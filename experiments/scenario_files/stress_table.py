@@ -65,7 +65,7 @@ def parse_stress(text: str) -> dict[str, Any]:
                 name="--stress",
                 value=text,
                 allowed="kind:field=value,field=value",
-                hint="as in price_gap:at=30min,fall_frac=0.2",
+                hint="as in price_gap:at=30min,assets=[BTC,HYPE],fall_frac=0.2",
             )
         found = _typed_value(value.strip())
         is_one = field.strip() in lists and not isinstance(found, list)

@@ -204,6 +204,8 @@ def test_doctor_says_where_things_are(cli, tmp_path, monkeypatch):
             ["versus", "short.toml", "short.toml", "--set", "duration=30s"],
             ["duration of short = '30 s' is not that of the first scenario", "--set duration=.."],
         ),
+        (["run", "short.toml", "--seed", "1", "--out", "."], ["folder = '.' holds other files"]),
+        (["plan", "short.toml", "--stress", "price_gap:assets=BTC,HYPE"], ["assets=[BTC,HYPE]"]),
         (["show", "short.toml", "agents.hodler"], ["place =", "did you mean 'agents.holder'?"]),
         (["plan", "short.toml", "--set", "agents.Own.accounts=2"], ["agents.Own is", "--plugin"]),
         (["plan", "short.toml", "--stress", "melt:at=1h"], ["'melt' is unknown", "--plugin FILE"]),
@@ -291,6 +293,29 @@ def test_several_seeds_have_intervals_and_go_on_where_they_stopped(cli, tmp_path
     assert found["seeds"] == [7, 8, 9]
     assert found["outcomes"]["n_breaches"]["n"] == 3
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_a_folder_is_written_to_by_one_run_alone(cli, tmp_path):
+    first = ["run", "short.toml", "--seed", "7", "--out", "one"]
+    assert cli(*first)[0] == cli(*first)[0] == 0
+    kept = (tmp_path / "one" / "manifest.json").read_text()
+    for other in (
+        ["run", "short.toml", "--seed", "8", "--out", "one"],
+        ["run", "short.toml", "--seed", "7", "--out", "one", "--set", "dt=2"],
+        ["run", "short.toml", "--seed", "7", "--out", "one", "--reps", "2"],
+        ["versus", "short.toml", "short.toml", "--seed", "7", "--out", "one", "--reps", "2"],
+    ):
+        code, _, err = cli(*other)
+        assert code == 2
+        assert "folder = 'one' holds the result of something else" in err
+    assert (tmp_path / "one" / "manifest.json").read_text() == kept
+
+
+def test_a_scenario_without_anybody_says_so(cli, tmp_path):
+    (tmp_path / "empty.toml").write_text('duration = "30s"\nwarmup = 0\n')
+    assert "agents: nobody; did you forget `inherits`" in cli("plan", "empty.toml")[1]
+    assert "agents: nobody" in cli("run", "empty.toml", "--seed", "1")[2]
+    assert "agents: market_maker, arbitrageur" in cli("plan", "short.toml")[1]
 
 
 def test_replay_compares_digests(cli, tmp_path):
@@ -395,6 +420,7 @@ def test_the_venue_can_be_compiled_in_a_process_of_its_own():
 
 
 KEPT = r"stopped; what was finished is kept in \S+, the same command goes on"
+NOTHING = "stopped; nothing was finished, the same command starts afresh"
 AFRESH = "stopped; nothing is kept, the same command starts afresh"
 
 
@@ -402,11 +428,11 @@ AFRESH = "stopped; nothing is kept, the same command starts afresh"
     ("arguments", "told"),
     [
         (["run", "short.toml", "--seed", "1"], AFRESH),
-        (["run", "short.toml", "--seed", "1", "--reps", "2"], KEPT),
-        (["run", "short.toml", "--reps", "2"], KEPT.replace("command", "command with --seed 5")),
-        (["versus", "short.toml", "short.toml", "--seed", "1"], KEPT),
+        (["run", "short.toml", "--seed", "1", "--reps", "2"], NOTHING),
+        (["run", "short.toml", "--reps", "2"], NOTHING.replace("command", "command with --seed 5")),
+        (["versus", "short.toml", "short.toml", "--seed", "1"], NOTHING),
         (["replay", "one"], AFRESH),
-        (["demo"], KEPT),
+        (["demo"], NOTHING),
         (["calibrate", "."], AFRESH),
     ],
 )

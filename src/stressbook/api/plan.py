@@ -10,7 +10,7 @@ from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
 from stressbook.market.units import PRICE_ONE
 
-__all__ = ["STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
+__all__ = ["NOBODY", "STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
 
 # Of one step of the clock, in order.
 STEPS: Final = (
@@ -38,6 +38,7 @@ class BookRange(NamedTuple):
     highest_usd: float
 
 
+NOBODY: Final = "nobody; did you forget `inherits`, or [agents.CLASS]?"
 _COMMON: Final = ("at", "duration", "severity")
 
 
@@ -70,6 +71,7 @@ def plan_text(scenario: Scenario) -> str:
     return "\n".join(
         [
             head,
+            f"agents: {', '.join(scenario.agents) or NOBODY}",
             "",
             "Each step, in order",
             table(steps, aligned="rll"),

@@ -141,8 +141,9 @@ class RunResult:
         Path
             The folder, for `RunResult.load` and `stressbook replay`.
         """
-        place = Path("results/runs") / run_folder_name(self.record) if folder is None else folder
-        return save_run(self.record, Path(place))
+        if folder is None:
+            folder = Path("results/runs") / run_folder_name(self.record.scenario, self.seed)
+        return save_run(self.record, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> RunResult:

@@ -27,10 +27,10 @@ def calibrate(
 ) -> None:
     """Estimate the numbers of a world and its flow from recordings."""
     from stressbook.experiments.calibration import calibrate as estimate
-    from stressbook.experiments.store import require_writable, write_whole
+    from stressbook.experiments.store import claim_folder, write_whole
 
     if out is not None:
-        require_writable(out)
+        claim_folder(out, "calibration")
     told = partial(note, "estimating, about 20 s ...", quiet=quiet)
     with stopping(STARTS_AFRESH):
         found = estimate(folder, seed=seed, ready=told)

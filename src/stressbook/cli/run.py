@@ -65,22 +65,28 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a scenario, and keep what came of it in a folder."""
-    from stressbook.experiments.batch import batch_folder_name, save_batch
-    from stressbook.experiments.store import require_writable
+    from stressbook.api.plan import NOBODY
+    from stressbook.experiments.batch import batch_folder_name, batch_mark, save_batch
+    from stressbook.experiments.store import claim_folder, run_folder_name, run_mark
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
+    if not found.resolved.agents:
+        note(f"agents: {NOBODY}", quiet=quiet)
     allowed = budgets_of(budget, check=check, assets=found.resolved.assets)
     chosen = chosen_seed(seed, quiet=quiet)
-    require_writable(out or RUNS)
     if reps == 1:
+        scenario = found.resolved
+        place = out or RUNS / run_folder_name(scenario, chosen)
+        claim_folder(place, run_mark(scenario, chosen))
         with stopping(STARTS_AFRESH):
             one = _run_one(found, chosen, engine, quiet)
         judged = judge([one.outcomes], allowed)
-        _tell_one(one, one.save(out), judged, as_json=as_json, quiet=quiet)
+        _tell_one(one, one.save(place), judged, as_json=as_json, quiet=quiet)
         n_failed = 0
     else:
         scenarios = {"run": found.resolved}
         place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
+        claim_folder(place, batch_mark(scenarios, seed=chosen))
         with stopping(goes_on(place, chosen if seed is None else None)):
             many = _run_many(found, chosen, reps, engine, workers, place, quiet)
         save_batch(place, scenarios, {"run": many.runs}, engine=engine)

@@ -59,19 +59,25 @@ def chosen_seed(seed: int | None, *, quiet: bool) -> int:
     return drawn
 
 
-def goes_on(place: Path, drawn_seed: int | None = None) -> str:
-    """Return what a stopped command that keeps finished runs says."""
+def goes_on(place: Path, drawn_seed: int | None = None) -> Callable[[], str]:
+    """Return what says, once a command that keeps finished runs was stopped, what is kept."""
     which = "" if drawn_seed is None else f" with --seed {drawn_seed}"
-    return f"what was finished is kept in {place}, the same command{which} goes on"
+
+    def say() -> str:
+        if any(place.glob("runs/*.json")):
+            return f"what was finished is kept in {place}, the same command{which} goes on"
+        return f"nothing was finished, the same command{which} starts afresh"
+
+    return say
 
 
 @contextmanager
-def stopping(what: str) -> Iterator[None]:
+def stopping(what: str | Callable[[], str]) -> Iterator[None]:
     """Say what Ctrl-C leaves behind, and end with 130."""
     try:
         yield
     except KeyboardInterrupt:
-        note(f"stopped; {what}")
+        note(f"stopped; {what() if callable(what) else what}")
         raise typer.Exit(130) from None
 
 

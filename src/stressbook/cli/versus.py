@@ -63,8 +63,8 @@ def versus(
     `--set` and `--stress` change the second one, as in `versus hype-fall hype-fall --set
     margin_regime=cross`. Both take the same time: runs of unequal length are refused.
     """
-    from stressbook.experiments.batch import batch_folder_name, save_batch
-    from stressbook.experiments.store import require_writable
+    from stressbook.experiments.batch import batch_folder_name, batch_mark, save_batch
+    from stressbook.experiments.store import claim_folder
     from stressbook.experiments.versus import require_same_clock
 
     first = resolved(control, plugins=plugins)
@@ -73,7 +73,7 @@ def versus(
     scenarios = {"control": first.resolved, "treated": second.resolved}
     place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
     require_same_clock(first.resolved, second.resolved)
-    require_writable(place)
+    claim_folder(place, batch_mark(scenarios, seed=chosen))
     with stopping(goes_on(place, chosen if seed is None else None)):
         compile_once(second, engine=engine, quiet=quiet)
         with progress_of(f"{first.name} versus {second.name}", quiet=quiet) as progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stressbook.experiments.regime_plan import demo_plan
 from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.run import Progress
-from stressbook.experiments.store import STUDY, require_writable, write_whole
+from stressbook.experiments.store import STUDY, claim_folder, write_whole
 from stressbook.report.manifest import study_manifest, study_numbers, study_timelines
 from stressbook.report.study_page import write_study_report
 from stressbook.report.verdict import verdict_of
@@ -49,7 +49,7 @@ def run_demo(
         The report.
     """
     folder = Path(out)
-    require_writable(folder)
+    claim_folder(folder, "demo")
     plan = demo_plan(seeds=seeds, full=full)
     study = run_regimes(plan, workers=workers, folder=folder / "runs", progress=progress)
     verdict = verdict_of(study)
