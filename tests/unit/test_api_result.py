@@ -183,6 +183,7 @@ def test_a_run_comes_back_from_its_folder(run, folder):
 
 def test_a_folder_holds_what_replays_it(run, folder):
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".stressbook",
         "events.npz",
         "manifest.json",
         "outcomes.json",
