@@ -23,6 +23,7 @@ __all__ = [
     "InvalidRecording",
     "Kind",
     "find_recordings",
+    "look_for_recordings",
     "open_recording",
     "read_basis_8h",
     "read_closes",
@@ -50,11 +51,14 @@ class Kind:
         What is in it.
     source : str
         Public repository and commit that the reference numbers were fitted to, with its licence.
+    sha256 : str
+        Of the recording behind the reference: any other file is not from `source`.
     """
 
     pattern: str
     holds: str
     source: str
+    sha256: str
 
 
 _HL = "hippocritical/freqtrade_hyperliquid_download-data @ 1ca28f4 (GPL-3.0)"
@@ -62,14 +66,54 @@ _LOB = "nkaz001/hftbacktest, examples (MIT)"
 _CEX = "AHA-HH/optimising-funding-rate-arbitrage @ 110bc95 (MIT)"
 
 KINDS = {
-    "closes_5min": Kind("hl_perp_spot_5min_*.csv*", "Hyperliquid closes and volumes, 5 min", _HL),
-    "closes_1h": Kind("hl_perp_spot_hourly_*.csv*", "Hyperliquid bars, 1 h", _HL),
-    "funding_1h": Kind("hl_funding_hourly_*.csv*", "Hyperliquid funding rates, 1 h", _HL),
-    "basis_8h": Kind("btc_eth_spot_perp_funding_8h_*.csv*", "three other venues, 8 h", _CEX),
-    "feed_perp_btc": Kind("usdm_btcusdt_*.gz", "Binance BTC perp, depth and trades", _LOB),
-    "feed_perp_eth": Kind("usdm_ethusdt_*.gz", "Binance ETH perp, depth and trades", _LOB),
-    "feed_spot_btc": Kind("spot_btcusdt_*.gz", "Binance BTC spot, depth and trades", _LOB),
-    "snapshots_btc": Kind("hyperliquid_btcusd_*.gz", "Hyperliquid BTC perp, 20 levels", _LOB),
+    "closes_5min": Kind(
+        "hl_perp_spot_5min_*.csv*",
+        "Hyperliquid closes and volumes, 5 min",
+        _HL,
+        "247d357bf3c019ad18af2858efe9a45740b1c7dcc23e42343af6250812052f81",
+    ),
+    "closes_1h": Kind(
+        "hl_perp_spot_hourly_*.csv*",
+        "Hyperliquid bars, 1 h",
+        _HL,
+        "ed2a1a52e98d7c0d048b078d4bc8b285bd002d9dc5e3d2ab149a7d0c9a95d313",
+    ),
+    "funding_1h": Kind(
+        "hl_funding_hourly_*.csv*",
+        "Hyperliquid funding rates, 1 h",
+        _HL,
+        "7d4dbc1233e5c058db4286cbc9d5221c034e7398411b65552c920c429917a21a",
+    ),
+    "basis_8h": Kind(
+        "btc_eth_spot_perp_funding_8h_*.csv*",
+        "three other venues, 8 h",
+        _CEX,
+        "49630fa10ea6e1aa33d4be69db0ee74bf0f4d9053c567365146d6fb74ad61508",
+    ),
+    "feed_perp_btc": Kind(
+        "usdm_btcusdt_*.gz",
+        "Binance BTC perp, depth and trades",
+        _LOB,
+        "0ad7b3a0f5cff220761ea890cfd6e3c15f6899edc7f94637ec915043d7a72251",
+    ),
+    "feed_perp_eth": Kind(
+        "usdm_ethusdt_*.gz",
+        "Binance ETH perp, depth and trades",
+        _LOB,
+        "6b76bc224bbb7fe402e7206066775e17e18dbc697247fbab8ebcc38289a3f772",
+    ),
+    "feed_spot_btc": Kind(
+        "spot_btcusdt_*.gz",
+        "Binance BTC spot, depth and trades",
+        _LOB,
+        "5d263f4c5379cfc27379ef0e22779aa33804463d1b69c292e9c0714e31f2e1b4",
+    ),
+    "snapshots_btc": Kind(
+        "hyperliquid_btcusd_*.gz",
+        "Hyperliquid BTC perp, 20 levels",
+        _LOB,
+        "0e48db38986847092dede9975bf64e108ffa3646a6d2ec1672bd1099627249e1",
+    ),
 }
 
 
@@ -101,6 +145,75 @@ class InvalidRecording(InvalidInput):
             shown.append(Problem(f"and {len(problems) - MAX_PROBLEMS} more problems"))
         return super().from_problems(shown)
 
+    @classmethod
+    def of_files(cls, missing: Sequence[Problem], broken: Sequence["InvalidRecording"]) -> Self:
+        """Return one error for files that are missing and files that are broken.
+
+        Parameters
+        ----------
+        missing : sequence of Problem
+            All of them are shown, first.
+        broken : sequence of InvalidRecording
+            One a file; up to 20 problems of each are shown, so that none hides the next.
+
+        Returns
+        -------
+        InvalidRecording
+            To be raised by the caller.
+
+        Examples
+        --------
+        >>> broken = InvalidRecording.from_problems([Problem("holds no rows", "a.csv")])
+        >>> print(InvalidRecording.of_files([Problem("has no file", "closes_1h")], [broken]))
+        closes_1h has no file.
+        a.csv holds no rows.
+        """
+        # A file that several numbers are read from says the same each time.
+        problems = dict.fromkeys([*missing, *(one for error in broken for one in error.problems)])
+        return super().from_problems(list(problems))
+
+
+def look_for_recordings(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
+    """Find what a folder holds of the kinds, at any depth, and what is wrong with the rest.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+
+    Returns
+    -------
+    (dict of str to Path, list of Problem)
+        One file for each key of `KINDS` that has one, and a problem for each other key.
+
+    Raises
+    ------
+    InvalidRecording
+        If the folder does not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "usdm_btcusdt_a.gz").touch()
+    ...     found, problems = look_for_recordings(Path(folder))
+    >>> list(found), len(problems)
+    (['feed_perp_btc'], 7)
+    """
+    if not folder.is_dir():
+        hint = "name the folder that holds the recordings"
+        problem = Problem("is not a folder", "folder", str(folder), hint=hint)
+        raise InvalidRecording.from_problems([problem])
+    found: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for name, kind in KINDS.items():
+        paths = sorted(path for path in folder.rglob(kind.pattern) if path.is_file())
+        if len(paths) == 1:
+            found[name] = paths[0]
+        else:
+            problems.append(_missing_or_many(name, kind, paths))
+    return found, problems
+
 
 def find_recordings(folder: Path) -> dict[str, Path]:
     """Find the file of each kind in a folder, at any depth.
@@ -128,18 +241,7 @@ def find_recordings(folder: Path) -> dict[str, Path]:
     stressbook.experiments.recorded.InvalidRecording: folder = 'nowhere' is not a folder.
       hint   : name the folder that holds the recordings
     """
-    if not folder.is_dir():
-        hint = "name the folder that holds the recordings"
-        problem = Problem("is not a folder", "folder", str(folder), hint=hint)
-        raise InvalidRecording.from_problems([problem])
-    found: dict[str, Path] = {}
-    problems: list[Problem] = []
-    for name, kind in KINDS.items():
-        paths = sorted(path for path in folder.rglob(kind.pattern) if path.is_file())
-        if len(paths) == 1:
-            found[name] = paths[0]
-        else:
-            problems.append(_missing_or_many(name, kind, paths))
+    found, problems = look_for_recordings(folder)
     if problems:
         raise InvalidRecording.from_problems(problems)
     return found

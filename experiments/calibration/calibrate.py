@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 
-from stressbook.errors import Problem
 from stressbook.experiments.calibration.assumed import assumed_rows
 from stressbook.experiments.calibration.basis_rows import basis_8h_rows, basis_rows
 from stressbook.experiments.calibration.dependence_rows import dependence_rows
@@ -24,7 +24,7 @@ from stressbook.experiments.calibration.rows import Row
 from stressbook.experiments.recorded import (
     ASSETS,
     InvalidRecording,
-    find_recordings,
+    look_for_recordings,
     read_basis_8h,
     read_closes,
     read_funding,
@@ -75,8 +75,11 @@ def calibrate(
     InvalidInput
         If a recording is too short for an estimator.
     """
-    paths = find_recordings(folder)
-    tables, eight_hours, feeds = _read(paths)
+    paths, missing = look_for_recordings(folder)
+    reader = _Reader(paths)
+    tables, eight_hours, feeds = _read(reader)
+    if missing or reader.broken:
+        raise InvalidRecording.of_files(missing, reader.broken)
     if ready is not None:
         ready()
     rows = [*_price_rows(tables, seed), *_venue_rows(eight_hours, feeds, seed), *assumed_rows()]
@@ -85,35 +88,40 @@ def calibrate(
     return CalibrationResult(tuple(rows), _records(paths), seed)
 
 
-def _read(
-    paths: dict[str, Path],
-) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[str, OrderFeed]]:
-    problems: list[Problem] = []
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads what is there and keeps what is wrong: a missing or broken file hides no other."""
 
-    def attempt(read: Callable[[], Read]) -> Read | None:
+    paths: dict[str, Path]
+    broken: list[InvalidRecording] = field(default_factory=list)
+
+    def read(self, kind: str, read: Callable[[Path], Read]) -> Read | None:
+        if kind not in self.paths:
+            return None
         try:
-            return read()
+            return read(self.paths[kind])
         except InvalidRecording as error:
-            # The file of 8 hours is read once for each asset.
-            problems.extend(one for one in error.problems if one not in problems)
+            self.broken.append(error)
             return None
 
+
+def _read(
+    reader: _Reader,
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[str, OrderFeed]]:
     readers: dict[str, Callable[[Path], pd.DataFrame]] = {
         "closes_5min": partial(read_closes, bar_s=300),
         "closes_1h": partial(read_closes, bar_s=3_600, with_range=True),
         "funding_1h": read_funding,
     }
-    tables = {kind: attempt(partial(read, paths[kind])) for kind, read in readers.items()}
+    tables = {kind: reader.read(kind, read) for kind, read in readers.items()}
     eight_hours = {
-        asset: attempt(
-            partial(read_basis_8h, paths["basis_8h"], exchange="binance", asset=coin, pair=pair)
+        asset: reader.read(
+            "basis_8h", partial(read_basis_8h, exchange="binance", asset=coin, pair=pair)
         )
         for asset, coin, pair in EIGHT_HOURS
     }
-    feeds = {kind: attempt(partial(read_binance_feed, paths[kind])) for _, _, kind in BINANCE_FEEDS}
-    feeds[SNAPSHOTS] = attempt(partial(read_hyperliquid_snapshots, paths[SNAPSHOTS]))
-    if problems:
-        raise InvalidRecording.from_problems(problems)
+    feeds = {kind: reader.read(kind, read_binance_feed) for _, _, kind in BINANCE_FEEDS}
+    feeds[SNAPSHOTS] = reader.read(SNAPSHOTS, read_hyperliquid_snapshots)
     return _complete(tables), _complete(eight_hours), _complete(feeds)
 
 

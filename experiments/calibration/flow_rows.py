@@ -140,7 +140,8 @@ def feed_rows(asset: str, leg: str, *, feed: OrderFeed, kind: str, seed: int) ->
     origin = Origin.of(asset, f"Binance {leg}", kind, days)
     prefix = "" if leg == "perp" else "spot_"
     rows = _book_rows(origin, prefix, book_fit(feed, rng=rng), feed.snapshot_reach_bp)
-    rows += _flow_rows(origin, prefix, flow_fit(feed, rng=rng), feed.span_s)
+    seen = f"{feed.span_s:.0f} s from {days.index[0]:%H:%M} UTC"
+    rows += _flow_rows(origin, prefix, flow_fit(feed, rng=rng), seen)
     rows += _cluster_rows(origin, prefix, feed, rng)
     return rows
 
@@ -195,8 +196,8 @@ def _book_rows(origin: Origin, prefix: str, fit: BookFit, reach_bp: float) -> li
     return rows
 
 
-def _flow_rows(origin: Origin, prefix: str, fit: FlowFit, span_s: float) -> list[Row]:
-    note = f"{FEED_NOTE}; {span_s:.0f} s of one evening"
+def _flow_rows(origin: Origin, prefix: str, fit: FlowFit, seen: str) -> list[Row]:
+    note = f"{FEED_NOTE}; {seen}"
     rows = [
         origin.row(f"{prefix}{name}", value, PARAMETER, "flow", unit=unit, target=target, note=note)
         for name, value, unit, target in (

@@ -32,6 +32,8 @@ PLANTED: Final[dict[str, float]] = {
     "hawkes_branching": 0.5,
 }
 _LOG_VOL_SD: Final = 0.3
+_START: Final = pd.Timestamp("2025-05-01", tz="UTC")
+_START_MS: Final = _START.timestamp() * 1e3
 _LOADING: Final = 0.7  # of each asset on the common factor and on its own
 
 
@@ -60,12 +62,12 @@ def write_recordings(folder: Path, *, seed: int = 20240808) -> None:
     _write_funding(folder / "hl_funding_hourly_a.csv", 60 * 24, rng)
     _write_basis_8h(folder / "btc_eth_spot_perp_funding_8h_a.csv", 200, rng)
     for name in ("usdm_btcusdt_a.gz", "usdm_ethusdt_a.gz", "spot_btcusdt_a.gz"):
-        write_feed(folder / name, feed_lines(rng))
-    write_feed(folder / "hyperliquid_btcusd_a.gz", snapshot_lines(20))
+        write_feed(folder / name, feed_lines(rng, start_ms=_START_MS))
+    write_feed(folder / "hyperliquid_btcusd_a.gz", snapshot_lines(20, start_ms=_START_MS))
 
 
 def _times(n: int, spacing_s: int) -> pd.DatetimeIndex:
-    return pd.date_range("2025-05-01", periods=n, freq=f"{spacing_s}s", tz="UTC")
+    return pd.date_range(_START, periods=n, freq=f"{spacing_s}s")
 
 
 def _write_closes(
@@ -154,22 +156,22 @@ def ladder(mid: float, side: float, n: int = 400) -> list[list[str]]:
     return [[f"{mid * (1.0 + side * (i + 1) * 1e-4):.6f}", "10"] for i in range(n)]
 
 
-def feed_lines(rng: np.random.Generator, span_s: int = 100) -> list[str]:
+def feed_lines(rng: np.random.Generator, span_s: int = 100, *, start_ms: float = 0.0) -> list[str]:
     """Return a feed with arrivals, touches and differences."""
     tail = PLANTED["market_order_size_tail"]
     lines = [(0.0, snapshot(ladder(100.0, -1.0), ladder(100.0, 1.0)))]
     for t in simulate_hawkes(5.0, PLANTED["hawkes_branching"], 2.0, span_s=span_s, rng=rng):
         qty, is_sell = rng.pareto(tail) + 1.0, bool(rng.random() < 0.5)
-        lines.append((1e3 * t, trade(round(1e3 * t), 100.0, qty, is_sell=is_sell)))
+        lines.append((1e3 * t, trade(round(start_ms + 1e3 * t), 100.0, qty, is_sell=is_sell)))
     for t in np.arange(0.0, span_s, 0.25):
         mid = 100.0 + 0.002 * rng.standard_normal()
         lines.append((1e3 * t, touch(mid - 0.001, mid + 0.001)))
         lines.append((1e3 * t, difference(ladder(100.0, -1.0)[:2], ladder(100.0, 1.0)[:2])))
     lines.sort(key=lambda line: line[0])
-    return [at(1.0 + t, message) for t, message in lines]
+    return [at(start_ms + 1.0 + t, message) for t, message in lines]
 
 
-def snapshot_lines(n: int) -> list[str]:
+def snapshot_lines(n: int, *, start_ms: float = 0.0) -> list[str]:
     """Return `n` Hyperliquid snapshots of 20 levels 0.1 bp apart."""
     levels = [
         [
@@ -179,4 +181,4 @@ def snapshot_lines(n: int) -> list[str]:
         for side in (-1.0, 1.0)
     ]
     message = {"channel": "l2Book", "data": {"coin": "BTC", "levels": levels}}
-    return [at(500.0 * (i + 1), message) for i in range(n)]
+    return [at(start_ms + 500.0 * (i + 1), message) for i in range(n)]

@@ -52,6 +52,18 @@ class FileRecord:
     name: str
     sha256: str
 
+    @property
+    def source(self) -> str:
+        """Public repository of the recording behind the reference; of any other file, its name.
+
+        Examples
+        --------
+        >>> FileRecord("closes_1h", "hl_perp_spot_hourly_mine.csv", "0" * 64).source
+        'hl_perp_spot_hourly_mine.csv'
+        """
+        kind = KINDS[self.kind]
+        return kind.source if self.sha256 == kind.sha256 else self.name
+
 
 @dataclass(frozen=True)
 class CalibrationResult:
@@ -85,9 +97,13 @@ class CalibrationResult:
         Returns
         -------
         DataFrame
-            ``source`` is the public repository that the file's kind is known from.
+            ``source`` is that of the file: its name, or the public repository of the reference.
         """
-        return pd.DataFrame([_record(row) for row in self.rows], columns=list(COLUMNS))
+        return pd.DataFrame(self._records(), columns=list(COLUMNS))
+
+    def _records(self) -> list[dict[str, object]]:
+        sources = {file.kind: file.source for file in self.files}
+        return [_record(row, sources) for row in self.rows]
 
     def value(self, asset: str, name: str) -> float:
         """Return one value.
@@ -176,18 +192,18 @@ class CalibrationResult:
             Byte-identical for identical files and seed; NaN is null.
         """
         head = {"interval": LEVEL, "seed": self.seed, "files": [_file(file) for file in self.files]}
-        rows = ",\n    ".join(json.dumps(_rounded(_record(row))) for row in self.rows)
+        rows = ",\n    ".join(json.dumps(_rounded(one)) for one in self._records())
         body = json.dumps(head, indent=2).removesuffix("\n}")
         return f'{body},\n  "rows": [\n    {rows}\n  ]\n}}\n'
 
     def summary(self) -> str:
         """Return the parameters and targets as a Markdown table, see `markdown_table`."""
-        return markdown_table([_rounded(_record(row)) for row in self.rows])
+        return markdown_table([_rounded(one) for one in self._records()])
 
 
-def _record(row: Row) -> dict[str, object]:
+def _record(row: Row, sources: dict[str, str]) -> dict[str, object]:
     estimate = row.estimate
-    source = KINDS[row.kind].source if row.kind else "assumed"
+    source = sources.get(row.kind, "unknown") if row.kind else "assumed"
     values = (
         row.asset,
         row.table,
@@ -213,7 +229,7 @@ def _file(file: FileRecord) -> dict[str, str]:
         "kind": file.kind,
         "name": file.name,
         "sha256": file.sha256,
-        "source": KINDS[file.kind].source,
+        "source": file.source,
     }
 
 
@@ -251,7 +267,8 @@ def markdown_table(records: list[dict[str, object]]) -> str:
     Returns
     -------
     str
-        Columns: asset, number, value, 90 % interval, n, unit, role, data, note.
+        Columns: asset, number, value, 90 % interval, n, unit, role, data, note. Of a file that is
+        not behind the reference, the data name it.
 
     Examples
     --------
@@ -294,4 +311,6 @@ def _data(record: dict[str, object]) -> str:
     days = str(record["start"])
     if record["end"] != record["start"]:
         days += f" to {record['end']}"
-    return f"{record['market']}, {days}"
+    data = f"{record['market']}, {days}"
+    is_public = record["source"] in {kind.source for kind in KINDS.values()}
+    return data if is_public else f"{data}, {record['source']}"

@@ -2,6 +2,7 @@ import json
 import math
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from stressbook.experiments.calibration.basis_rows import basis_rows
 from stressbook.experiments.calibration.estimate import estimated
 from stressbook.experiments.calibration.planted import PLANTED, write_recordings
 from stressbook.experiments.calibration.price_rows import volatility_rows
+from stressbook.experiments.calibration.result import FileRecord
 from stressbook.experiments.calibration.rows import (
     ASSUMED,
     FITTING_TARGET,
@@ -92,7 +94,8 @@ def test_the_frame_is_tidy(result):
     assert len(frame) == len(result.rows)
     fitted = frame[frame["role"] != ASSUMED]
     assert (fitted["n"] > 0).all()
-    assert fitted["source"].isin([kind.source for kind in KINDS.values()]).all()
+    assert set(fitted["source"]) == {file.name for file in result.files}
+    assert (fitted["start"] >= "2025-05-01").all()
     assert (frame[frame["role"] == ASSUMED]["source"] == "assumed").all()
     assert frame["unit"].str.len().min() > 0
 
@@ -132,6 +135,31 @@ def test_files_are_named_with_their_hash(folder, result):
     assert str(folder) not in result.to_json()
 
 
+def with_file(kind, sha256):
+    row = Row("BTC", "world", "a", estimated(1.0, 0.5, 2.0, 9), "1", PARAMETER, PERP, kind)
+    row = replace(row, start="2025-05-01", end="2025-06-29")
+    return CalibrationResult((row,), (FileRecord(kind, "mine.csv", sha256),), 1)
+
+
+def test_own_recordings_are_named_by_their_files_and_by_nothing_public():
+    result = with_file("closes_1h", "0" * 64)
+    assert result.frame["source"].tolist() == ["mine.csv"]
+    assert json.loads(result.to_json())["files"][0]["source"] == "mine.csv"
+    assert f"| {PERP}, 2025-05-01 to 2025-06-29, mine.csv |" in result.summary()
+    assert KINDS["closes_1h"].source not in result.to_json() + result.summary()
+
+
+def test_a_recording_behind_the_reference_has_its_public_source_whatever_its_name():
+    result = with_file("closes_1h", KINDS["closes_1h"].sha256)
+    assert result.frame["source"].tolist() == [KINDS["closes_1h"].source]
+    assert f"| {PERP}, 2025-05-01 to 2025-06-29 |" in result.summary()
+
+
+def test_the_recordings_behind_the_reference_are_known_by_their_hash():
+    known = {kind: (one.sha256, one.source) for kind, one in KINDS.items()}
+    assert {f["kind"]: (f["sha256"], f["source"]) for f in REFERENCE["files"]} == known
+
+
 def name_of(kind):
     return KINDS[kind].pattern.replace("*", "x", 1).rstrip("*")
 
@@ -144,6 +172,21 @@ def test_problems_of_several_files_come_at_once_a_line_for_each(tmp_path):
     by_file = [problem.name for problem in caught.value.problems if ".csv" in problem.name]
     tables = ("closes_5min", "closes_1h", "funding_1h", "basis_8h")
     assert by_file == [name_of(kind) for kind in tables]
+
+
+def test_a_missing_file_hides_no_broken_one_and_a_broken_one_no_other(folder, tmp_path):
+    for path in folder.iterdir():
+        if not path.name.startswith("usdm_btcusdt"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    funding = (folder / "hl_funding_hourly_a.csv").read_text().splitlines()[:100]
+    no_numbers = [line.rpartition(",")[0] + ",x" for line in funding[1:]]
+    (tmp_path / "hl_funding_hourly_a.csv").write_text("\n".join([funding[0], *no_numbers]))
+    (tmp_path / "spot_btcusdt_a.gz").write_text("no gzip")
+    with pytest.raises(InvalidRecording) as caught:
+        calibrate(tmp_path)
+    first, *_, last = (problem.name for problem in caught.value.problems)
+    assert (first, last) == ("feed_perp_btc", "spot_btcusdt_a.gz")
+    assert sum("hl_funding" in problem.name for problem in caught.value.problems) == 20
 
 
 def test_estimates_begin_once_everything_is_read(folder, tmp_path, monkeypatch):
@@ -169,7 +212,7 @@ def test_what_was_planted_in_the_recordings_is_found_again(result):
         assert_recovers(estimate, planted, within=planted)
 
 
-def test_missing_files_are_listed_before_anything_is_read(tmp_path):
+def test_an_empty_folder_lacks_every_kind(tmp_path):
     with pytest.raises(InvalidRecording) as caught:
         calibrate(tmp_path)
     assert len(caught.value.problems) == len(KINDS)
