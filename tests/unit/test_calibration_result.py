@@ -89,6 +89,18 @@ def test_a_number_has_one_role_and_one_row(result):
 
 
 @pytest.mark.slow
+def test_every_parameter_is_in_its_interval(result):
+    outside = [
+        (row.asset, row.name)
+        for row in result.rows
+        if row.role == PARAMETER
+        and not math.isnan(row.estimate.low)
+        and not row.estimate.low <= row.estimate.value <= row.estimate.high
+    ]
+    assert not outside
+
+
+@pytest.mark.slow
 def test_the_frame_is_tidy(result):
     frame = result.frame
     assert len(frame) == len(result.rows)

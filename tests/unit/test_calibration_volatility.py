@@ -9,6 +9,7 @@ from stressbook.experiments.calibration.volatility import (
     FINE_COMPONENTS,
     FINE_LAGS,
     _Proxy,
+    _season_variance,
     _two_step,
     log_vol_variances,
 )
@@ -76,6 +77,37 @@ def test_planted_variances_are_recovered_from_prices(planted, name, within):
 def test_the_clock_is_told_from_the_law(planted):
     # A sine of amplitude a has variance a^2 / 2.
     assert_recovers(planted[0].season_var, SEASON**2 / 2.0, within=0.03)
+
+
+def season_of_a_record(rng, season_var, days=60):
+    n = 24 * days
+    hour = np.arange(n) % 24
+    cell = hour + 24 * (np.arange(n) // 24 % 7 >= 5)
+    law = {"20min": 0.05, "4h": 0.07, "3d": 0.08}
+    halflives = [HALFLIFE_S[name] for name in law]
+    y = simulate_log_vol(list(law.values()), halflives, n_bars=n, bar_s=3_600.0, rng=rng)
+    y += 0.3 * rng.standard_normal(n)
+    y += np.sqrt(2.0 * season_var) * np.sin(2.0 * np.pi * hour / 24.0)
+    proxy = _Proxy(y, cell, 3_600.0, COARSE_LAGS, COARSE_COMPONENTS, False)
+    return _season_variance(proxy, rng)
+
+
+def test_chance_among_the_hours_of_a_short_record_is_no_season():
+    rng = np.random.default_rng(31)
+    found = [season_of_a_record(rng, 0.0) for _ in range(40)]
+    assert all(one.low <= one.value <= one.high for one in found)
+    assert all(one.covers(0.0) for one in found)
+    # Uncorrected, 60 days show 0.008 of nothing.
+    assert np.mean([one.value for one in found]) < 0.003
+
+
+def test_the_season_of_a_short_record_is_in_its_interval_without_bias():
+    rng = np.random.default_rng(32)
+    found = [season_of_a_record(rng, 0.02) for _ in range(60)]
+    values = np.array([one.value for one in found])
+    assert abs(values.mean() - 0.02) < 5.0 * values.std() / np.sqrt(len(values))
+    # 42 of 60 are five standard errors from nine in ten.
+    assert sum(one.covers(0.02) for one in found) > 42
 
 
 def test_nothing_is_found_at_a_time_scale_that_has_nothing():
