@@ -31,6 +31,7 @@ from stressbook.experiments.recorded import (
     find_recordings,
     read_closes,
 )
+from stressbook.experiments.scenario import load_scenario
 from tests.unit.calibration_planted import assert_recovers
 
 ROOT = Path(__file__).parents[2]
@@ -320,3 +321,39 @@ def test_reference_holds_every_asset_and_no_folder():
     assert {row["asset"] for row in REFERENCE["rows"]} == set(ASSETS)
     assert all("/" not in file["name"] for file in REFERENCE["files"])
     assert all(math.isfinite(row["value"]) for row in REFERENCE["rows"] if row["role"] == PARAMETER)
+
+
+def rows_into_a_scenario():
+    text = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"## Into a scenario\n.*?\n(\|.*?)\n\n", text, re.DOTALL)
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return [(name.strip("`"), key.strip("`"), how) for name, key, how in cells]
+
+
+@pytest.fixture(scope="module")
+def reference_scenario():
+    return load_scenario("hyperliquid").to_table()
+
+
+@pytest.mark.parametrize(("name", "key", "how"), rows_into_a_scenario())
+def test_a_number_has_the_key_that_the_document_gives_it(name, key, how, reference_scenario):
+    values = {row["asset"]: row["value"] for row in REFERENCE["rows"] if row["name"] == name}
+    assert values
+    for asset, value in values.items():
+        found = reference_scenario
+        for part in key.replace("ASSET", asset).split("."):
+            found = found[part]
+        if how.startswith("as it is"):
+            assert found == pytest.approx(value, rel=0.03), (asset, key)
+        if how == "1 less the number":
+            assert found == pytest.approx(1.0 - value)
+
+
+def test_the_document_gives_every_parameter_of_the_world_a_key():
+    given = {name for name, _, _ in rows_into_a_scenario()} | {"corr_ETH", "corr_SOL"}
+    world = {
+        row["name"]
+        for row in REFERENCE["rows"]
+        if row["table"] == "world" and row["role"] in (PARAMETER, ASSUMED)
+    }
+    assert world <= given
