@@ -1,5 +1,7 @@
 import json
 import re
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
@@ -53,6 +55,17 @@ def test_the_page_opens_in_the_answer(page):
 )
 def test_the_page_says(page, said):
     assert said in page.replace("\n", " ")
+
+
+def test_every_report_has_the_limits_of_the_document_in_short(page):
+    text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^- \*\*(.*?)\*\*", text, re.MULTILINE)
+    assert len(titles) == 13
+    limits = page[page.index('<h2 id="limits">') :]
+    assert re.findall(r"<li><b>(.*?)</b>", limits)[: len(titles)] == titles
+    templates = files("stressbook.report") / "templates"
+    for name in ("run.html.j2", "study.html.j2"):
+        assert '{% include "limits.html.j2" %}' in (templates / name).read_text(encoding="utf-8")
 
 
 def test_no_identifier_stands_twice(page):
