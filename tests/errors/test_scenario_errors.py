@@ -463,7 +463,7 @@ def test_override_of_a_strange_key_is_a_problem_of_the_scenario():
     [
         ("price_gp:at=60", InvalidScenario, "did you mean 'price_gap'?"),
         ("price_gap:at", InvalidInput, "has 'at', which sets nothing"),
-        ("price_gap:at=", InvalidInput, "as in price_gap:at=30min,fall_frac=0.2"),
+        ("price_gap:at=", InvalidInput, "as in price_gap:at=30min,assets=[BTC,HYPE],fall_frac=0.2"),
         ("price_gap:fall_frac=20", InvalidScenario, "did you mean 0.2?"),
         ("price_gap:fal_frac=0.2", InvalidScenario, "did you mean 'fall_frac'?"),
         ("depth_thinning:where=here", InvalidScenario, "both, venue, outside"),

@@ -61,7 +61,36 @@ class Failing(sb.Account):
             raise KeyError("lost")  # the line that the error names
 
 
-OWN = {name: OWN_CLASSES.pop(name) for name in ("Buyer", "Careful", "Failing")}
+class Unready(sb.Account):
+    def setup(self):
+        self.left = 1 // 0
+
+    def decide(self, view, out):
+        pass
+
+
+class Quits(sb.Account):
+    def decide(self, view, out):
+        sys.exit(0)
+
+
+class Draws(sb.Account):
+    def setup(self):
+        self.drawn = []
+
+    def decide(self, view, out):
+        self.drawn.append(view.uniform(3))
+
+
+class DrawsToo(Draws):
+    def decide(self, view, out):
+        self.drawn.append(view.uniform(3))
+
+
+OWN = {
+    name: OWN_CLASSES.pop(name)
+    for name in ("Buyer", "Careful", "Failing", "Unready", "Quits", "Draws", "DrawsToo")
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -447,19 +476,6 @@ def test_an_agent_that_fails_is_named_with_its_line():
     assert isinstance(error.value.__cause__, KeyError)
 
 
-class Unready(sb.Account):
-    def setup(self):
-        self.left = 1 // 0
-
-    def decide(self, view, out):
-        pass
-
-
-class Quits(sb.Account):
-    def decide(self, view, out):
-        sys.exit(0)
-
-
 @pytest.mark.parametrize(
     ("agent", "words"),
     [
@@ -472,19 +488,6 @@ def test_an_agent_that_is_not_ready_or_quits_ends_the_run_with_an_error(agent, w
     with pytest.raises(AgentError) as error:
         scenario.add(agent).run(seed=1)
     assert words in str(error.value)
-
-
-class Draws(sb.Account):
-    def setup(self):
-        self.drawn = []
-
-    def decide(self, view, out):
-        self.drawn.append(view.uniform(3))
-
-
-class DrawsToo(Draws):
-    def decide(self, view, out):
-        self.drawn.append(view.uniform(3))
 
 
 def test_more_accounts_of_one_class_move_no_draw_of_another():
