@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ from stressbook.agents.own_outbox import OutboxView, write_messages
 from stressbook.agents.own_view import Now, View
 from stressbook.agents.population import latencies_us
 from stressbook.agents.view import Accounts, Market
-from stressbook.errors import AgentError, StressbookError
+from stressbook.errors import AgentError, StressbookError, place_of
 from stressbook.market.codes import (
     MODE_PORTFOLIO,
     MODE_UNIFIED,
@@ -151,14 +150,7 @@ def _made(agent: type[Account], model: Any, params: Any) -> Account:
 
 
 def _agent_error(agent: type[Account], where: str, when: str, error: BaseException) -> AgentError:
-    here = Path(__file__).parent
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if Path(frame.filename).parent != here
-    ]
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "its file"
+    place = place_of(error, outside=Path(__file__).parent)
     what, allowed, hint = f"{type(error).__name__}: {error}", "", ""
     if isinstance(error, StressbookError):
         what, allowed, hint = str(error).partition("\n")[0], error.allowed, error.hint

@@ -16,6 +16,7 @@ from stressbook.experiments.scenario_files.clock import Clock
 from stressbook.experiments.scenario_files.file import override_value
 from stressbook.experiments.scenario_files.values import (
     read_value,
+    subclasses_of,
     unknown_name,
     unread_key,
     value_types,
@@ -149,6 +150,10 @@ def _read_stress(
         problems.append(Problem("is missing", f"{place}.kind", allowed=", ".join(REGISTRY)))
         return None
     if not isinstance(kind, str) or kind not in REGISTRY:
+        if any(cls.kind == kind for cls in subclasses_of(Stress)):
+            wanted = "def apply(self, dials, severity)"
+            problems.append(Problem("has no apply", f"{place}.kind", kind, wanted))
+            return None
         problem = unknown_name(f"{place}.kind", kind, known=REGISTRY)
         own = "an own stress? load its file with --plugin FILE, or load_plugin(FILE)"
         problems.append(replace(problem, hint=problem.hint or own))

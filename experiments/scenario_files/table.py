@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from typing import Any, Final, Literal
 
+from stressbook.agents.account import Account
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, nearest_name
 from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.scenario_files.binding import bind, unbind, unknown_asset
@@ -15,6 +16,7 @@ from stressbook.experiments.scenario_files.file import merge
 from stressbook.experiments.scenario_files.stress_table import read_stresses, stress_table
 from stressbook.experiments.scenario_files.values import (
     read_value,
+    subclasses_of,
     unfit_numbers,
     unknown_name,
     unread_key,
@@ -264,6 +266,8 @@ def _unread_at_root(key: str, known: list[str]) -> Problem:
 
 
 def _unknown_class(name: str, known: list[str]) -> Problem:
+    if any(cls.__name__ == name for cls in subclasses_of(Account)):
+        return Problem("has no decide", f"agents.{name}", allowed="def decide(self, view, out)")
     problem = unread_key("agents", name, known=known)
     return replace(
         problem,

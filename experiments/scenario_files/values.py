@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from datetime import date, datetime, time
 from math import isfinite
@@ -24,6 +24,7 @@ __all__ = [
     "is_mapping_type",
     "percent_hint",
     "read_value",
+    "subclasses_of",
     "unfit_numbers",
     "unknown_name",
     "unread_key",
@@ -213,6 +214,14 @@ def percent_hint(raw: Any, low: float | None, high: float | None) -> str:
     if not _is_in_range(raw / 100.0, low, high):
         return ""
     return f"did you mean {raw / 100.0:.6g}? Fractions are not percent."
+
+
+def subclasses_of(base: type) -> Iterator[Any]:
+    """Yield all classes that are made from one, those of others among them."""
+    made: list[type] = type.__subclasses__(base)
+    for cls in made:
+        yield cls
+        yield from subclasses_of(cls)
 
 
 def unknown_name(place: str, value: Any, *, known: Iterable[str]) -> Problem:

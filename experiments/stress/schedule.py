@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, StressbookError, StressError, place_of
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
 from stressbook.market.state import F64, Records
@@ -115,7 +116,7 @@ class StressSchedule:
         dials = Dials.neutral(self.assets)
         for stress, severity in zip(self.stresses, self.severities(t_ms), strict=True):
             if severity is not None:
-                dials = stress.apply(dials, severity)
+                dials = _applied(stress, dials, severity)
         return dials
 
     def correlation_target(self, correlation: F64) -> F64:
@@ -133,6 +134,27 @@ class StressSchedule:
         for stress in self.stresses:
             correlation = stress.correlation_target(correlation, assets=self.assets)
         return correlation
+
+
+def _applied(stress: Stress, dials: Dials, severity: float) -> Dials:
+    """Return what a stress makes of the dials; a mistake in a user's is told with its place."""
+    try:
+        found = stress.apply(dials, severity)
+    except StressbookError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = place_of(error, outside=Path(__file__).parent)
+        what = f"{type(error).__name__}: {error}".rstrip(".")
+        raise StressError(
+            f"failed in apply ({place}): {what}", name=type(stress).__name__
+        ) from error
+    if not isinstance(found, Dials):
+        raise StressError(
+            f"gave {type(found).__name__} in apply",
+            name=type(stress).__name__,
+            allowed="dials: every change gives a new object, which is returned",
+        )
+    return found
 
 
 def _window_ms(stress: Stress) -> tuple[int, int]:

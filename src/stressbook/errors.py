@@ -7,6 +7,8 @@ carries these as attributes. All are `StressbookError` and also the built-in tha
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Self
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "LadderExhausted",
     "OverflowFault",
     "Problem",
+    "StressError",
     "StressbookError",
     "UnknownName",
     "nearest_name",
+    "place_of",
 ]
 
 
@@ -278,6 +282,10 @@ class AgentError(StressbookError, RuntimeError):
     """An agent that a user wrote has failed while it decided."""
 
 
+class StressError(StressbookError, RuntimeError):
+    """A stress that a user wrote has failed while it turned dials."""
+
+
 class ConservationError(StressbookError, RuntimeError):
     """A sum over the ledger's rows that should be constant has moved."""
 
@@ -292,6 +300,30 @@ class OverflowFault(StressbookError, OverflowError):
 
 class Interrupted(StressbookError, RuntimeError):
     """The user has stopped a study that the same command resumes."""
+
+
+def place_of(error: BaseException, *, outside: Path) -> str:
+    """Return file and line of a user's code in which an error came up.
+
+    Parameters
+    ----------
+    error : BaseException
+        As caught.
+    outside : Path
+        Folder of the package from which that code was called.
+
+    Returns
+    -------
+    str
+        "own.py, line 12"; "its file" where none is known.
+    """
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)[1:]
+        if Path(frame.filename).parent != outside
+    ]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "its file"
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

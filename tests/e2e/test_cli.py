@@ -295,6 +295,48 @@ def test_several_seeds_have_intervals_and_go_on_where_they_stopped(cli, tmp_path
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+BROKEN = """
+import stressbook as sb
+
+
+class Late(sb.Account):
+    def decid(self, view, out):
+        pass
+
+
+class Blunt(sb.Stress):
+    def aply(self, dials, severity):
+        return dials
+
+
+class Forgets(sb.Stress):
+    def apply(self, dials, severity):
+        dials.add("BTC", drift=0.0)
+
+
+class Raises(sb.Stress):
+    def apply(self, dials, severity):
+        return dials.sett("BTC")
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--set", "agents.Late.accounts=1"], 2, "agents.Late has no decide"),
+        (["--stress", "blunt:at=30s,duration=9s"], 2, "'blunt' has no apply"),
+        (["--stress", "forgets:at=30s,duration=9s"], 3, "Forgets gave NoneType in apply"),
+        (["--stress", "raises:at=30s,duration=9s"], 3, "failed in apply (broken_own.py, line 22)"),
+    ],
+)
+def test_what_is_wrong_in_a_users_class_is_told_with_its_name(cli, tmp_path, options, code, words):
+    (tmp_path / "broken_own.py").write_text(BROKEN)
+    found = cli("run", "short.toml", "--seed", "1", "--plugin", "broken_own.py", *options)
+    assert found[0] == code
+    assert words in found[2]
+    assert "Traceback" not in found[2]
+
+
 def test_a_folder_is_written_to_by_one_run_alone(cli, tmp_path):
     first = ["run", "short.toml", "--seed", "7", "--out", "one"]
     assert cli(*first)[0] == cli(*first)[0] == 0

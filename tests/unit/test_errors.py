@@ -19,6 +19,7 @@ REPLACED = {
     errors.InvalidInput: ValueError,
     errors.InvalidScenario: ValueError,
     errors.AgentError: RuntimeError,
+    errors.StressError: RuntimeError,
     errors.ConservationError: RuntimeError,
     errors.LadderExhausted: ArithmeticError,
     errors.OverflowFault: OverflowError,

@@ -59,8 +59,7 @@ def test_the_summary_says_what_own_agents_sent_in_vain(hasty, tmp_path):
     run = hasty.run(seed=7)
     words = (
         "Hasty: 12 of 18 messages refused: 6 unknown_order, 3 insufficient_balance, "
-        "3 price_outside_band; 3 of 18 messages found nobody to trade with "
-        "(books are empty at t = 0)"
+        "3 price_outside_band; 3 of 18 messages found nobody at their limit"
     )
     assert run.summary().splitlines()[-1] == words
     assert words in run._repr_html_()
