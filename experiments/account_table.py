@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stressbook.experiments.accounting import account_equities
+from stressbook.experiments.words import amount
 from stressbook.market.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
 from stressbook.market.state import F64, Records, record_dtype
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation
 
-__all__ = ["ACCOUNT_ROW", "account_rows", "equities_usd"]
+__all__ = ["ACCOUNT_ROW", "account_rows", "equities_usd", "gain_line"]
 
 # Equities with outside cash and inventory; deposits less withdrawals of USDC since the opening.
 ACCOUNT_ROW = record_dtype(
@@ -47,3 +48,32 @@ def account_rows(sim: Simulation) -> Records:
     rows["deposits_usd"] = moved / 1e6
     rows["deepest_negative_usd"] = v.risk["deepest_negative_usd"]
     return rows
+
+
+def gain_line(name: str, accounts: Records) -> str:
+    """Say in one line what the accounts of a class came to.
+
+    Parameters
+    ----------
+    name : str
+        Of the class.
+    accounts : ndarray of ACCOUNT_ROW
+        Its accounts.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> rows = np.zeros(2, ACCOUNT_ROW)
+    >>> rows["equity_usd"], rows["deposits_usd"] = 1e6, 4e5
+    >>> gain_line("Chaser", rows)
+    'Chaser: 2 accounts, gained 1.20 M USD net of deposits'
+    """
+    moved = accounts["opening_equity_usd"] + accounts["deposits_usd"]
+    gain = float((accounts["equity_usd"] - moved).sum())
+    size = abs(gain)
+    text = f"{size / 1e6:.2f} M USD" if size >= 1e5 else f"{amount(round(size, 2))} USD"
+    of = f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}"
+    return f"{name}: {of}, {'lost' if gain < 0.0 else 'gained'} {text} net of deposits"

@@ -19,7 +19,7 @@ from stressbook.market.kernel import inline_kernel, kernel
 from stressbook.market.state import C_REPLIES, F64, I64, Record, Records, VenueState, record_dtype
 from stressbook.market.world import WorldState
 
-N_CLASSES: Final = 12  # of the draw table (0 the world), then plugins and the backstop together
+N_CLASSES: Final = 12  # of the draw table (0 the world), then the backstop; own classes follow
 OTHER_CLASS: Final = N_CLASSES - 1
 # A shipped class from there on would join the others without a word.
 assert all(number < OTHER_CLASS for name, number in CLASS_NUMBERS.items() if name != "backstop")
@@ -36,9 +36,10 @@ CLASS_SUM = record_dtype(
 class Exposures(NamedTuple):
     """What each class held at the last look, and how that was found; rows of users, end to end."""
 
-    units: F64  # (N_CLASSES, n_assets) of the underlying
+    row: I64  # (n_users,) row of each user's class
+    units: F64  # (n_classes, n_assets) of the underlying
     fundamental_usd: F64  # (n_assets,)
-    user_range: I64  # (N_CLASSES, 2) first user of a class, and the one after its last
+    user_range: I64  # (n_classes, 2) first user of a class, and the one after its last
     perp: I64  # (n_users * n_insts,) the ledger's own lots
     outside: I64  # (n_users * n_assets * 2,) the world's own inventory
     token: I64  # (n_users * n_tokens,) the ledger's own units
@@ -48,28 +49,42 @@ class Exposures(NamedTuple):
 
 
 def make_class_sums(v: VenueState, w: WorldState) -> tuple[Records, Exposures]:
-    """Allocate class sums, shape (N_CLASSES,) CLASS_SUM, and exposures not yet looked at."""
+    """Allocate class sums and exposures not yet looked at.
+
+    Returns
+    -------
+    ndarray of CLASS_SUM, shape (N_CLASSES + own classes,)
+        Rows as in `class_rows`.
+    Exposures
+    """
     n_users, n_assets = int(v.par[0].n_users), int(v.par[0].n_assets)
     held = [rows[:n_users].reshape(-1) for rows in (v.perp, w.inventory, v.token)]
-    users = [np.flatnonzero(_classes(v) == c) for c in range(N_CLASSES)]
+    ids = v.user["class_id"][:n_users]
+    row, n_classes = class_rows(ids), N_CLASSES + len(own_class_ids(ids))
+    users = [np.flatnonzero(row == c) for c in range(n_classes)]
     exposures = Exposures(
-        np.zeros((N_CLASSES, n_assets)),
+        row,
+        np.zeros((n_classes, n_assets)),
         np.zeros(n_assets),
         np.array([(mine[0], mine[-1] + 1) if len(mine) else (0, 0) for mine in users]),
         *held,
         *(np.zeros_like(rows) for rows in held),
     )
-    return np.zeros(N_CLASSES, CLASS_SUM), exposures
+    return np.zeros(n_classes, CLASS_SUM), exposures
 
 
-def _classes(v: VenueState) -> I64:
-    return np.minimum(v.user["class_id"], OTHER_CLASS)
+def own_class_ids(class_ids: I64) -> list[int]:
+    """Return the numbers of the own classes among users, in the order of the users."""
+    backstop = CLASS_NUMBERS["backstop"]
+    return list(dict.fromkeys(int(c) for c in class_ids if c >= OTHER_CLASS and c != backstop))
 
 
-@inline_kernel
-def class_of(v: VenueState, user: int) -> int:
-    """Return the row of a user's class in `CLASS_SUM`."""
-    return v.user[user].class_id if v.user[user].class_id < OTHER_CLASS else OTHER_CLASS
+def class_rows(class_ids: I64) -> I64:
+    """Return the row of each user in the class sums: own classes come after `OTHER_CLASS`."""
+    row = np.minimum(class_ids, OTHER_CLASS).astype(np.int64)
+    for k, number in enumerate(own_class_ids(class_ids)):
+        row[class_ids == number] = N_CLASSES + k
+    return row
 
 
 @inline_kernel
@@ -110,19 +125,19 @@ def add_step(v: VenueState, w: WorldState, sums: Records, x: Exposures) -> None:
     for a in range(v.par[0].n_assets):
         change = v.outside[a].fundamental_usd - x.fundamental_usd[a]
         x.fundamental_usd[a] = v.outside[a].fundamental_usd
-        for c in range(N_CLASSES):
+        for c in range(sums.shape[0]):
             sums[c].revaluation_usd += x.units[c, a] * change
     for k in range(v.ctr[C_REPLIES]):
-        _add_transfer(v, v.merged[k], v.reply[k].code, sums)
+        _add_transfer(v, v.merged[k], v.reply[k].code, sums, x)
     # Most accounts trade seldom. To compare all as vectors and sum classes that changed takes 4 us
     # with 500 accounts, to sum all 6 us; what did not change is the same sum in the same order.
-    for c in range(N_CLASSES):
+    for c in range(sums.shape[0]):
         if _has_changed(v, x, c):
             _look_at_class(v, w, x, c)
 
 
 @inline_kernel
-def _add_transfer(v: VenueState, message: Record, code: int, sums: Records) -> None:
+def _add_transfer(v: VenueState, message: Record, code: int, sums: Records, x: Exposures) -> None:
     """Value what crossed the border, but not own moves between the venue and an outside book."""
     if message.op not in (OP_DEPOSIT, OP_WITHDRAW):
         return
@@ -132,7 +147,7 @@ def _add_transfer(v: VenueState, message: Record, code: int, sums: Records) -> N
     price = v.price[token.asset].oracle_usd if message.inst > 0 else 1.0
     value = float(message.qty_lots) / float(token.unit) * price
     sign = 1.0 if message.op == OP_DEPOSIT else -1.0
-    sums[class_of(v, message.user)].transfers_usd += sign * value
+    sums[x.row[message.user]].transfers_usd += sign * value
 
 
 @inline_kernel
@@ -161,7 +176,7 @@ def _look_at_class(v: VenueState, w: WorldState, x: Exposures, c: int) -> None:
     for a in range(v.par[0].n_assets):
         x.units[c, a] = 0.0
     for user in range(x.user_range[c, 0], x.user_range[c, 1]):
-        if class_of(v, user) == c:
+        if x.row[user] == c:
             _add_exposure(v, w, user, x.units[c])
 
 
@@ -183,7 +198,7 @@ def _add_exposure(v: VenueState, w: WorldState, user: int, units: F64) -> None:
 
 
 @kernel
-def look_at_classes(v: VenueState, w: WorldState, sums: Records) -> None:
+def look_at_classes(v: VenueState, w: WorldState, sums: Records, x: Exposures) -> None:
     """Write today's holdings of each class; running sums stay."""
     for c in range(sums.shape[0]):
         row = sums[c]
@@ -195,7 +210,7 @@ def look_at_classes(v: VenueState, w: WorldState, sums: Records) -> None:
         row.token_value_usd = 0.0
         row.outside_usd = 0.0
     for user in range(v.par[0].n_users):
-        row = sums[class_of(v, user)]
+        row = sums[x.row[user]]
         row.n_accounts += 1
         row.debt_usd += float(v.debt[user, 0]) / 1e6
         row.outside_usd += outside_equity_usd(v, w, user)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.accounting import OTHER_CLASS
+from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
 from stressbook.experiments.outcomes import measure
 from stressbook.experiments.recorder import liquidated_lots, used
 from stressbook.experiments.simulation import Simulation
@@ -248,10 +248,17 @@ def _class_columns(sim: Simulation) -> tuple[F64, F64, F64]:
     rows = sim.classes
     system = _system_usd(sim.engine.state)
     return (
-        np.append(rows["equity_usd"], system),
-        np.append(rows["transfers_usd"], 0.0),
-        np.append(rows["revaluation_usd"], 0.0),
+        np.append(_pooled(rows["equity_usd"]), system),
+        np.append(_pooled(rows["transfers_usd"]), 0.0),
+        np.append(_pooled(rows["revaluation_usd"]), 0.0),
     )
+
+
+def _pooled(values: F64) -> F64:
+    """Return class sums with own classes among the others."""
+    found = values[:N_CLASSES].copy()
+    found[OTHER_CLASS] += values[N_CLASSES:].sum()
+    return found
 
 
 def _system_usd(v: VenueState) -> float:

@@ -184,7 +184,7 @@ def lost_messages(name: str, counts: Mapping[str, int]) -> str:
     >>> lost_messages("Patient", {"filled": 2, "insufficient_margin": 3})
     'Patient: 3 of 5 messages refused: 3 insufficient_margin'
     >>> lost_messages("Hasty", {"no_counterparty": 1, "filled": 4})
-    'Hasty: 1 of 5 messages found nobody at their limit'
+    'Hasty: 1 of 5 messages found nobody to trade with at their limit'
     >>> lost_messages("Lucky", {"filled": 4})
     ''
     """
@@ -195,5 +195,5 @@ def lost_messages(name: str, counts: Mapping[str, int]) -> str:
         reasons = ", ".join(f"{n} {kind}" for kind, n in refused.items())
         parts.append(f"{sum(refused.values())} of {total} messages refused: {reasons}")
     if unmet:
-        parts.append(f"{unmet} of {total} messages found nobody at their limit")
+        parts.append(f"{unmet} of {total} messages found nobody to trade with at their limit")
     return f"{name}: {'; '.join(parts)}" if parts else ""

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from stressbook.experiments.account_table import account_rows
+from stressbook.experiments.accounting import own_class_ids
+from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.outcomes import measure, onset_step
 from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.replies import replies_by_class
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import REFUSAL_NAMES
+from stressbook.market.draws import class_numbers
 from stressbook.market.state import Records
 
 Progress = Callable[[float], None]  # told the share that is done, 0 to 1
@@ -42,7 +45,7 @@ class RunRecord:
     series : Series
         Rows of every step.
     classes : ndarray of CLASS_SUM
-        Holdings, profits and transfers of each class at the end.
+        Holdings, profits and transfers of each class at the end; `own_classes` are the last.
     accounts : ndarray of ACCOUNT_ROW
         What each account opened and ended with, in the order of users.
     events : ndarray of EVENT
@@ -67,6 +70,13 @@ class RunRecord:
     refusals: dict[str, int]
     replies: dict[str, dict[str, int]]
     onset_step: int
+
+    @property
+    def own_classes(self) -> dict[str, int]:
+        """Numbers of the own classes that took part, by name, in the order of their rows."""
+        numbers = class_numbers(name for name in self.scenario.agents if is_own_class(name))
+        names = {number: name for name, number in numbers.items()}
+        return {names[c]: c for c in own_class_ids(self.accounts["class_id"])}
 
 
 def run_scenario(

@@ -131,7 +131,7 @@ class Simulation(mesa.Model):
         self.series = make_series(self.n_steps_planned, state)
         self.replies = make_replies(state)
         self.class_sums, self._exposures = make_class_sums(state, self.world)
-        look_at_classes(state, self.world, self.class_sums)
+        look_at_classes(state, self.world, self.class_sums, self._exposures)
         self.class_sums["opening_equity_usd"] = self.class_sums["equity_usd"]
         add_step(state, self.world, self.class_sums, self._exposures)
         self.class_sums["revaluation_usd"] = 0.0
@@ -163,8 +163,8 @@ class Simulation(mesa.Model):
 
     @property
     def classes(self) -> Records:
-        """Holdings and running sums of each class, as of now; shape (N_CLASSES,) CLASS_SUM."""
-        look_at_classes(self.engine.state, self.world, self.class_sums)
+        """Holdings and running sums of each class as of now: CLASS_SUM, own classes last."""
+        look_at_classes(self.engine.state, self.world, self.class_sums, self._exposures)
         return self.class_sums
 
     def advance(self, n_steps: int) -> None:

@@ -1,5 +1,6 @@
 """What the venue answered to whom: counts of a run by class, exact on both engines."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -59,13 +60,40 @@ def test_the_summary_says_what_own_agents_sent_in_vain(hasty, tmp_path):
     run = hasty.run(seed=7)
     words = (
         "Hasty: 12 of 18 messages refused: 6 unknown_order, 3 insufficient_balance, "
-        "3 price_outside_band; 3 of 18 messages found nobody at their limit"
+        "3 price_outside_band; 3 of 18 messages found nobody to trade with "
+        "at their limit"
     )
     assert run.summary().splitlines()[-1] == words
     assert words in run._repr_html_()
     again = sb.RunResult.load(run.save(tmp_path))
     assert again.summary() == run.summary()
     assert again.frame("refusals").equals(run.frame("refusals"))
+
+
+def test_each_own_class_has_a_row_and_a_line_of_its_own(hasty, tmp_path):
+    class Idle(sb.Account):
+        """Pays in, and that is no gain."""
+
+        def decide(self, view, out):
+            if view.t_s == 3:
+                out.deposit_usd(500.0)
+
+    run = hasty.add(Idle, n=2).run(seed=7)
+    table, accounts = run.frame("classes").set_index("class"), run.frame("accounts")
+    assert list(table.index[-3:]) == ["others", "Hasty", "Idle"]
+    assert list(table["n_accounts"][-3:]) == [1, 3, 2]
+    for name in ("Hasty", "Idle"):
+        mine = accounts[accounts["class"] == name]
+        change = table["equity_usd"] - table["opening_equity_usd"] - table["transfers_usd"]
+        assert change[name] == pytest.approx(mine["gain_usd"].sum(), abs=1e-6)
+    assert table["transfers_usd"]["Idle"] == 1000.0
+    assert table["profit_usd"]["Hasty"] < 0.0 == table["profit_usd"]["Idle"]
+    lines = run.summary().splitlines()
+    assert re.match(r"Hasty: 3 accounts, lost [\d.]+ USD net of deposits", lines[-3])
+    assert lines[-2] == "Idle: 2 accounts, gained 0 USD net of deposits"
+    page = run.report(tmp_path / "report.html").read_text()
+    assert re.search(r">Hasty\s*</td><td[^>]*>3\s*<", page)
+    assert re.search(r">Idle\s*</td><td[^>]*>2\s*<", page)
 
 
 def test_shipped_classes_are_in_the_table_but_not_in_the_summary():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from stressbook.errors import UnknownName
-from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.replies import MEANINGS
 from stressbook.experiments.run import RunRecord
 from stressbook.market.codes import (
@@ -21,7 +21,7 @@ from stressbook.market.codes import (
     EVENT_NAMES,
     REFUSAL_NAMES,
 )
-from stressbook.market.draws import CLASS_NUMBERS, class_numbers
+from stressbook.market.draws import CLASS_NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +40,9 @@ def frame(record: RunRecord, name: str) -> pd.DataFrame:
         A finished run.
     name : {"market", "assets", "venue", "classes", "accounts", "events", "refusals"}
         "market": a row for each step and book; "assets": for each step and underlying; "venue": for
-        each step; "classes": for each class of agents at the end; "accounts": for each account at
-        the end; "events": for each event; "refusals": for each class and reason for which the venue
-        refused its messages, with their number.
+        each step; "classes": for each class of agents at the end, own ones after the shipped;
+        "accounts": for each account at the end; "events": for each event; "refusals": for each
+        class and reason for which the venue refused its messages, with their number.
 
     Returns
     -------
@@ -95,10 +95,9 @@ def _classes(record: RunRecord) -> pd.DataFrame:
     import pandas as pd
 
     names = {number: name for name, number in CLASS_NUMBERS.items()}
-    last = len(record.classes) - 1
     table = pd.DataFrame(_columns(record.classes))
-    labels = [names.get(k, "") if k < last else "others" for k in range(len(table))]
-    table.insert(0, "class", labels)
+    labels = [*(names.get(k, "") for k in range(OTHER_CLASS)), "others", *record.own_classes]
+    table.insert(0, "class", labels[: len(table)])
     table["profit_usd"] = (
         table["equity_usd"]
         - table["opening_equity_usd"]
@@ -111,8 +110,7 @@ def _classes(record: RunRecord) -> pd.DataFrame:
 def _accounts(record: RunRecord) -> pd.DataFrame:
     import pandas as pd
 
-    own = record.scenario.agents
-    numbers = CLASS_NUMBERS | class_numbers(name for name in own if is_own_class(name))
+    numbers = CLASS_NUMBERS | record.own_classes
     names = {number: name for name, number in numbers.items()}
     table = pd.DataFrame(_columns(record.accounts))
     last = len(table) - 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stressbook.api.figure import draw_run
 from stressbook.api.frames import frame
 from stressbook.errors import UnknownName
-from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.account_table import gain_line
 from stressbook.experiments.outcomes import meaning_of, unit_of
 from stressbook.experiments.replies import lost_messages
 from stressbook.experiments.run import RunRecord, manifest
@@ -108,9 +108,10 @@ class RunResult:
     def summary(self) -> Text:
         """Return the outcomes as text, one a line with unit and meaning.
 
-        Below them a line for each own class with messages that came to nothing.
+        Below them what each own class gained, and a line for each of them with messages that came
+        to nothing.
         """
-        lines = (self._headline(), table(self._rows(), aligned="lr"), *self._lost())
+        lines = (self._headline(), table(self._rows(), aligned="lr"), *self._own())
         return Text("\n".join(lines))
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -182,11 +183,13 @@ class RunResult:
             f"{n_steps} steps of {duration(scenario.dt_s)} · seed {self.seed}"
         )
 
-    def _lost(self) -> list[str]:
-        """Return what own agents sent in vain, a line for each class."""
-        own = [name for name in self.record.scenario.agents if is_own_class(name)]
-        lines = [lost_messages(name, self.record.replies.get(name, {})) for name in own]
-        return [line for line in lines if line]
+    def _own(self) -> list[str]:
+        """Return what own agents gained, and what they sent in vain, a line for each class."""
+        accounts, replies = self.record.accounts, self.record.replies
+        own = self.record.own_classes
+        gained = [gain_line(name, accounts[accounts["class_id"] == c]) for name, c in own.items()]
+        lost = [lost_messages(name, replies.get(name, {})) for name in own]
+        return [*gained, *filter(None, lost)]
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("outcome", "value", "unit", "meaning")]
@@ -204,5 +207,5 @@ class RunResult:
         return f"<RunResult {self.name}, seed {self.seed}: {n_steps} steps of {step}, {found}>"
 
     def _repr_html_(self) -> str:
-        lost = "".join(f"<p>{escape(line)}</p>" for line in self._lost())
-        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}{lost}"
+        own = "".join(f"<p>{escape(line)}</p>" for line in self._own())
+        return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}{own}"

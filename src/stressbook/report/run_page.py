@@ -161,17 +161,17 @@ def _milestone_table(timeline: Timeline, stress_min: float) -> Table:
 
 def _class_table(record: RunRecord) -> Table:
     rows, rest = [], 0.0
+    labels = (*CLASS_LABELS[: OTHER_CLASS + 1], *record.own_classes)
     for k, row in enumerate(record.classes):
         if row["n_accounts"] == 0:
             continue
         change = row["equity_usd"] - row["opening_equity_usd"] - row["transfers_usd"]
         net = float(change - row["revaluation_usd"])
         rest -= net
-        label = CLASS_LABELS[k] if k <= OTHER_CLASS else NONE
         values = (row["opening_equity_usd"], change, row["revaluation_usd"], net)
         rows.append(
             (
-                label,
+                labels[k],
                 str(int(row["n_accounts"])),
                 usd(values[0]),
                 *(signed(usd(x)) for x in values[1:]),
