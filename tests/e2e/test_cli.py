@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -418,6 +419,11 @@ def test_a_plugin_makes_own_classes_usable_in_files_and_options(cli, own, tmp_pa
     options = ["--seed", "7", "--out", "own-run", "--stress", "freeze:at=30s,duration=10s"]
     assert cli("run", *own, *options)[0] == 0
     assert (tmp_path / "own-run/plugins/own.py").read_text() == OWN
+    assert cli("report", "own-run")[0] == 0
+    page = (tmp_path / "own-run/report.html").read_text()
+    assert f"SHA-256 {sha256(OWN.encode()).hexdigest()}" in page
+    assert "<pre>stressbook replay FOLDER" in page
+    assert "stressbook run" not in page
     with own_names_forgotten():
         sys.modules.pop("stressbook_plugin_own")
         assert cli("replay", "own-run")[:2] == (0, "1 of 1 runs came out the same\n")

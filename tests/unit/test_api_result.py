@@ -11,6 +11,7 @@ from stressbook.api.figure import draw_run, run_panels
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.store import load_run, read_manifest, write_json, write_whole
 from stressbook.market.codes import EV_RISK_ORDER_CANCELLED, EV_SLICE
+from stressbook.report.run_page import run_html
 from tests.short_runs import short_run, short_scenario
 
 
@@ -68,6 +69,14 @@ def test_events_are_in_words(run):
     # HYPE falls: what is forced out of it was long.
     assert (forced[forced["traded"] == "HYPE-PERP"]["lots"] < 0).all()
     assert forced["price_usd"].between(50.0, 90.0).all()
+
+
+def test_a_report_says_how_its_run_is_made_again(run):
+    changed = run_html(run.record)
+    assert "<pre>stressbook replay FOLDER" in changed
+    assert "<pre>stressbook run" not in changed
+    shipped = replace(run.record, scenario=sb.scenario("skeleton").resolved)
+    assert "<pre>stressbook run skeleton --seed 7</pre>" in run_html(shipped)
 
 
 def test_a_table_is_made_once(run):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
 from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
+from stressbook.experiments.plugins import plugin_sources
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.experiments.run import versions as run_versions
 from stressbook.experiments.scenario import Scenario
@@ -16,6 +18,7 @@ from stressbook.market.parameters import ASSUMED
 from stressbook.report.layout import Table, table_of
 
 __all__ = [
+    "plugin_digests",
     "reproduce_table",
     "source_table",
     "study_manifest",
@@ -40,6 +43,17 @@ def reproduce_table(scenario: Scenario, seeds: str, digests: Mapping[str, str]) 
         ("versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
     ]
     return table_of("", ("what", "value"), rows, words=(1,))
+
+
+def plugin_digests(scenario: Scenario) -> dict[str, str]:
+    """Return the files of own agents and stresses as rows of `reproduce_table`."""
+    found = {}
+    for module, path in plugin_sources(scenario):
+        if path is None:
+            found[f"plugin {module}"] = "typed in, no file holds it"
+        else:
+            found[f"plugin {path.name}"] = f"SHA-256 {sha256(path.read_bytes()).hexdigest()}"
+    return found
 
 
 def source_table(scenario: Scenario) -> Table:

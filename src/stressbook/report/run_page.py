@@ -13,11 +13,13 @@ from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.episode import CLASS_LABELS
 from stressbook.experiments.outcomes import meaning_of, unit_of
 from stressbook.experiments.run import RunRecord, manifest
+from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.scenario_files.file import catalogue_names
 from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
 from stressbook.market.codes import EVENT_NAMES
 from stressbook.report.layout import Picture, Table, table_of
-from stressbook.report.manifest import reproduce_table, source_table
+from stressbook.report.manifest import plugin_digests, reproduce_table, source_table
 from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
 from stressbook.report.page import embedded_json, render, write_page
 from stressbook.report.rule_tables import deciding_table, rule_table
@@ -88,13 +90,24 @@ def run_html(record: RunRecord) -> str:
         "deciding": deciding_table(scenario),
         "rules": rule_table(scenario),
         "reproduce": reproduce_table(
-            scenario, str(record.seed), {"run digest": f"SHA-256 {record.digest}"}
+            scenario,
+            str(record.seed),
+            {"run digest": f"SHA-256 {record.digest}"} | plugin_digests(scenario),
         ),
-        "commands": [f"stressbook run {scenario.name} --seed {record.seed}"],
+        "commands": [_command(record)],
         "scenario_toml": scenario.to_toml(),
         "manifest": embedded_json(manifest(record)),
     }
     return render("run.html.j2", context)
+
+
+def _command(record: RunRecord) -> str:
+    """Return what runs it again: a scenario that the catalogue lacks is in the run's folder."""
+    scenario = record.scenario
+    name = scenario.name
+    if name in catalogue_names() and load_scenario(name).digest() == scenario.digest():
+        return f"stressbook run {name} --seed {record.seed}"
+    return "stressbook replay FOLDER  # where the run was saved, with its scenario and plugins"
 
 
 def _worst_asset(record: RunRecord) -> int:
