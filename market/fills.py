@@ -9,6 +9,7 @@ end, in two where it turns a position.
 Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
 """
 
+from stressbook.market.admission import fill_keeps_margin
 from stressbook.market.bits import natural, widened
 from stressbook.market.codes import (
     BUY,
@@ -26,7 +27,6 @@ from stressbook.market.codes import (
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
-from stressbook.market.margin import fill_keeps_margin
 from stressbook.market.occupancy import next_tick
 from stressbook.market.resting import cancel_order, remove_order, take_lots_off
 from stressbook.market.state import C_FILLS, EMPTY_ASK, EMPTY_BID, Record, VenueState

@@ -7,6 +7,7 @@ for which the fill log might not have room.
 
 from typing import Final
 
+from stressbook.market.admission import admits
 from stressbook.market.bits import natural, prefetch
 from stressbook.market.book import (
     cancel_all,
@@ -46,7 +47,6 @@ from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
-from stressbook.market.margin import admits
 from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState

@@ -25,14 +25,16 @@ from stressbook.experiments.recorded import (
     ASSETS,
     InvalidRecording,
     look_for_recordings,
-    read_basis_8h,
-    read_closes,
-    read_funding,
 )
 from stressbook.experiments.recorded_feed import (
     OrderFeed,
     read_binance_feed,
     read_hyperliquid_snapshots,
+)
+from stressbook.experiments.recorded_tables import (
+    read_basis_8h,
+    read_closes,
+    read_funding,
 )
 
 __all__ = ["calibrate"]

@@ -11,7 +11,7 @@ here              compiled, in `stressbook.market`
 `funding`         `funding`, `depth`
 `holdings`        `requirements`
 `ledger`          `ledger`
-`margin`          `margin`, `requirements`, `borrowing`
+`margin`          `margin`, `admission`, `requirements`, `borrowing`
 `margin_desk`     `margin`, `requests`, `reserve`
 `match`           `match`, `fills`
 `oracle`          `oracle`

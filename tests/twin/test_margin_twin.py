@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from stressbook.market.admission import (
+    admits,
+)
 from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
     ACCEPTED,
@@ -20,7 +23,6 @@ from stressbook.market.codes import (
 from stressbook.market.kernel import kernel
 from stressbook.market.margin import (
     account_sums,
-    admits,
     available_usd,
     bound_usd,
     spare_usd,

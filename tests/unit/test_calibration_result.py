@@ -29,6 +29,8 @@ from stressbook.experiments.recorded import (
     KINDS,
     InvalidRecording,
     find_recordings,
+)
+from stressbook.experiments.recorded_tables import (
     read_closes,
 )
 from stressbook.experiments.scenario import load_scenario

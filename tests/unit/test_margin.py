@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressbook.market.admission import (
+    admits,
+)
 from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
     ACCEPTED,
@@ -20,7 +23,6 @@ from stressbook.market.codes import (
 )
 from stressbook.market.margin import (
     account_sums,
-    admits,
     available_usd,
     spare_usd,
     withdrawable_usd,

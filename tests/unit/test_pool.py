@@ -1,9 +1,11 @@
 """Jobs come back in order whatever runs them; one failure is one failure; Ctrl-C ends them all."""
 
+import os
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -143,26 +145,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-    (tmp_path / "sleepers.py").write_text(SLEEPERS)
-    process = subprocess.Popen(
-        [sys.executable, "sleepers.py"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()  # both workers are at it
-    process.kill()
-    process.wait()
-    # They hold the other end of the pipe, which closes with the last of them.
-    assert process.communicate(timeout=30)[0] == ""
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_jobs_in_the_middle(tmp_path):
+@pytest.fixture
+def sleepers(tmp_path):
+    """Two workers that sleep, and the script that waits for them; all ended afterwards."""
     (tmp_path / "sleepers.py").write_text(SLEEPERS)
     process = subprocess.Popen(
         [sys.executable, "sleepers.py"],
@@ -175,8 +160,23 @@ def test_ctrl_c_ends_jobs_in_the_middle(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "")
+    process.stdout.readline()  # both workers are at it
+    yield process
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(sleepers):
+    sleepers.kill()
+    sleepers.wait()
+    # They hold the other end of the pipe, which closes with the last of them.
+    assert sleepers.communicate(timeout=30)[0] == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_jobs_in_the_middle(sleepers, tmp_path):
+    sleepers.send_signal(signal.SIGINT)
+    _, err = sleepers.communicate(timeout=60)
+    assert (sleepers.returncode, err) == (130, "")
     assert len(list(tmp_path.glob("started-*"))) < 6

@@ -11,6 +11,8 @@ from stressbook.experiments.recorded import (
     MAX_PROBLEMS,
     InvalidRecording,
     find_recordings,
+)
+from stressbook.experiments.recorded_tables import (
     read_basis_8h,
     read_closes,
     read_funding,

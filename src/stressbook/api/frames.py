@@ -12,6 +12,7 @@ from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.replies import MEANINGS
 from stressbook.experiments.run import RunRecord
 from stressbook.market.codes import (
+    BEARER_NAMES,
     CAUSE_NAMES,
     EV_FUNDING,
     EV_REFUSAL,
@@ -178,7 +179,7 @@ def _detail(kind: int, code: int) -> str:
     if kind == EV_REFUSAL:
         return REFUSAL_NAMES.get(code, str(code))
     if kind == EV_WRITTEN_OFF:
-        return ("backstop", "retained", "suppliers")[code]
+        return BEARER_NAMES[code]
     return CAUSE_NAMES[code] if code else ""
 
 
