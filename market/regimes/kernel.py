@@ -1,0 +1,356 @@
+"""What a pocket must hold under a scan: one kernel over legs, underlyings and scenarios.
+
+For each unit (an underlying) with signed values V of its legs, X their sum and G the sum of |V|:
+
+    loss[s]  = - sum of V x move[s]                       move: profit over value, weight in
+    hedged   = (G - |X|) / 2
+    own      = max(max over s of loss[s] + charge(hedged), floor)
+    floor    = sliced(net_rate x |X| + hedged_rate x hedged)
+
+and over units, with an offset between 0 and 1,
+
+    mix      = (1 - offset) x sum of own + offset x max(max over s of the sum of losses + charges,
+               floors)
+    groups   = sum over groups of max over s of (losses - offset x gains), charges and floors alike
+    credits  = sum of own, less credits for spreads of units on opposite sides
+
+Orders that may add to a leg enter by their two corners, all bids filled or all asks: since losses
+are convex and the value of a unit is monotone in each order, these give the worst partial fill.
+
+Source: the published rules of each preset; the common form is ours (docs/decisions).
+"""
+
+from stressbook.market.kernel import inline_kernel
+from stressbook.market.regimes.tables import CREDITS, GROUPS
+from stressbook.market.state import F64, Record, Records
+
+__all__ = ["confidence_rate", "core_requirement_usd", "sliced"]
+
+
+@inline_kernel
+def sliced(steps: Records, n_steps: int, amount: float, initial: bool) -> float:
+    """Return the sum over slices of an amount, each at its own rate.
+
+    Parameters
+    ----------
+    steps : ndarray of STEP, shape (MAX_STEPS,)
+        Rising lower bounds from 0.
+    n_steps : int
+        How many of them are valid; 0 charges nothing.
+    amount : float
+        At least 0.
+    initial : bool
+        Which of the two rates counts.
+
+    Returns
+    -------
+    float
+        In the unit of the amount times that of the rates.
+    """
+    total = 0.0
+    for i in range(n_steps):
+        lower = steps[i].lower_usd
+        if amount <= lower:
+            break
+        upper = amount
+        if i + 1 < n_steps and steps[i + 1].lower_usd < amount:
+            upper = steps[i + 1].lower_usd
+        rate = steps[i].initial if initial else steps[i].maintenance
+        total += (upper - lower) * rate
+    return total
+
+
+@inline_kernel
+def confidence_rate(confidence: float, threshold: float, rate: float) -> float:
+    """Return what a weak oracle adds to the initial rate of a leg.
+
+    Parameters
+    ----------
+    confidence : float
+        Of the feed, 0 to 1.
+    threshold : float
+        From which on nothing is added.
+    rate : float
+        Of value, at no confidence at all.
+
+    Returns
+    -------
+    float
+        (1 - confidence) x rate below the threshold. Source: Derive, portfolio managers, 2026-01.
+
+    Examples
+    --------
+    >>> confidence_rate(0.1, 0.55, 1.0), confidence_rate(0.6, 0.55, 1.0)
+    (0.9, 0.0)
+    """
+    return (1.0 - confidence) * rate if confidence < threshold else 0.0
+
+
+@inline_kernel
+def core_requirement_usd(
+    regime: Record,
+    leg: Records,
+    move: F64,
+    unit: Records,
+    hedge_step: Records,
+    floor_step: Records,
+    credit: Records,
+    pocket: Records,
+    n: int,
+    scratch: Records,
+    loss: F64,
+    with_orders: bool,
+) -> float:
+    """Return the scanned requirement of a pocket, hedged part and floor in, before factors.
+
+    Parameters
+    ----------
+    regime : record of REGIME
+        Its rules.
+    leg, move, unit, hedge_step, floor_step, credit
+        Rows of `MarginTables` of that regime.
+    pocket : ndarray of POCKET, shape (n_legs,)
+        What it holds, the first `n` valid.
+    n : int
+        Legs held.
+    scratch : ndarray of UNIT_SCRATCH, shape (n_units,)
+        Overwritten.
+    loss : ndarray of float64, shape (2, n_units, n_moves)
+        Overwritten.
+    with_orders : bool
+        Whether the corners of resting orders count.
+
+    Returns
+    -------
+    float
+        USD, at least 0.
+    """
+    n_moves = int(regime.n_moves)
+    for u in range(unit.shape[0]):
+        scratch[u].touched = 0
+    _add_legs(leg, move, pocket, n, scratch, loss, n_moves, with_orders)
+    if with_orders:
+        for u in range(unit.shape[0]):
+            if scratch[u].touched == 1:
+                for s in range(n_moves):
+                    loss[0, u, s] = max(loss[0, u, s], loss[1, u, s])
+    if regime.aggregation == GROUPS:
+        return _by_groups(regime, unit, hedge_step, floor_step, scratch, loss, n_moves, with_orders)
+    own = charges = floors = 0.0
+    for u in range(unit.shape[0]):
+        if scratch[u].touched == 1:
+            worst = 0.0
+            for s in range(n_moves):
+                worst = max(worst, loss[0, u, s])
+            charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
+            floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+            charges += charge
+            floors += floor
+            own += max(worst + charge, floor)
+            scratch[u].worst_usd = worst
+    if regime.aggregation == CREDITS:
+        return max(0.0, own - _credits_usd(credit, int(regime.n_credits), scratch, with_orders))
+    offset: float = regime.offset
+    if offset == 0.0:
+        return own
+    joint = 0.0
+    for s in range(n_moves):
+        together = 0.0
+        for u in range(unit.shape[0]):
+            if scratch[u].touched == 1:
+                together += loss[0, u, s]
+        joint = max(joint, together)
+    return (1.0 - offset) * own + offset * max(joint + charges, floors)
+
+
+@inline_kernel
+def _add_legs(
+    leg: Records,
+    move: F64,
+    pocket: Records,
+    n: int,
+    scratch: Records,
+    loss: F64,
+    n_moves: int,
+    with_orders: bool,
+) -> None:
+    """Sum values and losses of the scanned legs by unit, once for each corner."""
+    for j in range(n):
+        held = pocket[j]
+        kind = leg[held.leg]
+        if kind.scanned == 0:
+            continue
+        u = int(kind.unit)
+        sums = scratch[u]
+        if sums.touched == 0:
+            sums.touched = 1
+            sums.net_usd = sums.gross_usd = 0.0
+            sums.buy_net_usd = sums.buy_gross_usd = 0.0
+            sums.sell_net_usd = sums.sell_gross_usd = 0.0
+            for s in range(n_moves):
+                loss[0, u, s] = 0.0
+                loss[1, u, s] = 0.0
+        value = held.value_usd
+        sums.net_usd += value
+        sums.gross_usd += abs(value)
+        if with_orders:
+            bought = value + held.buy_usd
+            sold = value - held.sell_usd
+            sums.buy_net_usd += bought
+            sums.buy_gross_usd += abs(bought)
+            sums.sell_net_usd += sold
+            sums.sell_gross_usd += abs(sold)
+            for s in range(n_moves):
+                loss[0, u, s] -= bought * move[held.leg, s]
+                loss[1, u, s] -= sold * move[held.leg, s]
+        else:
+            for s in range(n_moves):
+                loss[0, u, s] -= value * move[held.leg, s]
+
+
+@inline_kernel
+def _hedge_charge_usd(unit: Record, steps: Records, sums: Record, with_orders: bool) -> float:
+    """Return the charge on the hedged part of a unit, the worse of the corners."""
+    n_steps = int(unit.n_hedge_steps)
+    if n_steps == 0:
+        return 0.0
+    if not with_orders:
+        return sliced(steps, n_steps, (sums.gross_usd - abs(sums.net_usd)) * 0.5, False)
+    bought = (sums.buy_gross_usd - abs(sums.buy_net_usd)) * 0.5
+    sold = (sums.sell_gross_usd - abs(sums.sell_net_usd)) * 0.5
+    return sliced(steps, n_steps, max(bought, sold), False)
+
+
+@inline_kernel
+def _floor_usd(unit: Record, steps: Records, sums: Record, with_orders: bool) -> float:
+    """Return the least charge of a unit, the worse of the corners."""
+    if unit.floor_net_rate == 0.0 and unit.floor_hedged_rate == 0.0:
+        return 0.0
+    if with_orders:
+        raw = max(
+            _raw_floor_usd(unit, sums.buy_net_usd, sums.buy_gross_usd),
+            _raw_floor_usd(unit, sums.sell_net_usd, sums.sell_gross_usd),
+        )
+    else:
+        raw = _raw_floor_usd(unit, sums.net_usd, sums.gross_usd)
+    n_steps = int(unit.n_floor_steps)
+    return raw if n_steps == 0 else sliced(steps, n_steps, raw, False)
+
+
+@inline_kernel
+def _raw_floor_usd(unit: Record, net_usd: float, gross_usd: float) -> float:
+    hedged = (gross_usd - abs(net_usd)) * 0.5
+    floor: float = unit.floor_net_rate * abs(net_usd) + unit.floor_hedged_rate * hedged
+    return floor
+
+
+@inline_kernel
+def _by_groups(
+    regime: Record,
+    unit: Records,
+    hedge_step: Records,
+    floor_step: Records,
+    scratch: Records,
+    loss: F64,
+    n_moves: int,
+    with_orders: bool,
+) -> float:
+    """Return losses less offset gains point by point inside each group, groups added up."""
+    total = 0.0
+    for group in range(unit.shape[0]):
+        worst = charges = floors = 0.0
+        for s in range(n_moves):
+            losses = gains = 0.0
+            for u in range(unit.shape[0]):
+                if scratch[u].touched == 1 and unit[u].group == group:
+                    if loss[0, u, s] > 0.0:
+                        losses += loss[0, u, s]
+                    else:
+                        gains -= loss[0, u, s]
+            worst = max(worst, losses - regime.offset * gains)
+        for u in range(unit.shape[0]):
+            if scratch[u].touched == 1 and unit[u].group == group:
+                charges += _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
+                floors += _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+        total += max(worst + charges, floors)
+    return total
+
+
+@inline_kernel
+def _credits_usd(credit: Records, n_credits: int, scratch: Records, with_orders: bool) -> float:
+    """Return the credits for spreads, line by line on what earlier lines have left."""
+    for u in range(scratch.shape[0]):
+        if scratch[u].touched == 1:
+            rest = scratch[u].net_usd
+            if with_orders:
+                rest = _smaller(scratch[u].buy_net_usd, scratch[u].sell_net_usd)
+            scratch[u].rest_usd = rest
+    total = 0.0
+    for c in range(n_credits):
+        line = credit[c]
+        n_legs = int(line.n_legs)
+        spreads = _spreads(line, n_legs, scratch)
+        if spreads == 0.0:
+            continue
+        for i in range(n_legs):
+            sums = scratch[_unit_of(line, i)]
+            used = spreads * _ratio_of(line, i)
+            whole = max(abs(sums.net_usd), abs(sums.rest_usd))
+            if with_orders:
+                whole = max(abs(sums.buy_net_usd), abs(sums.sell_net_usd))
+            total += _credit_of(line, i) * abs(used) * (sums.worst_usd / whole)
+            sums.rest_usd -= used
+    return total
+
+
+@inline_kernel
+def _spreads(line: Record, n_legs: int, scratch: Records) -> float:
+    """Return how many spreads of a line are left, signed by the side of its legs; 0 if none."""
+    fewest = 0.0
+    for i in range(n_legs):
+        sums = scratch[_unit_of(line, i)]
+        if sums.touched == 0 or sums.rest_usd == 0.0:
+            return 0.0
+        formed = sums.rest_usd / _ratio_of(line, i)
+        if i == 0:
+            fewest = formed
+        elif (formed > 0.0) != (fewest > 0.0):
+            return 0.0
+        elif abs(formed) < abs(fewest):
+            fewest = formed
+    return fewest
+
+
+@inline_kernel
+def _smaller(bought: float, sold: float) -> float:
+    """Return what both corners have in common."""
+    if (bought > 0.0) != (sold > 0.0):
+        return 0.0
+    return bought if abs(bought) < abs(sold) else sold
+
+
+@inline_kernel
+def _unit_of(line: Record, i: int) -> int:
+    if i == 0:
+        return int(line.unit0)
+    return int(line.unit1) if i == 1 else int(line.unit2)
+
+
+@inline_kernel
+def _ratio_of(line: Record, i: int) -> float:
+    ratio: float = line.ratio0
+    if i == 1:
+        ratio = line.ratio1
+    elif i == 2:
+        ratio = line.ratio2
+    return ratio
+
+
+@inline_kernel
+def _credit_of(line: Record, i: int) -> float:
+    rate: float = line.credit0
+    if i == 1:
+        rate = line.credit1
+    elif i == 2:
+        rate = line.credit2
+    return rate

@@ -1,0 +1,276 @@
+"""What a pocket must hold and what it is worth, under any regime: legs one by one, then the scan.
+
+The venue's own loop over an account (`market.margin`) and every question about a single book
+(agents, tables of requirements, checks against other venues' examples) call these functions.
+"""
+
+from typing import NamedTuple
+
+from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd, sliced
+from stressbook.market.regimes.tables import MarginTables, PocketScratch
+from stressbook.market.requirements import maintenance_of
+from stressbook.market.state import I64, Record, Records
+
+__all__ = [
+    "PocketMargin",
+    "leg_initial_usd",
+    "leg_maintenance_usd",
+    "loan_usd",
+    "pocket_margin",
+    "tier_maintenance_usd",
+    "token_worth_usd",
+]
+
+
+class PocketMargin(NamedTuple):
+    """What a pocket must hold at each level, and what its tokens are worth there; all USD."""
+
+    initial_usd: float
+    maintenance_usd: float
+    initial_worth_usd: float
+    maintenance_worth_usd: float
+
+
+@inline_kernel
+def tier_maintenance_usd(
+    regime: Record, tiers: Records, asset: int, n_tiers: int, notional_usd: float, entry_usd: float
+) -> float:
+    """Return the maintenance of a perp by the venue's tiers; 0 under regimes without them.
+
+    Parameters
+    ----------
+    regime : record of REGIME
+        Says whether tiers count, and whether they are looked up at entry.
+    tiers : ndarray of TIER, shape (n_assets, MAX_TIERS)
+        Rising lower bounds.
+    asset, n_tiers : int
+        Row of `tiers`, and how many of it are valid.
+    notional_usd, entry_usd : float
+        Of the position at the mark and at entry, at least 0.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    if regime.uses_tiers == 0 or n_tiers == 0:
+        return 0.0
+    if regime.tier_at_entry == 1:
+        return maintenance_of(tiers, asset, n_tiers, entry_usd)
+    return maintenance_of(tiers, asset, n_tiers, notional_usd)
+
+
+@inline_kernel
+def leg_initial_usd(
+    regime: Record,
+    leg: Record,
+    tier_usd: float,
+    notional_usd: float,
+    charged_usd: float,
+    leverage: float,
+    confidence: float,
+) -> float:
+    """Return the initial requirement of a perp outside the scan.
+
+    Parameters
+    ----------
+    regime, leg : record of REGIME, LEG
+        Rules.
+    tier_usd : float
+        `tier_maintenance_usd` of the position.
+    notional_usd, charged_usd : float
+        At the mark, and what gross rates are charged on; at least 0.
+    leverage : float
+        That the user chose.
+    confidence : float
+        Of the oracle, 0 to 1.
+
+    Returns
+    -------
+    float
+        USD: by leverage, a multiple of maintenance at least, and the gross rate on top.
+    """
+    required = regime.initial_over_maintenance * tier_usd
+    if regime.leverage_counts == 1:
+        required = max(notional_usd / leverage, required)
+    rate = leg.initial_rate
+    if regime.confidence_rate != 0.0:
+        rate += confidence_rate(confidence, regime.confidence_threshold, regime.confidence_rate)
+    total: float = required + charged_usd * rate
+    return total
+
+
+@inline_kernel
+def leg_maintenance_usd(
+    regime: Record, leg: Record, tier_usd: float, notional_usd: float, charged_usd: float
+) -> float:
+    """Return the maintenance requirement of a perp outside the scan.
+
+    Parameters
+    ----------
+    regime, leg, tier_usd, notional_usd, charged_usd
+        As of `leg_initial_usd`.
+
+    Returns
+    -------
+    float
+        USD: of its tier, with the fee of closing and the gross rate where the regime has them.
+    """
+    fees = notional_usd * regime.closing_fee_frac
+    total: float = tier_usd + fees + charged_usd * leg.maintenance_rate
+    return total
+
+
+@inline_kernel
+def token_worth_usd(leg: Record, value_usd: float, initial: bool) -> float:
+    """Return what a balance of a token counts for in equity.
+
+    Parameters
+    ----------
+    leg : record of LEG
+        Its weights.
+    value_usd : float
+        At the borrow oracle; below zero it is owed.
+    initial : bool
+        At the initial level, else at maintenance.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    if value_usd < 0.0:
+        weight = leg.liability_initial if initial else leg.liability_maintenance
+    else:
+        weight = leg.asset_initial if initial else leg.asset_maintenance
+    worth: float = value_usd * weight
+    return worth
+
+
+@inline_kernel
+def loan_usd(leg: Record, steps: Records, owed_usd: float, initial: bool) -> float:
+    """Return the requirement of a debt in a token or in USDC, by slices.
+
+    Parameters
+    ----------
+    leg : record of LEG
+        Of the token owed.
+    steps : ndarray of STEP, shape (MAX_STEPS,)
+        Its rates.
+    owed_usd : float
+        At least 0.
+    initial : bool
+        At the initial level, else at maintenance.
+
+    Returns
+    -------
+    float
+        USD; 0 under regimes that do not charge debts.
+    """
+    n_steps = int(leg.n_loan_steps)
+    return 0.0 if n_steps == 0 else sliced(steps, n_steps, owed_usd, initial)
+
+
+@kernel
+def pocket_margin(
+    tables: MarginTables,
+    r: int,
+    tiers: Records,
+    n_tiers: I64,
+    n_perps: int,
+    scratch: PocketScratch,
+    n: int,
+    debt_usd: float,
+) -> tuple[float, float, float, float]:
+    """Return what a pocket must hold and what its tokens count for; fields of `PocketMargin`.
+
+    Parameters
+    ----------
+    tables : MarginTables
+        Of a venue.
+    r : int
+        Regime.
+    tiers : ndarray of TIER, shape (n_perps, MAX_TIERS)
+        Of each perp leg.
+    n_tiers : ndarray of int64, shape (n_perps,)
+        How many of them are valid.
+    n_perps : int
+        Legs below it are perps, the others tokens.
+    scratch : PocketScratch
+        `pocket` filled with `n` legs; the rest is overwritten.
+    n : int
+        Legs held.
+    debt_usd : float
+        USDC owed, for regimes that charge loans: leg `n_perps` is USDC.
+
+    Returns
+    -------
+    tuple of float
+        Initial and maintenance requirement, worth of tokens at both levels, USD.
+    """
+    regime, leg = tables.regime[r], tables.leg[r]
+    initial, maintenance = regime.constant_initial_usd, regime.constant_maintenance_usd
+    initial_worth = maintenance_worth = 0.0
+    has_orders = False
+    for j in range(n):
+        held = scratch.pocket[j]
+        kind = leg[held.leg]
+        has_orders = has_orders or held.buy_usd != 0.0 or held.sell_usd != 0.0
+        largest = max(abs(held.value_usd + held.buy_usd), abs(held.value_usd - held.sell_usd))
+        if held.leg < n_perps:
+            notional = abs(held.value_usd)
+            charged = abs(held.oracle_usd) if regime.rates_at_oracle == 1 else notional
+            tier = tier_maintenance_usd(
+                regime, tiers, int(held.leg), int(n_tiers[held.leg]), notional, held.entry_usd
+            )
+            worst = charged if largest == notional else charged + (largest - notional)
+            initial += leg_initial_usd(
+                regime, kind, tier, notional, worst, held.leverage, held.confidence
+            )
+            maintenance += leg_maintenance_usd(regime, kind, tier, notional, charged)
+        else:
+            initial_worth += token_worth_usd(kind, held.value_usd, True)
+            maintenance_worth += token_worth_usd(kind, held.value_usd, False)
+            initial += _weak_token_usd(regime, held)
+            if held.value_usd < 0.0:
+                steps = tables.loan_step[r, held.leg]
+                initial += loan_usd(kind, steps, -held.value_usd, True)
+                maintenance += loan_usd(kind, steps, -held.value_usd, False)
+    if debt_usd > 0.0:
+        initial += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, True)
+        maintenance += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, False)
+    if regime.n_moves > 0:
+        core = _core(tables, r, scratch, n, False)
+        maintenance += regime.maintenance_factor * core
+        if has_orders and regime.nets_orders == 1:
+            core = _core(tables, r, scratch, n, True)
+        initial += regime.initial_factor * core
+    return initial, maintenance, initial_worth, maintenance_worth
+
+
+@inline_kernel
+def _weak_token_usd(regime: Record, held: Record) -> float:
+    if regime.confidence_rate == 0.0 or held.value_usd <= 0.0:
+        return 0.0
+    rate = confidence_rate(held.confidence, regime.confidence_threshold, regime.confidence_rate)
+    weak: float = held.oracle_usd * rate
+    return weak
+
+
+@inline_kernel
+def _core(tables: MarginTables, r: int, scratch: PocketScratch, n: int, orders: bool) -> float:
+    return core_requirement_usd(
+        tables.regime[r],
+        tables.leg[r],
+        tables.move[r],
+        tables.unit[r],
+        tables.hedge_step[r],
+        tables.floor_step[r],
+        tables.credit[r],
+        scratch.pocket,
+        n,
+        scratch.unit,
+        scratch.loss,
+        orders,
+    )

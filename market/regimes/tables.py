@@ -1,0 +1,125 @@
+"""Margin regimes as arrays: what the margin kernel reads, and its scratch.
+
+Axes: `regime` (of a venue: 0 the ordinary one, 1 the one that accounts enrol in), `leg` (what a
+pocket can hold: perps and spot books by instrument, then tokens), `unit` (an underlying, whose
+legs net against each other), `move` (a scenario). Losses of delta-one legs are linear in the
+shock, so that a scenario's weight and payoff are folded into one number a leg and scenario: profit
+over signed value.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from stressbook.market.state import F64, Records, record_dtype
+
+__all__ = [
+    "AGGREGATIONS",
+    "CREDIT",
+    "CREDITS",
+    "DEBTS_IN_RATIO",
+    "GROUPS",
+    "LEG",
+    "MAX_CREDIT_LEGS",
+    "MAX_STEPS",
+    "MIX",
+    "POCKET",
+    "REGIME",
+    "STEP",
+    "UNIT",
+    "UNIT_SCRATCH",
+    "MarginTables",
+    "PocketScratch",
+    "scratch_of",
+]
+
+MAX_STEPS: Final = 8  # steps of a sliced rate
+MAX_CREDIT_LEGS: Final = 3
+
+# How losses of several units add up.
+MIX: Final = 0  # (1 - offset) x each at its own worst + offset x the worst of all together
+GROUPS: Final = 1  # point by point, losses less offset x gains inside a group; groups add up
+CREDITS: Final = 2  # each at its own worst, less credits for spreads by priority
+AGGREGATIONS: Final = {"mix": MIX, "groups": GROUPS, "credits": CREDITS}
+
+NO_DEBT: Final = 0
+DEBT_AT_MAINTENANCE: Final = 1
+DEBT_DRAWN: Final = 2
+DEBTS_IN_RATIO: Final = {
+    "none": NO_DEBT,
+    "at_maintenance": DEBT_AT_MAINTENANCE,
+    "drawn": DEBT_DRAWN,
+}
+
+REGIME = record_dtype(
+    "n_moves aggregation n_credits uses_tiers tier_at_entry leverage_counts rates_at_oracle "
+    "nets_orders debt_in_ratio margin_is_borrowed falls_back by_position uses_ltv",
+    "offset initial_factor maintenance_factor trigger_ratio constant_initial_usd "
+    "constant_maintenance_usd initial_over_maintenance closing_fee_frac confidence_threshold "
+    "confidence_rate",
+)
+LEG = record_dtype(
+    "unit scanned n_loan_steps",
+    # rates: of the leg's gross value, outside the factors; weights: of a token's value in equity
+    "initial_rate maintenance_rate asset_initial asset_maintenance liability_initial "
+    "liability_maintenance",
+)
+UNIT = record_dtype("group n_hedge_steps n_floor_steps", "floor_net_rate floor_hedged_rate")
+STEP = record_dtype("", "lower_usd initial maintenance")  # of a sliced rate or multiple
+CREDIT = record_dtype(
+    " ".join(f"unit{i}" for i in range(MAX_CREDIT_LEGS)) + " n_legs",
+    " ".join(f"ratio{i} credit{i}" for i in range(MAX_CREDIT_LEGS)),
+)
+
+# What a pocket holds of one leg. oracle: what gross rates are charged on where they are charged at
+# the oracle; entry: what it was bought for; buy, sell: notional of resting orders of each side.
+POCKET = record_dtype("leg", "value_usd oracle_usd entry_usd leverage buy_usd sell_usd confidence")
+UNIT_SCRATCH = record_dtype(
+    "touched",
+    "net_usd gross_usd buy_net_usd buy_gross_usd sell_net_usd sell_gross_usd worst_usd rest_usd",
+)
+
+
+class MarginTables(NamedTuple):
+    """The regimes of a venue."""
+
+    regime: Records  # (n_regimes,) REGIME
+    leg: Records  # (n_regimes, n_legs) LEG
+    move: F64  # (n_regimes, n_legs, n_moves) profit over signed value, weight in
+    unit: Records  # (n_regimes, n_units) UNIT
+    hedge_step: Records  # (n_regimes, n_units, MAX_STEPS) STEP: rates of the hedged part
+    floor_step: Records  # (n_regimes, n_units, MAX_STEPS) STEP: multiples of the least charge
+    loan_step: Records  # (n_regimes, n_legs, MAX_STEPS) STEP: rates of a debt in a token
+    credit: Records  # (n_regimes, n_credits) CREDIT, in order of priority
+
+
+class PocketScratch(NamedTuple):
+    """Where the kernel lays out one pocket; overwritten by each call."""
+
+    pocket: Records  # (n_legs,) POCKET
+    unit: Records  # (n_units,) UNIT_SCRATCH
+    loss: F64  # (2, n_units, n_moves) of what is held or bought, and of what is held or sold
+
+
+def scratch_of(tables: MarginTables) -> PocketScratch:
+    """Return scratch that fits the tables.
+
+    Parameters
+    ----------
+    tables : MarginTables
+        Of a venue or of a single case.
+
+    Returns
+    -------
+    PocketScratch
+        Zeros.
+    """
+    n_legs, n_moves = tables.move.shape[1:]
+    n_units = tables.unit.shape[1]
+    return PocketScratch(
+        np.zeros(n_legs, POCKET),
+        np.zeros(n_units, UNIT_SCRATCH),
+        np.zeros((2, n_units, n_moves)),
+    )
