@@ -21,6 +21,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, bound_usd
+from stressbook.market.netted_orders import fill_keeps_whole_margin, margin_allows
 from stressbook.market.requirements import (
     AccountSums,
     cross_equity_usd,
@@ -29,7 +30,7 @@ from stressbook.market.requirements import (
     net_usd,
 )
 from stressbook.market.state import Record, VenueState
-from stressbook.market.units import round_down, round_up
+from stressbook.market.units import round_down, round_nearest, round_up
 
 __all__ = ["admits", "fill_keeps_margin", "filled_notional_usd", "need_after_usd"]
 
@@ -142,8 +143,12 @@ def admits(
         units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
         if units > v.token[row, spec.token]:
             return R_INSUFFICIENT_BALANCE
+        if v.regime[v.row[row].regime].nets_orders == 1:
+            return _admits_netted(v, user, inst, side, lots, limit_usd)
         if v.row[row].regime != REGIME_PORTFOLIO or _is_fair_sale(v, user, inst, lots, limit_usd):
             return ACCEPTED
+    if v.regime[v.row[row].regime].nets_orders == 1:
+        return _admits_netted(v, user, inst, side, lots, limit_usd)
     s = account_sums(v, row)
     is_sale = not is_perp and side == SELL
     if is_sale and not is_judged_as_portfolio(s):
@@ -167,6 +172,25 @@ def admits(
         need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
     refusal = R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
     return _raise_cash(v, row, s, need, refusal)
+
+
+@sub_kernel
+def _admits_netted(
+    v: VenueState, user: int, inst: int, side: int, lots: int, limit_usd: float
+) -> int:
+    """Tell whether an order passes a regime that nets orders, and raise the cash of a bid."""
+    if v.user[user].breached == 1:
+        return R_IN_RESOLUTION
+    row = int(v.row_of[user, inst])
+    micro = round_nearest(limit_usd * 1e6)
+    if not margin_allows(v, row, inst, side, lots, micro):
+        return R_INSUFFICIENT_MARGIN
+    if v.inst[inst].kind == PERP or side == SELL:
+        return ACCEPTED
+    s = account_sums(v, row)
+    bids_usd = s.spot_bid_usd + limit_usd
+    need = bids_usd + bids_usd * _spot_taker_frac(v, user)
+    return _raise_cash(v, row, s, need, R_INSUFFICIENT_BALANCE)
 
 
 @inline_kernel
@@ -291,6 +315,8 @@ def fill_keeps_margin(
     """
     spec = v.inst[inst]
     row = int(v.row_of[user, inst])
+    if v.regime[v.row[row].regime].nets_orders == 1:
+        return fill_keeps_whole_margin(v, row, inst, side, lots, lots * price_tick * int(spec.k))
     cost_usd = float(lots * price_tick * int(spec.k)) / 1e6
     is_sale = spec.kind != PERP and side == SELL
     if is_sale and (

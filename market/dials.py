@@ -43,6 +43,7 @@ DIALS: Final = (
     DialInfo("oracle_lag_s", 0.0, "s", 0.0, _ANY, "age of the oracle that the venue publishes"),
     DialInfo("oracle_shift", 0.0, "1", -1.0, _ANY, "relative error of the oracle: a wick"),
     DialInfo("oracle_weight", 0.0, "1", -1.0, 1.0, "added to the weight of the venue's own spot"),
+    DialInfo("oracle_confidence", 1.0, "1", 0.0, 1.0, "of the oracle, where margin asks for it"),
     DialInfo("venue_depth", 1.0, "1", 0.0, _ANY, "share of makers' size that is left"),
     DialInfo("arbitrage", 1.0, "1", 0.0, _ANY, "share of arbitrage capacity that is left"),
     DialInfo("defence", 1.0, "1", 0.0, 1.0, "0: no withdrawal, stop or voluntary de-risking"),

@@ -10,13 +10,20 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     SELL,
 )
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd
+from stressbook.market.regimes.requirement import (
+    leg_initial_usd,
+    leg_maintenance_usd,
+    loan_usd,
+    tier_maintenance_usd,
+)
 from stressbook.market.requirements import (
     AccountSums,
     commitment_usd,
     cross_equity_usd,
     is_judged_as_portfolio,
-    maintenance_of,
+    margin_need_usd,
     net_usd,
     order_requirement_usd,
     transfer_requirement_usd,
@@ -27,6 +34,7 @@ __all__ = [
     "account_sums",
     "available_usd",
     "bound_usd",
+    "filled_sums",
     "spare_usd",
     "withdrawable_usd",
 ]
@@ -39,7 +47,7 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
     Parameters
     ----------
     v : VenueState
-        Read only.
+        Read only, but for scratch.
     row : int
         Main row of a user.
 
@@ -48,51 +56,137 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
     AccountSums
         At mark, oracle and borrow oracle as they stand.
     """
+    return _sums(v, row, True)
+
+
+@sub_kernel
+def filled_sums(v: VenueState, row: int) -> AccountSums:
+    """Return the sums over a row's pocket as if no orders rested that the regime would net.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only, but for scratch.
+    row : int
+        Main row of a user.
+
+    Returns
+    -------
+    AccountSums
+        As `account_sums`.
+    """
+    return _sums(v, row, False)
+
+
+@inline_kernel
+def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     user = int(v.row[row].user)
-    value = gross = initial = maintenance = order_margin = spot_bid = 0.0
+    r = int(v.row[row].regime)
+    regime = v.regime[r]
+    scans = regime.n_moves > 0
+    nets_orders = regime.nets_orders == 1
+    counts_orders = nets_orders and with_orders
+    n_legs = 0
+    has_orders = False
+    value = gross = initial = maintenance = order_margin = spot_bid = haircut = 0.0
     for i in range(v.inst.shape[0]):
         inst = v.inst[i]
-        if inst.kind == PERP:
-            leverage = float(v.leverage[user, i])
-            lots = int(v.perp[row, i])
-            if lots != 0:
-                signed = float(lots) * inst.lot_size * v.price[inst.asset].mark_usd
-                notional = abs(signed)
-                value += signed
-                gross += notional
-                n_tiers = int(v.asset[inst.asset].n_tiers)
-                needed = maintenance_of(v.tier, int(inst.asset), n_tiers, notional)
-                maintenance += needed
-                # Beyond its first tier a position needs more than the chosen leverage says.
-                initial += max(notional / leverage, 2.0 * needed)
-            open_micro = int(v.open_notional[user, i, BUY]) + int(v.open_notional[user, i, SELL])
-            if open_micro != 0:
-                order_margin += float(open_micro) / 1e6 / leverage
-        else:
-            spot_bid += float(v.open_notional[user, i, BUY]) / 1e6
+        bid = int(v.open_notional[user, i, BUY])
+        if inst.kind != PERP:
+            spot_bid += float(bid) / 1e6
+            continue
+        leverage = float(v.leverage[user, i])
+        lots = int(v.perp[row, i])
+        open_micro = bid + int(v.open_notional[user, i, SELL])
+        signed = 0.0
+        if lots != 0:
+            price = v.price[inst.asset]
+            signed = float(lots) * inst.lot_size * price.mark_usd
+            notional = abs(signed)
+            value += signed
+            gross += notional
+            # Beyond its first tier a position needs more than the chosen leverage says.
+            tier = tier_maintenance_usd(
+                regime,
+                v.tier,
+                int(inst.asset),
+                int(v.asset[inst.asset].n_tiers),
+                notional,
+                abs(float(v.entry_cost[row, i])) / 1e6,
+            )
+            charged = notional
+            if regime.rates_at_oracle == 1:
+                charged = abs(float(lots) * inst.lot_size * price.oracle_usd)
+            maintenance += leg_maintenance_usd(regime, v.leg[r, i], tier, notional, charged)
+            if counts_orders and open_micro != 0:
+                charged += _most_added_usd(v, user, i, signed)
+            confidence = v.dial[inst.asset].oracle_confidence
+            initial += leg_initial_usd(
+                regime, v.leg[r, i], tier, notional, charged, leverage, confidence
+            )
+        elif counts_orders and open_micro != 0:
+            added = _most_added_usd(v, user, i, 0.0)
+            confidence = v.dial[inst.asset].oracle_confidence
+            initial += leg_initial_usd(regime, v.leg[r, i], 0.0, 0.0, added, leverage, confidence)
+        if open_micro != 0 and not nets_orders:
+            order_margin += float(open_micro) / 1e6 / leverage
+        if scans and (lots != 0 or open_micro != 0):
+            has_orders = has_orders or open_micro != 0
+            _note_leg(v, n_legs, i, signed, user, i)
+            n_legs += 1
     tokens = collateral = capacity = credit = 0.0
     caps_count = v.par[0].user_cap_in_credit == 1
-    gives_credit = v.row[row].regime == REGIME_PORTFOLIO
+    gives_credit = r == REGIME_PORTFOLIO
     for k in range(1, v.token_spec.shape[0]):
         units = int(v.token[row, k])
+        token = v.token_spec[k]
+        price = v.price[token.asset]
+        held = 0.0
         if units != 0:
-            token = v.token_spec[k]
-            price = v.price[token.asset]
             worth = float(units) / float(token.unit) * price.oracle_usd
             tokens += worth
             if gives_credit and token.ltv > 0.0:
                 collateral += worth
+                held = float(units) / float(token.unit) * price.borrow_oracle_usd
                 if caps_count and units > token.user_supply_cap:
                     units = int(token.user_supply_cap)
                 lendable = float(units) / float(token.unit) * price.borrow_oracle_usd
                 capacity += lendable * token.ltv * v.reserve[k].counted_share
-                credit += lendable * ((1.0 + token.ltv) * 0.5)
+                credit += lendable * token.credit_weight
+        if scans:
+            j = v.inst.shape[0] + k
+            spot = int(v.asset[token.asset].spot_inst)
+            open_micro = 0
+            if spot >= 0:
+                bid = int(v.open_notional[user, spot, BUY])
+                open_micro = bid + int(v.open_notional[user, spot, SELL])
+                haircut += float(bid) / 1e6 * (1.0 - token.ltv)
+            if held != 0.0 or open_micro != 0:
+                has_orders = has_orders or open_micro != 0
+                initial += _weak_token_usd(v, regime, int(token.asset), held)
+                _note_leg(v, n_legs, j, held, user, spot)
+                n_legs += 1
     if caps_count:
         credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
     debt = int(v.debt[row, 0])
+    if debt > 0:
+        usdc = v.inst.shape[0]
+        owed = float(debt) / 1e6
+        initial += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, True)
+        maintenance += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, False)
+    if scans and n_legs > 0:
+        core = scanned_usd(v, r, n_legs, False)
+        maintenance += regime.maintenance_factor * core
+        if has_orders and counts_orders:
+            core = scanned_usd(v, r, n_legs, True)
+        initial += regime.initial_factor * core
     offset = 0.0
     if v.par[0].min_borrow_offset_on == 1:
         offset = v.par[0].min_borrow_offset_usd
+    if initial > 0.0:
+        initial += regime.constant_initial_usd
+    if maintenance > 0.0:
+        maintenance += regime.constant_maintenance_usd
     # By position: a call with this many keywords does not compile.
     return AccountSums(
         float(v.cash[row]) / 1e6,
@@ -111,6 +205,76 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
         credit,
         0.0,
         offset,
+        1 if gives_credit and regime.falls_back == 0 else 0,
+        int(regime.debt_in_ratio),
+        1 if gives_credit and regime.margin_is_borrowed == 0 else 0,
+        haircut,
+    )
+
+
+@inline_kernel
+def _most_added_usd(v: VenueState, user: int, inst: int, signed_usd: float) -> float:
+    """Return how far orders of one side can raise the notional of a perp."""
+    bought = abs(signed_usd + float(v.open_notional[user, inst, BUY]) / 1e6)
+    sold = abs(signed_usd - float(v.open_notional[user, inst, SELL]) / 1e6)
+    return max(0.0, max(bought, sold) - abs(signed_usd))
+
+
+@inline_kernel
+def _weak_token_usd(v: VenueState, regime: Record, asset: int, value_usd: float) -> float:
+    """Return what a weak oracle adds to the initial requirement of a token."""
+    if regime.confidence_rate == 0.0:
+        return 0.0
+    confidence = v.dial[asset].oracle_confidence
+    rate = confidence_rate(confidence, regime.confidence_threshold, regime.confidence_rate)
+    return value_usd * rate
+
+
+@inline_kernel
+def _note_leg(v: VenueState, n: int, leg: int, value_usd: float, user: int, inst: int) -> None:
+    """Lay a leg out for the scan, with the resting orders of its book."""
+    held = v.pocket[n]
+    held.leg = leg
+    held.value_usd = value_usd
+    held.buy_usd = held.sell_usd = 0.0
+    if inst >= 0:
+        held.buy_usd = float(v.open_notional[user, inst, BUY]) / 1e6
+        held.sell_usd = float(v.open_notional[user, inst, SELL]) / 1e6
+
+
+@sub_kernel
+def scanned_usd(v: VenueState, r: int, n: int, with_orders: bool) -> float:
+    """Return the scanned requirement of the pocket laid out last.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only, but for scratch.
+    r : int
+        Its regime.
+    n : int
+        Legs in `pocket`.
+    with_orders : bool
+        Whether the corners of resting orders count.
+
+    Returns
+    -------
+    float
+        USD; see `regimes.kernel.core_requirement_usd`.
+    """
+    return core_requirement_usd(
+        v.regime[r],
+        v.leg[r],
+        v.move[r],
+        v.unit[r],
+        v.hedge_step[r],
+        v.floor_step[r],
+        v.credit[r],
+        v.pocket,
+        n,
+        v.unit_scratch,
+        v.loss,
+        with_orders,
     )
 
 
@@ -202,5 +366,10 @@ def available_usd(par: Record, s: AccountSums, room_micro: int) -> float:
         bound = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
         # What is owed beyond its own capacity still stands, but covers nothing more.
         owed = min(s.debt_usd, s.collateral_capacity_usd)
-        return net_usd(s) + (owed + float(room_micro) / 1e6) - bound
+        behind = owed + float(room_micro) / 1e6
+        if s.collateral_covers == 1:
+            # Margin by collateral as it is; bids for tokens take USDC, own or borrowed.
+            spare = net_usd(s) + s.collateral_capacity_usd - margin_need_usd(s)
+            return min(spare, net_usd(s) + behind - s.spot_bid_usd)
+        return net_usd(s) + behind - bound
     return cross_equity_usd(s) - order_requirement_usd(s, par.order_margin_buffer_frac)

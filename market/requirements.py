@@ -12,10 +12,12 @@ import math
 from typing import Final, NamedTuple
 
 from stressbook.market.kernel import inline_kernel
+from stressbook.market.regimes.tables import DEBT_AT_MAINTENANCE, DEBT_DRAWN
 from stressbook.market.state import Records
 
 __all__ = [
     "AccountSums",
+    "borrowed_commitment_usd",
     "breaches",
     "commitment_usd",
     "cross_equity_usd",
@@ -24,6 +26,7 @@ __all__ = [
     "initial_of",
     "is_judged_as_portfolio",
     "maintenance_of",
+    "margin_need_usd",
     "margin_ratio",
     "net_usd",
     "order_requirement_usd",
@@ -55,6 +58,11 @@ class AccountSums(NamedTuple):
     collateral_credit_usd: float  # x (1 + LTV) / 2, user caps in; 0 outside the portfolio regime
     isolated_equity_usd: float  # inside the cash but ring-fenced
     borrow_offset_usd: float  # of the ratio; 0 where the switch is off
+    # What the regime says of them, in codes that are 0 for the venue's own rules.
+    always_judged: int  # 1: portfolio rules apply without credit too
+    debt_in_ratio: int  # tables.DEBTS_IN_RATIO
+    collateral_covers: int  # 1: collateral covers margin as it is, 0: margin is borrowed against it
+    bid_haircut_usd: float  # what bids for tokens lose of their value by becoming collateral
 
 
 @inline_kernel
@@ -193,9 +201,9 @@ def is_judged_as_portfolio(s: AccountSums) -> bool:
     Returns
     -------
     bool
-        A portfolio account without credit falls back to cross altogether.
+        A portfolio account without credit falls back to cross altogether where the regime says so.
     """
-    return s.collateral_credit_usd > 0.0
+    return s.collateral_credit_usd > 0.0 or s.always_judged == 1
 
 
 @inline_kernel
@@ -243,7 +251,7 @@ def ratio_of(requirement_usd: float, value_usd: float) -> float:
 
 @inline_kernel
 def portfolio_ratio(s: AccountSums) -> float:
-    """Return the portfolio margin ratio: (MM + B*) / (E + B* + credit).
+    """Return the ratio of a portfolio account: (MM + B) / (E + B + credit).
 
     Parameters
     ----------
@@ -253,9 +261,15 @@ def portfolio_ratio(s: AccountSums) -> float:
     Returns
     -------
     float
-        Above 0.95 the account is in breach. The offset counts only where there is a requirement.
+        Above the trigger the account is in breach. B is the debt at maintenance, on this venue;
+        what was drawn, or nothing, by other regimes. The offset counts only where there is a
+        requirement.
     """
-    debt = debt_at_maintenance_usd(s)
+    debt = 0.0
+    if s.debt_in_ratio == DEBT_AT_MAINTENANCE:
+        debt = debt_at_maintenance_usd(s)
+    elif s.debt_in_ratio == DEBT_DRAWN:
+        debt = s.debt_usd
     requirement = s.maintenance_usd + debt
     if requirement > 0.0:
         requirement += s.borrow_offset_usd
@@ -332,9 +346,47 @@ def commitment_usd(s: AccountSums, floor_frac: float, buffer_frac: float) -> flo
     float
         USD; what net USDC does not cover of it is borrowed.
     """
+    if s.collateral_covers == 1:
+        return max(margin_need_usd(s) - s.collateral_capacity_usd, s.spot_bid_usd)
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     orders = (1.0 + buffer_frac) * s.order_margin_usd
     return s.isolated_equity_usd + positions + orders + s.spot_bid_usd
+
+
+@inline_kernel
+def margin_need_usd(s: AccountSums) -> float:
+    """Return the initial margin of positions and orders where collateral covers it as it is.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD, what bids for tokens lose by becoming collateral in it.
+    """
+    return s.initial_usd + s.order_margin_usd + s.bid_haircut_usd
+
+
+@inline_kernel
+def borrowed_commitment_usd(s: AccountSums, floor_frac: float, buffer_frac: float) -> float:
+    """Return what of a commitment is borrowed where net USDC does not cover it.
+
+    Parameters
+    ----------
+    s, floor_frac, buffer_frac
+        As of `commitment_usd`.
+
+    Returns
+    -------
+    float
+        USD: all of it; under regimes where collateral covers margin as it is, bids for tokens.
+    """
+    if s.collateral_covers == 1:
+        return s.spot_bid_usd
+    return commitment_usd(s, floor_frac, buffer_frac)
 
 
 @inline_kernel

@@ -32,7 +32,7 @@ from stressbook.market.lending_rates import (
 from stressbook.market.margin import account_sums, spare_usd
 from stressbook.market.requirements import (
     AccountSums,
-    commitment_usd,
+    borrowed_commitment_usd,
     is_judged_as_portfolio,
     net_usd,
 )
@@ -141,7 +141,7 @@ def debt_target_micro(par: Record, s: AccountSums) -> int:
         Micro-USDC, rounded up. Net does not change when debt is drawn or repaid, so neither does
         the target.
     """
-    commitment = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
+    commitment = borrowed_commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
     return round_up(max(0.0, commitment - net_usd(s)) * 1e6)
 
 
@@ -178,7 +178,7 @@ def draw_needed_debt(v: VenueState, row: int) -> int:
 @inline_kernel
 def _give_back_needed(v: VenueState, row: int, s: AccountSums) -> None:
     par = v.par[0]
-    commitment = commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
+    commitment = borrowed_commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
     short_usd = max(0.0, commitment - (net_usd(s) - s.supplied_usd))
     short = round_up(short_usd * 1e6) - int(v.debt[row, USDC])
     amount = min(short, int(v.supply[row, USDC]), lendable(v.reserve[USDC]))

@@ -7,7 +7,10 @@ import numpy as np
 from stressbook.market import state
 from stressbook.market.codes import PERP, SPOT
 from stressbook.market.elementary import exp, ln
-from stressbook.market.listing import ORACLE_MODES, AssetSpec
+from stressbook.market.listing import ORACLE_MODES, AssetSpec, TokenSpec
+from stressbook.market.regimes.building import Leg, margin_tables
+from stressbook.market.regimes.spec import row_for
+from stressbook.market.regimes.tables import scratch_of
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import Records
 from stressbook.market.units import MICRO, PRICE_ONE
@@ -46,6 +49,7 @@ def rule_arrays(spec: VenueSpec) -> dict[str, Records]:
         "tier": np.stack([_tiers(asset) for asset in spec.assets]),
         "token_spec": _tokens(spec),
         "fee_tier": _fee_tiers(spec),
+        **_regimes(spec),
     }
 
 
@@ -110,8 +114,12 @@ def _par(spec: VenueSpec) -> Records:
         "slice_of_remaining": liquidation.slice_of_remaining,
         "slice_full_discount": liquidation.slice_full_discount,
         "deficit_socialised": liquidation.deficit_socialised,
-        "pm_trigger_ratio": margin.trigger_ratio,
-        "user_cap_in_credit": margin.user_cap_in_credit,
+        "pm_trigger_ratio": margin.trigger_ratio
+        if spec.regime.collateral == "loan_to_value"
+        else spec.regime.trigger_ratio,
+        # Caps are those of the venue's own collateral; a regime with weights knows none.
+        "user_cap_in_credit": margin.user_cap_in_credit
+        and spec.regime.collateral == "loan_to_value",
         "min_borrow_offset_on": margin.min_borrow_offset_on,
         "min_borrow_offset_usd": margin.min_borrow_offset_usd,
         "order_margin_buffer_frac": margin.order_margin_buffer_frac,
@@ -204,9 +212,32 @@ def _tokens(spec: VenueSpec) -> Records:
             "borrowable": token.borrowable,
             **{name: round(getattr(token, name) * token.unit) for name in caps},
             **{name: getattr(token, name) for name in numbers},
+            "credit_weight": _credit_weight(spec, token),
         }
         _write(record, values)
     return records
+
+
+def _credit_weight(spec: VenueSpec, token: TokenSpec) -> float:
+    if spec.regime.collateral != "weights":
+        return (1.0 + token.ltv) * 0.5
+    weight = row_for(spec.regime_rows.weights, token.name, "tokens")
+    return 0.0 if weight is None else float(weight.asset_maintenance)
+
+
+def _regimes(spec: VenueSpec) -> dict[str, Any]:
+    """Return the tables of both regimes, and scratch for one pocket."""
+    legs = [Leg(entry.asset) for entry in spec.instruments]
+    legs += [Leg(token.asset, token.name) for token in spec.tokens]
+    assets = [asset.name for asset in spec.assets]
+    tables = margin_tables([spec.ordinary, spec.enrolled], assets, legs)
+    scratch = scratch_of(tables)
+    return {
+        **tables._asdict(),
+        "pocket": scratch.pocket,
+        "unit_scratch": scratch.unit,
+        "loss": scratch.loss,
+    }
 
 
 def _fee_tiers(spec: VenueSpec) -> Records:

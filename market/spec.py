@@ -13,6 +13,8 @@ from stressbook.market.listing import (
     TokenSpec,
 )
 from stressbook.market.presets import preset_document, read_rules
+from stressbook.market.regimes.reading import load_regime
+from stressbook.market.regimes.spec import MarginRegime, RegimeRules, row_for
 from stressbook.market.rules import (
     ClockRules,
     FundingRules,
@@ -39,6 +41,8 @@ __all__ = [
 ]
 
 _BOUND: Final = 2**60  # lots x ticks x k of one row stay below it
+ORDINARY: Final = ("cross", "isolated")  # regimes that nobody enrols in
+_UNCAPPED_TOKENS: Final = 1e8
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,12 @@ class VenueSpec:
         Rules that are one number for the venue; see `stressbook.market.rules`.
     assets, tokens, instruments, fee_tiers : tuple
         In the order of the arrays of the state. Token 0 is USDC; fee tiers rise.
+    regime : RegimeRules
+        Choices and numbers of the regime that accounts enrol in.
+    regime_rows : MarginRegime
+        That regime as it ships: its scans, charges and weights.
+    ordinary : MarginRegime
+        Regime of all others.
     sources : mapping of str to str
         Source of each number by its place; see `presets.read_rules`.
 
@@ -82,6 +92,9 @@ class VenueSpec:
     tokens: tuple[TokenSpec, ...]
     instruments: tuple[InstrumentSpec, ...]
     fee_tiers: tuple[FeeTier, ...]
+    regime: RegimeRules = field(default_factory=lambda: load_regime("hyperliquid-pm").rules)
+    regime_rows: MarginRegime = field(default_factory=lambda: load_regime("hyperliquid-pm"))
+    ordinary: MarginRegime = field(default_factory=lambda: load_regime("cross"))
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +137,52 @@ class VenueSpec:
         prices = {asset.name: asset.opening_price_usd for asset in assets}
         instruments = tuple(entry.ticked(prices[entry.asset]) for entry in self.instruments)
         return replace(self, assets=assets, instruments=instruments)
+
+    @property
+    def enrolled(self) -> MarginRegime:
+        """The regime that accounts enrol in, its numbers as they stand here."""
+        return replace(self.regime_rows, rules=self.regime)
+
+    def with_regime(self, name: str) -> Self:
+        """Return the venue under another margin regime.
+
+        Parameters
+        ----------
+        name : str
+            Of `regimes.regime_names`: "cross" and "isolated" hold for everyone, any other for the
+            accounts that enrol, beside cross for the rest.
+
+        Returns
+        -------
+        VenueSpec
+            Under a regime with weights of its own, tokens have its initial weight as
+            loan-to-value and no caps on supply.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such regime.
+
+        Examples
+        --------
+        >>> [token.ltv for token in load_preset("hyperliquid").with_regime("scan").tokens]
+        [0.0, 0.9, 0.9, 0.9]
+        """
+        regime = load_regime(name)
+        if name in ORDINARY:
+            return replace(self, ordinary=regime)
+        sources = {
+            f"regime.{p.split('.', 1)[1]}": s
+            for p, s in regime.sources.items()
+            if p.startswith("rules.")
+        }
+        return replace(
+            self,
+            regime=regime.rules,
+            regime_rows=regime,
+            tokens=tuple(_weighed(token, regime) for token in self.tokens),
+            sources={**self.sources, **sources},
+        )
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Return the venue with single numbers changed.
@@ -244,7 +303,19 @@ def parse_venue(document: Mapping[str, Any]) -> VenueSpec:
     instruments = tuple(
         entry.ticked(prices.get(entry.asset, 0.0)) for entry in values["instruments"]
     )
-    return VenueSpec(**{**values, "instruments": instruments, "sources": sources})
+    spec = VenueSpec(**{**values, "instruments": instruments, "sources": sources})
+    return spec.with_regime(spec.regime_rows.name)
+
+
+def _weighed(token: TokenSpec, regime: MarginRegime) -> TokenSpec:
+    """Return a token as a regime with weights of its own counts it."""
+    if regime.rules.collateral != "weights" or not token.asset:
+        return token
+    weight = row_for(regime.weights, token.name, "tokens")
+    ltv = 0.0 if weight is None else weight.asset_initial
+    return replace(
+        token, ltv=ltv, user_supply_cap=_UNCAPPED_TOKENS, platform_supply_cap=_UNCAPPED_TOKENS
+    )
 
 
 def _numbers(rules: Any) -> list[str]:

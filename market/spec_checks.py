@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stressbook.errors import Problem
 from stressbook.market.listing import KINDS, ORACLE_MODES, InstrumentSpec, TokenSpec
+from stressbook.market.regimes.spec import choice_problems, row_problems
 from stressbook.market.rules import range_problems
 from stressbook.market.state import MAX_TIERS
 from stressbook.market.ticks import MIN_ROOM_UP, ladder_room
@@ -26,6 +27,7 @@ SECTIONS: Final = (
     "liquidation",
     "orders",
     "latency",
+    "regime",
 )
 TABLES: Final = ("assets", "tokens", "instruments", "fee_tiers")
 
@@ -38,6 +40,8 @@ def spec_problems(spec: VenueSpec) -> Iterator[Problem]:
         for index, entry in enumerate(getattr(spec, table)):
             label = getattr(entry, "name", index)
             yield from range_problems(entry, place=f"{table}.{label}")
+    yield from choice_problems(spec.enrolled, place="regime")
+    yield from row_problems(spec.enrolled)
     yield from _name_problems(spec)
     yield from _asset_problems(spec)
     yield from _token_problems(spec)

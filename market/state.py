@@ -81,7 +81,8 @@ TIER = record_dtype("", "lower_usd maintenance_rate deduction_usd")
 TOKEN = record_dtype(
     "asset unit borrowable user_supply_cap user_borrow_cap platform_supply_cap platform_borrow_cap",
     # unit: token units of one token (USDC: 1e6); caps in token units
-    "ltv slice_width_usd rate_base rate_slope kink_utilisation",
+    # credit_weight: what a collateral counts for at maintenance
+    "ltv credit_weight slice_width_usd rate_base rate_slope kink_utilisation",
 )
 FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_taker_e7 spot_maker_e7")
 
@@ -192,6 +193,18 @@ class VenueState(NamedTuple):
     tier: Records  # (n_assets, MAX_TIERS) TIER
     token_spec: Records  # (n_tokens,) TOKEN
     fee_tier: Records  # (n_fee_tiers,) FEE_TIER
+    # margin regimes, 0 the ordinary one, 1 that of enrolled accounts: market/regimes/tables.py
+    regime: Records  # (2,) REGIME
+    leg: Records  # (2, n_insts + n_tokens) LEG
+    move: F64  # (2, n_insts + n_tokens, n_moves)
+    unit: Records  # (2, n_assets) UNIT
+    hedge_step: Records  # (2, n_assets, MAX_STEPS) STEP
+    floor_step: Records  # (2, n_assets, MAX_STEPS) STEP
+    loan_step: Records  # (2, n_insts + n_tokens, MAX_STEPS) STEP
+    credit: Records  # (2, n_credits) CREDIT
+    pocket: Records  # (n_insts + n_tokens,) POCKET, scratch
+    unit_scratch: Records  # (n_assets,) UNIT_SCRATCH, scratch
+    loss: F64  # (2, n_assets, n_moves) scratch
     # ledger
     cash: I64  # (n_rows,) micro-USDC, raw
     token: I64  # (n_rows, n_tokens) token units; column 0 unused (USDC is `cash`)

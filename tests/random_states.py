@@ -8,6 +8,7 @@ from stressbook.market.reference.margin import (
     MarginAccount,
     MarginRules,
 )
+from stressbook.market.reference.regime_reading import regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.setup import AccountOpening, make_state
 from stressbook.market.spec import load_preset
@@ -38,11 +39,11 @@ def random_account(rng, index):
     )
 
 
-def random_state(seed, n_accounts=12, values=None):
+def random_state(seed, n_accounts=12, values=None, regime="hyperliquid-pm"):
     """A venue of accounts with perps, orders, debts, and prices away from the opening."""
     rng = np.random.default_rng(seed)
     accounts = [random_account(rng, index) for index in range(n_accounts)]
-    spec = SPEC.with_values(values) if values else SPEC
+    spec = SPEC.with_regime(regime).with_values(values or {})
     v = make_state(spec, accounts, seed=int(seed), capacity=SMALL)
     for price in v.price:
         factor = float(np.exp(rng.normal(0.0, 0.3)))
@@ -93,6 +94,7 @@ def reference_account(v, row):
         has_portfolio_regime=bool(v.row[row].regime == REGIME_PORTFOLIO),
         breached=bool(v.user[row].breached),
         rules=reference_rules(v),
+        regime=regime_of(v, int(v.row[row].regime)),
     )
 
 
@@ -109,11 +111,18 @@ def reference_perp(v, row, inst):
         ],
         open_micro=int(v.open_notional[row, inst].sum()),
         open_lots={side: int(v.open_lots[row, inst, side]) for side in (BUY, SELL)},
+        asset=str(asset),
+        bid_micro=int(v.open_notional[row, inst, BUY]),
+        ask_micro=int(v.open_notional[row, inst, SELL]),
+        oracle_usd=float(v.price[asset].oracle_usd),
+        entry_micro=int(v.entry_cost[row, inst]),
+        confidence=float(v.dial[asset].oracle_confidence),
     )
 
 
 def reference_token(v, row, token):
     spec, price = v.token_spec[token], v.price[int(v.token_spec[token].asset)]
+    books = [inst for inst in range(len(v.inst)) if v.inst[inst].token == token]
     return TokenHolding(
         units=int(v.token[row, token]),
         unit=int(spec.unit),
@@ -122,6 +131,12 @@ def reference_token(v, row, token):
         ltv=float(spec.ltv),
         user_supply_cap=int(spec.user_supply_cap),
         counted_share=float(v.reserve[token].counted_share),
+        credit_weight=float(spec.credit_weight),
+        asset=str(int(spec.asset)),
+        name=str(token),
+        bid_micro=sum(int(v.open_notional[row, inst, BUY]) for inst in books),
+        ask_micro=sum(int(v.open_notional[row, inst, SELL]) for inst in books),
+        confidence=float(v.dial[int(spec.asset)].oracle_confidence),
     )
 
 

@@ -27,6 +27,13 @@ class PerpHolding:
     tiers: list[tuple[float, float, float]]  # lower notional, maintenance rate, deduction
     open_micro: int = 0  # resting orders at their limits, reduce-only ones left out
     open_lots: dict[int, int] = field(default_factory=dict)  # by side, all resting orders
+    # What regimes with a scan ask beside: the underlying, the orders of each side, the oracle.
+    asset: str = "0"
+    bid_micro: int = 0
+    ask_micro: int = 0
+    oracle_usd: float = 0.0
+    entry_micro: int = 0
+    confidence: float = 1.0
 
     def value_usd(self) -> float:
         """Return the signed value at the mark."""
@@ -83,6 +90,17 @@ class TokenHolding:
     ltv: float
     user_supply_cap: int
     counted_share: float = 1.0  # in new borrowing, below 1 beyond the platform's supply cap
+    credit_weight: float = -1.0  # at maintenance; (1 + LTV) / 2 if below 0
+    asset: str = "0"
+    name: str = "1"
+    bid_micro: int = 0
+    ask_micro: int = 0
+    confidence: float = 1.0
+
+    @property
+    def open_micro(self) -> int:
+        """Resting orders of both sides at their limits."""
+        return self.bid_micro + self.ask_micro
 
     def value_usd(self) -> float:
         """Return the value at the oracle."""
@@ -99,4 +117,5 @@ class TokenHolding:
 
     def credit_usd(self, caps_count: bool) -> float:
         """Return what it counts at maintenance."""
-        return self.lendable_usd(caps_count) * ((1.0 + self.ltv) * 0.5)
+        weight = (1.0 + self.ltv) * 0.5 if self.credit_weight < 0.0 else self.credit_weight
+        return self.lendable_usd(caps_count) * weight

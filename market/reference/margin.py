@@ -17,14 +17,17 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
     SELL,
 )
+from stressbook.market.reference import whole_book
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.units import round_down, round_up
 
 __all__ = [
     "Admission",
     "MarginAccount",
     "MarginRules",
+    "NettedOrder",
     "SpotOrder",
     "admit_perp",
     "breaches",
@@ -85,6 +88,7 @@ class MarginAccount:
     has_portfolio_regime: bool = False
     breached: bool = False
     rules: MarginRules = field(default_factory=MarginRules)
+    regime: MarginRegime = field(default_factory=lambda: load_regime("hyperliquid-pm"))
 
     # --- sums, in the order of instruments and tokens ------------------------------------------
 
@@ -101,15 +105,17 @@ class MarginAccount:
         return _total(abs(perp.value_usd()) for perp in self.perps)
 
     def initial_usd(self) -> float:
-        """Return the initial requirement of all perps."""
-        return _total(perp.initial_usd() for perp in self.perps if perp.lots)
+        """Return the initial requirement, orders in it where the regime nets them."""
+        return whole_book.initial_usd(self)
 
     def maintenance_usd(self) -> float:
-        """Return the maintenance requirement of all perps."""
-        return _total(perp.maintenance_usd() for perp in self.perps if perp.lots)
+        """Return the maintenance requirement."""
+        return whole_book.maintenance_usd(self)
 
     def order_margin_usd(self) -> float:
-        """Return the margin of resting perp orders, without buffer."""
+        """Return the margin of resting perp orders, without buffer, where each has its own."""
+        if self.regime.rules.nets_orders:
+            return 0.0
         return _total(perp.order_margin_usd() for perp in self.perps)
 
     def spot_bid_usd(self) -> float:
@@ -146,8 +152,23 @@ class MarginAccount:
     # --- what it is worth and what it must hold -------------------------------------------------
 
     def is_judged_as_portfolio(self) -> bool:
-        """Tell whether portfolio rules apply; without credit they do not."""
-        return self.credit_usd() > 0.0
+        """Tell whether portfolio rules apply; without credit they do not, on this venue."""
+        stays = self.has_portfolio_regime and not self.regime.rules.falls_back
+        return self.credit_usd() > 0.0 or stays
+
+    def collateral_covers(self) -> bool:
+        """Tell whether collateral covers margin as it is; else margin is borrowed against it."""
+        return self.has_portfolio_regime and not self.regime.rules.margin_is_borrowed
+
+    def margin_need_usd(self) -> float:
+        """Return the initial margin, what bids lose by becoming collateral in it."""
+        return self.initial_usd() + self.order_margin_usd() + self.bid_haircut_usd()
+
+    def bid_haircut_usd(self) -> float:
+        """Return what bids for tokens lose of their value by becoming collateral."""
+        if not self.regime.is_scanned:
+            return 0.0
+        return _total(float(t.bid_micro) / 1e6 * (1.0 - t.ltv) for t in self.tokens)
 
     def cross_equity_usd(self) -> float:
         """Return the equity under cross margin."""
@@ -165,8 +186,12 @@ class MarginAccount:
         return self.cross_equity_usd()
 
     def portfolio_ratio(self) -> float:
-        """Return (MM + B*) / (E + B* + credit), B* = max(0, MM - E)."""
-        needed_debt = max(0.0, self.maintenance_usd() - self.net_usd())
+        """Return (MM + B) / (E + B + credit); of this venue B = max(0, MM - E)."""
+        needed_debt = 0.0
+        if self.regime.rules.debt_in_ratio == "at_maintenance":
+            needed_debt = max(0.0, self.maintenance_usd() - self.net_usd())
+        elif self.regime.rules.debt_in_ratio == "drawn":
+            needed_debt = float(self.debt_micro) / 1e6
         requirement = self.maintenance_usd() + needed_debt
         if requirement > 0.0:
             requirement += self.rules.min_borrow_offset_usd
@@ -181,9 +206,15 @@ class MarginAccount:
 
     def commitment_usd(self) -> float:
         """Return what positions and orders bind under portfolio margin."""
+        if self.collateral_covers():
+            return max(self.margin_need_usd() - self.capacity_usd(), self.spot_bid_usd())
         floor = self.rules.notional_floor_frac * self.gross_notional_usd()
         positions = max(self.initial_usd(), floor)
         return positions + self._orders_usd() + self.spot_bid_usd()
+
+    def borrowed_commitment_usd(self) -> float:
+        """Return what of the commitment is borrowed where net USDC does not cover it."""
+        return self.spot_bid_usd() if self.collateral_covers() else self.commitment_usd()
 
     def cross_requirement_usd(self) -> float:
         """Return what positions and orders bind under cross margin: no floor."""
@@ -211,14 +242,15 @@ class MarginAccount:
 
     def debt_target_micro(self) -> int:
         """Return the debt that the commitment needs."""
-        return round_up(max(0.0, self.commitment_usd() - self.net_usd()) * 1e6)
+        return round_up(max(0.0, self.borrowed_commitment_usd() - self.net_usd()) * 1e6)
 
     def returned_for_commitment(self, reserve: ReferenceReserve) -> int:
         """Return the lent cash that comes back for what is bound."""
         if not self.is_judged_as_portfolio():
             return 0
         unlent = self.net_usd() - float(self.supplied_micro) / 1e6
-        short = round_up(max(0.0, self.commitment_usd() - unlent) * 1e6) - self.debt_micro
+        needed = self.borrowed_commitment_usd()
+        short = round_up(max(0.0, needed - unlent) * 1e6) - self.debt_micro
         return max(0, min(short, self.supplied_micro, reserve.lendable()))
 
     def room_micro(self, reserve: ReferenceReserve) -> int:
@@ -231,8 +263,11 @@ class MarginAccount:
         if not self.is_judged_as_portfolio():
             return self.cross_equity_usd() - self.cross_requirement_usd()
         owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
-        room = float(self.room_micro(reserve)) / 1e6
-        return self.net_usd() + (owed + room) - self.commitment_usd()
+        behind = owed + float(self.room_micro(reserve)) / 1e6
+        if self.collateral_covers():
+            spare = self.net_usd() + self.capacity_usd() - self.margin_need_usd()
+            return min(spare, self.net_usd() + behind - self.spot_bid_usd())
+        return self.net_usd() + behind - self.commitment_usd()
 
     def _orders_usd(self) -> float:
         return (1.0 + self.rules.order_margin_buffer_frac) * self.order_margin_usd()
@@ -288,6 +323,53 @@ class MarginAccount:
         code = next((code for bound, code in bounds if missing > bound), ACCEPTED)
         return Admission(code, returned, missing) if code == ACCEPTED else Admission(code)
 
+    def allows(
+        self, *, perp: PerpHolding | None, token: TokenHolding | None, order: NettedOrder
+    ) -> bool:
+        """Tell whether an order may rest where orders are netted, margin alone."""
+        after = whole_book.with_order(
+            self, perp=perp, token=token, side=order.side, limit_micro=order.limit_micro
+        )
+        need, loss = after.margin_need_usd(), order.slip_usd
+        if need + loss <= after.net_usd() + after.capacity_usd():
+            return True
+        return need <= self.margin_need_usd() and loss == 0.0
+
+    def keeps_whole_margin(
+        self,
+        *,
+        perp: PerpHolding | None = None,
+        token: TokenHolding | None = None,
+        order: NettedOrder,
+        units: int = 0,
+        reserve: ReferenceReserve,
+    ) -> bool:
+        """Tell whether a resting order may fill where orders are netted, others apart."""
+        sign = 1 if order.side == BUY else -1
+        after = whole_book.with_fill(
+            self,
+            perp=perp,
+            token=token,
+            lots=sign * order.lots,
+            units=sign * units,
+            paid_micro=sign * order.limit_micro,
+        )
+        if token is not None and order.side == BUY and not after.has_cash(reserve):
+            return False
+        initial = whole_book.initial_usd(after, orders=False)
+        if initial <= after.net_usd() + after.capacity_usd():
+            return True
+        before = whole_book.initial_usd(self, orders=False)
+        return initial <= before and order.slip_usd == 0.0
+
+    def has_cash(self, reserve: ReferenceReserve) -> bool:
+        """Tell whether USDC below zero could be had: from what is lent, or as a loan."""
+        returned = min(self.supplied_micro, reserve.lendable())
+        room = min(self.room_micro(reserve), reserve.lendable() - returned)
+        owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
+        unlent = self.net_usd() - float(self.supplied_micro) / 1e6
+        return unlent + (owed + float(returned + room) / 1e6) >= 0.0
+
     def may_owe(self, need_usd: float, reserve: ReferenceReserve) -> bool:
         """Tell whether loan-to-value covers the loan that a need takes, what is owed in it."""
         unlent = self.net_usd() - float(self.supplied_micro) / 1e6
@@ -319,6 +401,22 @@ class MarginAccount:
         return max(initial, self.rules.notional_floor_frac * gross) <= free
 
 
+class NettedOrder(NamedTuple):
+    """An order where orders are netted: side, size, notional at its limit, and what it loses."""
+
+    side: int
+    lots: int
+    limit_micro: int
+    slip_usd: float
+
+    @staticmethod
+    def of(side: int, lots: int, limit_micro: int, worth_usd: float) -> NettedOrder:
+        """Return an order that is worth so much at the mark, or at the borrow oracle."""
+        limit_usd = float(limit_micro) / 1e6
+        slip = limit_usd - worth_usd if side == BUY else worth_usd - limit_usd
+        return NettedOrder(side, lots, limit_micro, max(0.0, slip))
+
+
 class SpotOrder(NamedTuple):
     """An order for a token, and what the account has on offer already."""
 
@@ -335,6 +433,28 @@ class SpotOrder(NamedTuple):
         proceeds = float(self.limit_micro) / 1e6 * (1.0 - taker_frac)
         return token.ltv == 0.0 or proceeds >= value * ((1.0 + token.ltv) * 0.5)
 
+    def _netted(self, token: TokenHolding) -> NettedOrder:
+        worth = float(self.lots) * self.lot_size * token.borrow_oracle_usd
+        return NettedOrder.of(self.side, self.lots, self.limit_micro, worth)
+
+    def _admit_netted(
+        self,
+        account: MarginAccount,
+        token: TokenHolding,
+        reserve: ReferenceReserve,
+        *,
+        taker_frac: float,
+    ) -> Admission:
+        if account.breached:
+            return Admission(R_IN_RESOLUTION)
+        if not account.allows(perp=None, token=token, order=self._netted(token)):
+            return Admission(R_INSUFFICIENT_MARGIN)
+        if self.side == SELL:
+            return Admission(ACCEPTED)
+        bids = account.spot_bid_usd() + float(self.limit_micro) / 1e6
+        need = bids + bids * taker_frac
+        return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_BALANCE)
+
     def shortfall_usd(self, token: TokenHolding, *, taker_frac: float) -> float:
         """Return what a sale brings less than its tokens secure, fee off."""
         secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
@@ -349,6 +469,11 @@ class SpotOrder(NamedTuple):
         taker_frac: float,
     ) -> bool:
         """Tell whether a resting order may fill: what it costs must be there."""
+        if account.regime.rules.nets_orders:
+            units = self.lots * self.lot_units
+            return account.keeps_whole_margin(
+                token=token, order=self._netted(token), units=units, reserve=reserve
+            )
         if self.side == BUY:
             limit_usd = float(self.limit_micro) / 1e6
             return account.keeps_margin(limit_usd, perp=None, lots=self.lots, reserve=reserve)
@@ -369,9 +494,12 @@ class SpotOrder(NamedTuple):
     ) -> Admission:
         """Return the reply and the debt to draw: sales need the tokens, bids their notional."""
         limit_usd = float(self.limit_micro) / 1e6
+        offered = (self.offered_lots + self.lots) * self.lot_units
+        if self.side == SELL and offered > token.units:
+            return Admission(R_INSUFFICIENT_BALANCE)
+        if account.regime.rules.nets_orders:
+            return self._admit_netted(account, token, reserve, taker_frac=taker_frac)
         if self.side == SELL:
-            if (self.offered_lots + self.lots) * self.lot_units > token.units:
-                return Admission(R_INSUFFICIENT_BALANCE)
             fair = not account.has_portfolio_regime or self.is_fair(token, taker_frac=taker_frac)
             if fair or not account.is_judged_as_portfolio():
                 return Admission(ACCEPTED)
@@ -419,6 +547,13 @@ def admit_perp(
     held = perp.lots if side == SELL else -perp.lots
     if perp.open_lots.get(side, 0) + lots <= held:
         return Admission(ACCEPTED)
+    if account.regime.rules.nets_orders:
+        if account.breached:
+            return Admission(R_IN_RESOLUTION)
+        worth = float(lots) * perp.lot_size * perp.mark_usd
+        order = NettedOrder.of(side, lots, limit_micro, worth)
+        allowed = account.allows(perp=perp, token=None, order=order)
+        return Admission(ACCEPTED if allowed else R_INSUFFICIENT_MARGIN)
     limit_usd = float(limit_micro) / 1e6
     need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side)
     return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)

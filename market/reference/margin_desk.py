@@ -38,12 +38,14 @@ from stressbook.market.reference.margin import (
     Admission,
     MarginAccount,
     MarginRules,
+    NettedOrder,
     SpotOrder,
     admit_perp,
 )
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.units import ON_THE_EDGE, round_down
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class AssetMarks:
     mark_usd: float
     oracle_usd: float
     borrow_oracle_usd: float
+    confidence: float = 1.0
     tiers: list[tuple[float, float, float]] = field(default_factory=list)
 
 
@@ -72,6 +75,7 @@ class TokenRules:
     ltv: float = 0.0
     user_supply_cap: int = 0
     counted_share: float = 1.0
+    credit_weight: float = -1.0
 
 
 @dataclass
@@ -105,6 +109,8 @@ class MarginDesk:
         Whether orders, withdrawals and leverage need margin.
     price_band_frac : float
         Farthest that an order may rest from the oracle, of its price; 0 is any distance.
+    regimes : tuple of MarginRegime
+        The ordinary one, and that of enrolled accounts.
     """
 
     assets: list[AssetMarks]
@@ -116,6 +122,7 @@ class MarginDesk:
     pool: int = -3
     admission_on: bool = True
     price_band_frac: float = 0.0
+    regimes: tuple[MarginRegime, ...] = (load_regime("cross"), load_regime("hyperliquid-pm"))
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -176,6 +183,11 @@ class MarginDesk:
             fee = self._spot_taker_frac(exchange, order.user)
             return trade.keeps_margin(account, token, self.reserve, taker_frac=fee)
         perps = [inst for inst, each in enumerate(exchange.instruments) if each.is_perp]
+        if account.regime.rules.nets_orders:
+            perp = account.perps[perps.index(order.inst)]
+            worth = float(lots) * perp.lot_size * perp.mark_usd
+            netted = NettedOrder.of(order.side, lots, limit_micro, worth)
+            return account.keeps_whole_margin(perp=perp, order=netted, reserve=self.reserve)
         return account.keeps_margin(
             float(limit_micro) / 1e6,
             perp=account.perps[perps.index(order.inst)],
@@ -204,6 +216,7 @@ class MarginDesk:
             has_portfolio_regime=participant.has_portfolio_regime,
             breached=participant.breached,
             rules=self.rules,
+            regime=self.regimes[participant.has_portfolio_regime],
         )
 
     def _perp(self, exchange: ReferenceExchange, user: int, inst: int) -> PerpHolding:
@@ -219,6 +232,12 @@ class MarginDesk:
                 exchange.orders.open_notional_micro(user, inst, side) for side in (BUY, SELL)
             ),
             open_lots={side: exchange.orders.open_lots(user, inst, side) for side in (BUY, SELL)},
+            asset=str(rules.asset),
+            bid_micro=exchange.orders.open_notional_micro(user, inst, BUY),
+            ask_micro=exchange.orders.open_notional_micro(user, inst, SELL),
+            oracle_usd=asset.oracle_usd,
+            entry_micro=exchange.ledger.entry_costs.get((inst, user), 0),
+            confidence=asset.confidence,
         )
 
     def _token(self, exchange: ReferenceExchange, user: int, token: int) -> TokenHolding:
@@ -232,7 +251,21 @@ class MarginDesk:
             ltv=rules.ltv,
             user_supply_cap=rules.user_supply_cap,
             counted_share=rules.counted_share,
+            credit_weight=rules.credit_weight,
+            asset=str(rules.asset),
+            name=str(token),
+            bid_micro=self._open_micro(exchange, user, token, BUY),
+            ask_micro=self._open_micro(exchange, user, token, SELL),
+            confidence=asset.confidence,
         )
+
+    def _open_micro(self, exchange: ReferenceExchange, user: int, token: int, side: int) -> int:
+        books = [
+            inst
+            for inst, rules in enumerate(exchange.instruments)
+            if not rules.is_perp and rules.token == token
+        ]
+        return sum(exchange.orders.open_notional_micro(user, inst, side) for inst in books)
 
     def _admit_perp(
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int

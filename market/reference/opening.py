@@ -11,8 +11,10 @@ from stressbook.market.reference.margin_desk import (
 )
 from stressbook.market.reference.match import ReferenceExchange
 from stressbook.market.reference.records import FeeRates, Instrument, Participant
+from stressbook.market.reference.regime_reading import regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
+from stressbook.market.regimes import MarginRegime
 from stressbook.market.state import VenueState
 
 __all__ = ["exchange_of", "sequencer_of"]
@@ -87,8 +89,8 @@ def asset_columns(v: VenueState) -> list[tuple[str, int]]:
     return [("cash", 0), *tokens, *perps]
 
 
-def desk_of(v: VenueState) -> MarginDesk:
-    """Read margin rules, prices and the reserve into plain Python."""
+def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk:
+    """Read margin rules, prices and the reserve; regimes as well unless they are given."""
     par = v.par[0]
     return MarginDesk(
         assets=[_asset(v, asset) for asset in range(v.asset.shape[0])],
@@ -110,6 +112,7 @@ def desk_of(v: VenueState) -> MarginDesk:
         pool=int(par.row_pool0),
         admission_on=bool(par.admission_on),
         price_band_frac=float(par.price_band_frac_e6) / 1e6,
+        regimes=regimes or (regime_of(v, 0), regime_of(v, 1)),
     )
 
 
@@ -154,6 +157,7 @@ def _asset(v: VenueState, asset: int) -> AssetMarks:
         mark_usd=float(price.mark_usd),
         oracle_usd=float(price.oracle_usd),
         borrow_oracle_usd=float(price.borrow_oracle_usd),
+        confidence=float(v.dial[asset].oracle_confidence),
         tiers=[
             (float(t.lower_usd), float(t.maintenance_rate), float(t.deduction_usd)) for t in tiers
         ],
@@ -168,6 +172,7 @@ def _token(v: VenueState, token: int) -> TokenRules:
         ltv=float(spec.ltv),
         user_supply_cap=int(spec.user_supply_cap),
         counted_share=float(v.reserve[token].counted_share),
+        credit_weight=float(spec.credit_weight),
     )
 
 

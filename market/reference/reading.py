@@ -138,7 +138,9 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
 
 
 def _read_desk_rules(desk: MarginDesk, state: VenueState) -> None:
-    fresh = desk_of(state)
+    fresh = desk_of(state, desk.regimes)
+    for asset, changed in zip(desk.assets, fresh.assets, strict=True):
+        asset.confidence = changed.confidence
     desk.rules, desk.eligibility = fresh.rules, fresh.eligibility
     desk.admission_on, desk.price_band_frac = fresh.admission_on, fresh.price_band_frac
     for token, new in zip(desk.tokens, fresh.tokens, strict=True):

@@ -29,8 +29,8 @@ def sliced(steps: Sequence[tuple[float, float]], amount: float) -> float:
     50000.0
     """
     total = 0.0
-    uppers = [lower for lower, _ in steps[1:]] + [amount]
-    for (lower, rate), upper in zip(steps, uppers, strict=True):
+    uppers = [*(lower for lower, _ in steps[1:]), amount]
+    for (lower, rate), upper in zip(steps, uppers, strict=False):
         if amount > lower:
             total += (min(upper, amount) - lower) * rate
     return total

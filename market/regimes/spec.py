@@ -24,8 +24,10 @@ __all__ = [
     "Step",
     "Tail",
     "WeightRow",
+    "choice_problems",
     "regime_problems",
     "row_for",
+    "row_problems",
 ]
 
 EVERY: Final = "*"
@@ -230,8 +232,14 @@ def regime_problems(regime: MarginRegime) -> Iterator[Problem]:
     Problem
         Of each section in turn.
     """
+    yield from range_problems(regime.rules, place="rules")
+    yield from choice_problems(regime, place="rules")
+    yield from row_problems(regime)
+
+
+def choice_problems(regime: MarginRegime, *, place: str) -> Iterator[Problem]:
+    """Yield unknown choices, and choices that do not go together."""
     rules = regime.rules
-    yield from range_problems(rules, place="rules")
     for name, allowed in (
         ("pockets", POCKETS),
         ("collateral", COLLATERAL),
@@ -239,7 +247,18 @@ def regime_problems(regime: MarginRegime) -> Iterator[Problem]:
         ("debt_in_ratio", tuple(DEBTS_IN_RATIO)),
     ):
         if getattr(rules, name) not in allowed:
-            yield Problem("is unknown", f"rules.{name}", getattr(rules, name), ", ".join(allowed))
+            yield Problem("is unknown", f"{place}.{name}", getattr(rules, name), ", ".join(allowed))
+    if rules.falls_back and (regime.scans or not rules.uses_tiers):
+        # What falls back keeps the requirement of its perps, and only loses its credit.
+        yield Problem(
+            "does not fit a scan", f"{place}.falls_back", True, "false, or perps by the tiers alone"
+        )
+    if rules.collateral == "weights" and not regime.weights:
+        yield Problem("is missing", "weights", allowed="a row, since collateral counts by weight")
+
+
+def row_problems(regime: MarginRegime) -> Iterator[Problem]:
+    """Yield what is wrong with scans, charges, weights and spreads."""
     for table in ("scans", "charges", "weights", "spreads"):
         for i, row in enumerate(getattr(regime, table)):
             yield from range_problems(row, place=f"{table}.{i}")
@@ -248,8 +267,6 @@ def regime_problems(regime: MarginRegime) -> Iterator[Problem]:
     if len(lengths) > 1:
         found = ", ".join(str(n) for n in sorted(lengths))
         yield Problem("differs between assets", "scans", found, "as many scenarios for every asset")
-    if rules.collateral == "weights" and not regime.weights:
-        yield Problem("is missing", "weights", allowed="a row, since collateral counts by weight")
 
 
 def _has_whole_loss(row: ScanRow) -> bool:

@@ -44,13 +44,13 @@ GROUPS: Final = 1  # point by point, losses less offset x gains inside a group; 
 CREDITS: Final = 2  # each at its own worst, less credits for spreads by priority
 AGGREGATIONS: Final = {"mix": MIX, "groups": GROUPS, "credits": CREDITS}
 
-NO_DEBT: Final = 0
-DEBT_AT_MAINTENANCE: Final = 1
-DEBT_DRAWN: Final = 2
+DEBT_AT_MAINTENANCE: Final = 0
+DEBT_DRAWN: Final = 1
+NO_DEBT: Final = 2
 DEBTS_IN_RATIO: Final = {
-    "none": NO_DEBT,
     "at_maintenance": DEBT_AT_MAINTENANCE,
     "drawn": DEBT_DRAWN,
+    "none": NO_DEBT,
 }
 
 REGIME = record_dtype(

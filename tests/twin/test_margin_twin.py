@@ -5,6 +5,7 @@ import pytest
 
 from stressbook.market.admission import (
     admits,
+    fill_keeps_margin,
 )
 from stressbook.market.borrowing import borrowable_room, lendable
 from stressbook.market.codes import (
@@ -28,7 +29,7 @@ from stressbook.market.margin import (
     spare_usd,
     withdrawable_usd,
 )
-from stressbook.market.reference.margin import SpotOrder, admit_perp
+from stressbook.market.reference.margin import NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.margin import breaches as reference_breaches
 from stressbook.market.requirements import (
     breaches,
@@ -148,6 +149,24 @@ def test_figures_of_accounts(values):
     assert (drawn > 0) is not no_credit
 
 
+NETTED = ["scan", "span", "tims", "paradex", "derive", "derive-pmrm1", "deribit", "okx", "binance"]
+
+
+@pytest.mark.parametrize("regime", [*NETTED, "derive-standard", "isolated"])
+def test_figures_of_accounts_under_other_regimes(regime):
+    judged = set()
+    for seed in range(5):
+        v, rng = random_state(seed, regime=regime)
+        v.dial["oracle_confidence"] = rng.random(len(v.dial))
+        refresh_collateral(v)
+        for row in range(int(v.par[0].n_users)):
+            draw_needed_debt(v, row)
+            ours = figures(v, row)
+            assert ours == reference_figures(v, row), (seed, row)
+            judged.add(ours[23])
+    assert judged == {0.0, 1.0}
+
+
 def random_order(v, rng, user):
     inst = int(rng.integers(len(v.inst)))
     spec = v.inst[inst]
@@ -194,6 +213,46 @@ def test_admission(values):
     if values.get("tokens.USDC.platform_borrow_cap"):
         assert R_CAP_REACHED in codes
     assert codes <= expected | {R_CAP_REACHED, R_UTILISATION_FULL}
+
+
+@pytest.mark.parametrize("regime", ["scan", "span", "okx"])
+def test_admission_and_fills_where_orders_are_netted(regime):
+    codes, kept = set(), set()
+    for seed in range(6):
+        v, rng = random_state(seed, regime=regime)
+        v.user["breached"] = rng.random(len(v.user)) < 0.1
+        for _ in range(60):
+            user = int(rng.integers(int(v.par[0].n_users)))
+            inst, side, tick, lots = random_order(v, rng, user)
+            fills = fill_keeps_margin(v, user, inst, side, tick, lots)
+            assert fills == reference_fill(v, user, inst, side, tick, lots), (seed, user, inst)
+            code, returned, drawn = reference_reply(v, user, inst, side, tick, lots)
+            debt, supply = int(v.debt[user, 0]), int(v.supply[user, 0])
+            assert admits(v, user, inst, side, tick, lots, 0) == code, (seed, user, inst, side)
+            assert int(v.debt[user, 0]) - debt == drawn
+            assert supply - int(v.supply[user, 0]) == returned
+            codes.add(code)
+            kept.add(fills)
+    assert {ACCEPTED, R_INSUFFICIENT_MARGIN, R_IN_RESOLUTION} <= codes
+    assert kept == {True, False}
+
+
+def reference_fill(v, user, inst, side, tick, lots):
+    account, reserve = reference_account(v, user), reference_reserve(v)
+    spec = v.inst[inst]
+    micro = lots * tick * int(spec.k)
+    if spec.kind == PERP:
+        perp = reference_perp(v, user, inst)
+        if not account.regime.rules.nets_orders:
+            signed = lots if side == BUY else -lots
+            return account.keeps_margin(micro / 1e6, perp=perp, lots=signed, reserve=reserve)
+        worth = float(lots) * perp.lot_size * perp.mark_usd
+        order = NettedOrder.of(side, lots, micro, worth)
+        return account.keeps_whole_margin(perp=perp, order=order, reserve=reserve)
+    order = SpotOrder(side, lots, micro, float(spec.lot_size), int(spec.lot_units), 0)
+    rate = float(v.fee_tier[int(v.user[user].fee_tier)].spot_taker_e7) / 1e7
+    token = reference_token(v, user, int(spec.token))
+    return order.keeps_margin(account, token, reserve, taker_frac=rate)
 
 
 def test_forced_and_reduce_only_orders_need_no_margin():
