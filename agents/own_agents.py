@@ -24,7 +24,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.draws import account_key, class_numbers
 from stressbook.market.setup import AccountOpening
-from stressbook.market.spec import VenueSpec
+from stressbook.market.spec import ORDINARY, VenueSpec
 from stressbook.market.units import MICRO
 
 __all__ = ["OwnAgents", "open_own_accounts"]
@@ -43,8 +43,8 @@ def open_own_accounts(
         Rules of the venue.
     seed : int
         Of the run.
-    regime : {"portfolio", "cross"}
-        Of the scenario; accounts are enrolled under the first only.
+    regime : str
+        Of the scenario; under "cross" and "isolated" nobody is enrolled.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def open_own_accounts(
     opened: list[AccountOpening] = []
     for name, number in class_numbers(params).items():
         mine = params[name]
-        is_portfolio = mine.enrolled and regime == "portfolio"
+        is_portfolio = mine.enrolled and regime not in ORDINARY
         keys = [account_key(number, ordinal) for ordinal in range(mine.accounts)]
         latencies = latencies_us(spec, seed, np.array(keys, np.int64))
         for key, latency in zip(keys, latencies, strict=True):

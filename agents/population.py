@@ -17,16 +17,16 @@ from stressbook.agents.classes import CLASSES, AgentClass
 from stressbook.agents.drafts import listings, to_account
 from stressbook.agents.opening import Group, OpeningParams, open_book
 from stressbook.agents.rule import Rule
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.draws import PURPOSE_LATENCY, account_key, key_from_seed, uniforms
 from stressbook.market.elementary import exp, ln, normal_quantile
 from stressbook.market.listing import KINDS
+from stressbook.market.regimes import regime_names
 from stressbook.market.setup import AccountOpening
-from stressbook.market.spec import VenueSpec
+from stressbook.market.spec import ORDINARY, VenueSpec
 from stressbook.market.state import I64, Records
 from stressbook.market.world_parameters import WorldParams, default_world
 
-REGIMES: Final = ("portfolio", "cross")
 PLACE: Final = 2**14  # accounts of one class in one place
 _P99: Final = 2.3263478740408408  # standard normal deviate exceeded by 1 %
 
@@ -55,7 +55,7 @@ def build_population(
     spec: VenueSpec,
     *,
     seed: int,
-    regime: str = "portfolio",
+    regime: str = "hyperliquid-pm",
     world: WorldParams | None = None,
     renewal: bool = False,
     classes: Collection[str] = tuple(CLASSES),
@@ -71,8 +71,9 @@ def build_population(
         Rules, with opening prices; classes open only in what it lists.
     seed : int
         Of the run.
-    regime : {"portfolio", "cross"}, default "portfolio"
-        Under `cross` nobody is enrolled. Equities are the same to the micro-USDC.
+    regime : str, default "hyperliquid-pm"
+        Of `market.regimes`; under "cross" and "isolated" nobody is enrolled. Equities are the same
+        to the micro-USDC. `spec` is taken as it is, `VenueSpec.with_regime` in it.
     world : WorldParams, optional
         Volatilities and correlations; the default world of the venue's assets if None.
     renewal : bool, default False
@@ -90,8 +91,10 @@ def build_population(
 
     Raises
     ------
+    UnknownName
+        If `regime` is unknown.
     InvalidInput
-        If `regime` is unknown or a class has too many accounts.
+        If a class has too many accounts.
     InvalidScenario
         If the opening book cannot be balanced.
 
@@ -102,8 +105,8 @@ def build_population(
     >>> [cohort.rule.name for cohort in population.cohorts][:3]
     ['market_maker', 'arbitrageur', 'order_flow']
     """
-    if regime not in REGIMES:
-        raise InvalidInput("is unknown", name="regime", value=regime, allowed=", ".join(REGIMES))
+    if regime not in regime_names():
+        raise UnknownName("margin regime", regime, known=regime_names())
     if world is None:
         world = default_world([asset.name for asset in spec.assets])
     present = [one for one in CLASSES.values() if one.name in classes]
@@ -111,7 +114,7 @@ def build_population(
         group
         for one in present
         for group in _groups(
-            one, params.get(one.name) or one.params(), spec, seed, regime == "portfolio"
+            one, params.get(one.name) or one.params(), spec, seed, regime not in ORDINARY
         )
     ]
     book = open_book(groups, spec, params=opening or OpeningParams(), world=world, seed=seed)

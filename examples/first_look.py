@@ -32,7 +32,7 @@ print(run.frame("events").groupby("kind").size())
 # What the margin rule changes, on the same draws: each regime has its own opening book.
 
 # %%
-effect = stressed.versus(stressed.with_(margin_regime="portfolio"), reps=3, seed=7)
+effect = stressed.versus(stressed.with_(margin_regime="hyperliquid-pm"), reps=3, seed=7)
 print(effect.summary())
 
 # %%

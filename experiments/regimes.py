@@ -18,7 +18,6 @@ from typing import Final
 import numpy as np
 
 from stressbook.agents.near_breach import near_breach_usd
-from stressbook.agents.population import REGIMES
 from stressbook.experiments.arms import CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.episode import (
     CapUse,
@@ -46,6 +45,7 @@ __all__ = [
     "run_regimes",
 ]
 
+REGIMES: Final = ("hyperliquid-pm", "cross")  # the pair that is compared
 _EPISODES: Final = ("0", "R", "Z")  # arms whose timeline, classes and outcomes are kept
 
 

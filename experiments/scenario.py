@@ -35,8 +35,8 @@ class Scenario:
         Days for which the rules hold and from which data of behaviour come, ISO form.
     sources : mapping of str to str
         What else the numbers rest on.
-    margin_regime : {"portfolio", "cross"}
-        Margin rule of the accounts.
+    margin_regime : str
+        Margin rule of the accounts, of `market.regimes.regime_names`.
     assets : tuple of str
         The market first.
     dt, duration, warmup : float
@@ -120,7 +120,7 @@ class Scenario:
         """
         rules = load_preset(self.preset) if preset is None else preset
         return (
-            restricted(rules, self.assets)
+            restricted(rules.with_regime(self.margin_regime), self.assets)
             .with_opening_prices(self.opening_price_usd)
             .with_values(self.venue)
         )

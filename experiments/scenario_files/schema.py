@@ -19,6 +19,7 @@ from stressbook.experiments.scenario_files.values import (
 from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.experiments.stress import REGISTRY, Stress
 from stressbook.market.presets import preset_names
+from stressbook.market.regimes import regime_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import AssetWorld, WorldParams
 
@@ -50,6 +51,7 @@ def json_schema() -> dict[str, Any]:
     parents = "name of the catalogue, or path of a file, whose tables this one changes"
     properties["inherits"] = {"type": "string", "description": parents}
     properties["preset"]["enum"] = _preset_choices()
+    properties["margin_regime"]["enum"] = regime_names()
     properties |= {
         "sources": _table({}, "what the numbers rest on", others={"type": "string"}),
         "opening_price_usd": _table(

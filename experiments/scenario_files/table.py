@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from stressbook.agents.account import Account
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, nearest_name
@@ -28,6 +28,7 @@ from stressbook.experiments.stress import Stress
 from stressbook.market.listing import AssetSpec
 from stressbook.market.parameters import param
 from stressbook.market.presets import preset_names
+from stressbook.market.regimes import regime_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import WorldParams
 
@@ -46,8 +47,8 @@ class Header:
     preset: str = param("hyperliquid", unit="name", help="rules of the venue, newest or dated")
     rules_date: str = param("", unit="date", help="day of the rules; the preset's if left out")
     behaviour_date: str = param("", unit="date", help="day of the data behind the behaviour")
-    margin_regime: Literal["portfolio", "cross"] = param(
-        "portfolio", unit="name", help="margin rule of the accounts"
+    margin_regime: str = param(
+        "hyperliquid-pm", unit="name", help="margin rule of the accounts, of `regime_names`"
     )
     assets: tuple[str, ...] = param(("BTC", "HYPE"), unit="asset", help="the market first")
     dt: float | str = param(1.0, unit="s", help="length of a step", low=0.001, high=60.0)
@@ -137,6 +138,7 @@ class _Reader:
         self.problems += [_unread_at_root(key, known) for key in self.table if key not in known]
         found = self._header()
         found["preset"], spec = self._preset(found["preset"])
+        spec = self._under(found["margin_regime"], spec)
         assets = self._assets(found["assets"], spec)
         spec = restricted(spec, assets)
         clock = Clock(found["dt"], found["warmup"], found["duration"])
@@ -183,6 +185,13 @@ class _Reader:
             self.problems.append(unknown_name("preset", name, known=dated))
         chosen = (match or dated)[-1]
         return chosen, load_preset(chosen)
+
+    def _under(self, regime: Any, spec: VenueSpec) -> VenueSpec:
+        """Return the venue under a margin regime, under its own in place of an unknown one."""
+        if regime in regime_names():
+            return spec.with_regime(regime)
+        self.problems.append(unknown_name("margin_regime", regime, known=regime_names()))
+        return spec
 
     def _assets(self, names: tuple[Any, ...], spec: VenueSpec) -> tuple[str, ...]:
         """Return the assets that exist, so that what is said of them can be checked as well."""

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stressbook.agents.population import REGIMES
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.inference import mean_estimate, paired_difference
+from stressbook.experiments.regimes import REGIMES
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.validation.calm import column
@@ -58,7 +58,7 @@ def regime_pair(scenario: Scenario, seed: int, *, warmup_h: int = 6, hours: int 
         )
         sim = Simulation(calm, seed=seed)
         try:
-            if regime == "portfolio":
+            if regime == "hyperliquid-pm":
                 enrolled = sim.engine.state.user["enrolled"][: sim.engine.state.par[0].n_users] != 0
             found |= _of_regime(sim, regime, enrolled, warmup_h, hours)
         finally:
@@ -114,26 +114,26 @@ def regime_rows(found: Sequence[Found]) -> list[Row]:
     rows: list[Row] = []
     for key in found[0]:
         name, _, regime = key.rpartition(".")
-        if regime == "portfolio" and not name.endswith(".opening_usd"):
+        if regime == "hyperliquid-pm" and not name.endswith(".opening_usd"):
             rows += _group_rows(found, name)
     return rows
 
 
 def _group_rows(found: Sequence[Found], name: str) -> list[Row]:
-    with_credit = column(found, f"{name}.portfolio")
+    with_credit = column(found, f"{name}.hyperliquid-pm")
     without = column(found, f"{name}.cross")
     where = _place(name)
     rows = [
-        shown("gross over equity, portfolio", where, "1", mean_estimate(with_credit)),
+        shown("gross over equity, hyperliquid-pm", where, "1", mean_estimate(with_credit)),
         shown("gross over equity, cross", where, "1", mean_estimate(without)),
     ]
     apart = paired_difference(with_credit, without)
     if name.endswith(".all"):
-        return [*rows, shown("portfolio - cross", where, "1", apart)]
+        return [*rows, shown("hyperliquid-pm - cross", where, "1", apart)]
     verdict = "met" if apart.low > 0.0 else "missed" if apart.high < 0.0 else "undecided"
     opening = [column(found, f"{name}.opening_usd.{one}") for one in REGIMES]
     note = f"opening equities differ by at most {np.abs(opening[0] - opening[1]).max():.2f} USD"
-    return [*rows, Row("portfolio - cross", where, "1", apart, "above 0", verdict, note)]
+    return [*rows, Row("hyperliquid-pm - cross", where, "1", apart, "above 0", verdict, note)]
 
 
 def _place(name: str) -> str:

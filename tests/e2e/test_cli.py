@@ -261,7 +261,7 @@ def test_options_change_the_run(cli):
         for options in (
             [],
             [],
-            ["--set", "margin_regime=portfolio"],
+            ["--set", "margin_regime=hyperliquid-pm"],
             ["--stress", "depth_thinning:at=20s,duration=60s,cut_frac=0.9"],
         )
     ]
@@ -385,10 +385,19 @@ def test_report_writes_a_page_beside_the_run_or_where_it_is_told_to(cli, tmp_pat
 
 
 def test_replay_runs_each_run_of_a_comparison_again(cli):
-    options = ["--seed", "7", "--reps", "2", "--out", "both", "--set", "margin_regime=portfolio"]
+    options = [
+        "--seed",
+        "7",
+        "--reps",
+        "2",
+        "--out",
+        "both",
+        "--set",
+        "margin_regime=hyperliquid-pm",
+    ]
     code, out, _ = cli("versus", "short.toml", "short.toml", *options)
     assert code == 0
-    assert "short against short (margin_regime cross -> portfolio) · 2 pairs" in out
+    assert "short against short (margin_regime cross -> hyperliquid-pm) · 2 pairs" in out
     assert cli("replay", "both")[:2] == (0, "6 of 6 runs came out the same\n")
     assert cli("report", "both")[0] == 2
 

@@ -66,7 +66,7 @@ def test_a_backstop_is_used_up_at_a_time_if_and_only_if_a_seed_broke(study):
 
 
 def test_the_stressed_run_moved_money_between_classes(study):
-    net = np.array([run.episodes["R"].classes for run in study.of("portfolio")])
+    net = np.array([run.episodes["R"].classes for run in study.of("hyperliquid-pm")])
     assert (np.abs(net[:, :, 1]).max(axis=1) > 1e6).all()
 
 
@@ -77,7 +77,7 @@ def test_only_enrolled_accounts_borrow(study):
 
 
 def test_arms_of_a_seed_share_the_market_before_the_onset(study):
-    for run in study.of("portfolio"):
+    for run in study.of("hyperliquid-pm"):
         lead = run.episodes["R"].timeline.t_min <= 0.0
         calm, stressed = (run.episodes[arm].timeline for arm in ("0", "R"))
         assert lead.sum() > 3
@@ -93,8 +93,8 @@ def test_the_imposed_cut_is_on_the_clock_of_the_shock(study):
 
 
 def test_arms_without_forced_orders_liquidate_nothing(study):
-    assert (study.liquidated("portfolio", "F") == 0.0).all()
-    assert (study.liquidated("portfolio", "R") > 0.0).any()
+    assert (study.liquidated("hyperliquid-pm", "F") == 0.0).all()
+    assert (study.liquidated("hyperliquid-pm", "R") > 0.0).any()
 
 
 def test_variants_run_their_seeds_only(study):

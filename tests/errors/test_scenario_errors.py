@@ -20,8 +20,8 @@ GAP = '[[stresses]]\nkind = "price_gap"\nat = "20min"\n'
 INVALID = [
     ("colour = 1", "colour", "read by nothing", "margin_regime", ""),
     ("margin_regim = 'cross'", "margin_regim", "read by nothing", "", "'margin_regime'"),
-    ("margin_regime = 'crss'", "margin_regime", "is unknown", "portfolio, cross", "'cross'"),
-    ("margin_regime = 3", "margin_regime", "is unknown", "portfolio, cross", ""),
+    ("margin_regime = 'crss'", "margin_regime", "is unknown", "binance, cross", "'cross'"),
+    ("margin_regime = 3", "margin_regime", "is not a text", "", ""),
     ("preset = 'hyperliqid'", "preset", "is unknown", "hyperliquid-2026-08", "hyperliquid"),
     ("preset = 7", "preset", "is not a text", "", ""),
     ("name = 5", "name", "is not a text", "", ""),

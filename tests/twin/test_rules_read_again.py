@@ -87,7 +87,7 @@ def test_the_plain_venue_reads_every_rule_again_without_a_restore(traded, name):
 
 def simulation(engine):
     fall = PriceGap(at=5, duration=20, assets=("HYPE",), fall_frac=0.7)
-    changes = {"warmup": 5, "margin_regime": "portfolio", "stresses": (fall,)}
+    changes = {"warmup": 5, "margin_regime": "hyperliquid-pm", "stresses": (fall,)}
     return Simulation(load_scenario("skeleton").with_(**changes), seed=5, engine=engine)
 
 

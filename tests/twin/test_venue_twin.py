@@ -36,7 +36,7 @@ RUNS = {
     ),
     "portfolio_crash": (
         {
-            "margin_regime": "portfolio",
+            "margin_regime": "hyperliquid-pm",
             "stresses": (PriceGap(at=10, duration=40, assets=("HYPE",), fall_frac=0.7),),
         },
         70,
@@ -44,7 +44,7 @@ RUNS = {
     ),
     "portfolio_crash_without_capital_or_depth": (
         {
-            "margin_regime": "portfolio",
+            "margin_regime": "hyperliquid-pm",
             "venue": {"liquidation.backstop_capital_usd": 0.0},
             "stresses": (BOTH_FALL, DepthThinning(at=10, duration=40, cut_frac=0.99)),
         },
@@ -52,7 +52,7 @@ RUNS = {
         {EV_BREACH, EV_TAKEOVER_ALL, EV_DELEVERAGED},
     ),
     "hours_in_long_steps": (
-        {"margin_regime": "portfolio", "dt": 60, "warmup": 60, "stresses": ()}
+        {"margin_regime": "hyperliquid-pm", "dt": 60, "warmup": 60, "stresses": ()}
         | {"duration": "70min"},
         65,
         {EV_FUNDING, EV_INTEREST},

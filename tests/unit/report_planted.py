@@ -96,7 +96,7 @@ def episode(seed, *, shift=0.0, short=0.0):
 
 def arms(seed, regime, effect, placebo):
     base = {"0": 0.01, "P0": 0.01, "P": 0.25, "N": 0.27, "F": 0.28, "R": 0.35, "R@0.5": 0.15}
-    shift = effect * (1.0 + wobble(seed, 0.05, of=5)) if regime == "portfolio" else 0.0
+    shift = effect * (1.0 + wobble(seed, 0.05, of=5)) if regime == "hyperliquid-pm" else 0.0
     falls = {
         arm: x + wobble(seed, 0.02) + (shift if "R" in arm else 0.0) for arm, x in base.items()
     }

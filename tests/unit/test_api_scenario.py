@@ -17,10 +17,10 @@ def skeleton():
 
 
 def test_a_change_gives_another_scenario(skeleton):
-    changed = skeleton.with_(margin_regime="portfolio")
+    changed = skeleton.with_(margin_regime="hyperliquid-pm")
     assert (skeleton.resolved.margin_regime, changed.resolved.margin_regime) == (
         "cross",
-        "portfolio",
+        "hyperliquid-pm",
     )
 
 
@@ -128,9 +128,9 @@ def test_a_description_can_be_narrowed(skeleton):
 
 
 def test_changes_are_said_in_words_and_counted_when_many(skeleton):
-    other = skeleton.with_(margin_regime="portfolio", dt=2.0, warmup="10min", duration="20min")
+    other = skeleton.with_(margin_regime="hyperliquid-pm", dt=2.0, warmup="10min", duration="20min")
     changes = scenario_changes(skeleton.resolved, other.resolved, most=2)
-    assert changes == ["margin_regime cross -> portfolio", "dt 1.0 -> 2.0", "2 more"]
+    assert changes == ["margin_regime cross -> hyperliquid-pm", "dt 1.0 -> 2.0", "2 more"]
     assert scenario_changes(skeleton.resolved, skeleton.resolved) == []
 
 

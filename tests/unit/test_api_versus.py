@@ -25,7 +25,7 @@ from tests.own_names import own_names_forgotten
 from tests.short_runs import FALL, short_scenario
 
 SKELETON = load_scenario("skeleton")
-CROSS_TO_PORTFOLIO = SKELETON.with_(margin_regime="portfolio")
+CROSS_TO_PORTFOLIO = SKELETON.with_(margin_regime="hyperliquid-pm")
 
 
 def arm(values, *, failed=()):
@@ -122,7 +122,7 @@ def test_drawdowns_are_looked_at_from_one_onset():
 def test_an_effect_is_told_with_interval_placebo_and_failures():
     effect = Effect(comparison(UP, CLEAR, CLEAR))
     text = effect.summary()
-    assert "skeleton against skeleton (margin_regime cross -> portfolio) · 8 pairs" in text
+    assert "skeleton against skeleton (margin_regime cross -> hyperliquid-pm) · 8 pairs" in text
     assert re.search(r"0\.89\d* to 1\.1\d* +1\.00  higher", text)
     assert "placebo: the treated runs with one more order" in text
     assert repr(effect).endswith("8 pairs, 1 of 1 outcomes differ>")

@@ -13,7 +13,7 @@ from stressbook.market.draws import PURPOSES
 
 N_STEPS = 25
 CHANGES = {
-    "margin_regime": "portfolio",
+    "margin_regime": "hyperliquid-pm",
     "warmup": 5,
     "duration": "13h",  # shorter runs replace nobody
     "stresses": [

@@ -31,7 +31,7 @@ from stressbook.market.valuation import value_all
 SPEC = load_preset("hyperliquid")
 ASSETS = listings(SPEC)
 BTC, ETH, SOL, HYPE = ASSETS
-REGIMES = ("portfolio", "cross")
+REGIMES = ("hyperliquid-pm", "cross")
 POPULATION = {
     (regime, seed): build_population({}, SPEC, seed=seed, regime=regime)
     for regime in REGIMES
@@ -84,7 +84,7 @@ def test_carry_books_are_hedged():
 
 
 def test_holders_borrow_to_their_load():
-    cohort, accounts = of_class(POPULATION["portfolio", 7], "holder")
+    cohort, accounts = of_class(POPULATION["hyperliquid-pm", 7], "holder")
     for p, account in zip(cohort.parameters, accounts, strict=True):
         one = ASSETS[p.asset]
         value = token_micro(one, account.tokens[one.token])
@@ -104,7 +104,7 @@ def test_gross_over_equity_is_that_of_the_regime():
         tokens = sum(token_micro(HYPE, accounts[i].tokens[HYPE.token]) for i in mine) / 1e6
         found[regime] = tokens / cohort.parameters["equity_usd"][mine].sum()
     assert found["cross"] == pytest.approx(1.0, rel=1e-4)
-    assert 1.6 < found["portfolio"] < 2.0
+    assert 1.6 < found["hyperliquid-pm"] < 2.0
 
 
 def test_hedgers_open_at_the_minimum_variance_ratio():
@@ -122,7 +122,7 @@ def test_hedgers_open_at_the_minimum_variance_ratio():
 
 
 def test_funding_average_opens_at_its_long_run():
-    cohort, _ = of_class(POPULATION["portfolio", 7], "basis_trader")
+    cohort, _ = of_class(POPULATION["hyperliquid-pm", 7], "basis_trader")
     funding = OpeningParams().funding
     for p, m in zip(cohort.parameters, cohort.memory, strict=True):
         assert m.funding_ema == funding[ASSETS[p.asset].name]
@@ -144,7 +144,7 @@ def test_platform_cap_rations_every_debt_alike(cap):
     assert debts(population) == pytest.approx(0.9 * cap, rel=0.01)
     assert population.debt_share < 0.5
     _, holders = of_class(population, "holder")
-    _, wanted = of_class(POPULATION["portfolio", 7], "holder")
+    _, wanted = of_class(POPULATION["hyperliquid-pm", 7], "holder")
     for one, other in zip(holders, wanted, strict=True):
         assert one.debt == pytest.approx(population.debt_share * other.debt, abs=2e3 * 1e6 / 1e3)
 
@@ -269,7 +269,7 @@ def test_who_entered_off_the_ladder_has_left(times_today, held):
 def test_class_opens_about_as_rich_as_it_enters():
     ratios = []
     for (regime, _), population in POPULATION.items():
-        if regime == "portfolio":
+        if regime == "hyperliquid-pm":
             cohort, accounts = of_class(population, "directional")
             v = make_state(SPEC, population.accounts, seed=1)
             value_all(v)
@@ -280,7 +280,7 @@ def test_class_opens_about_as_rich_as_it_enters():
 
 
 def test_phases_match_positions():
-    cohort, accounts = of_class(POPULATION["portfolio", 7], "directional")
+    cohort, accounts = of_class(POPULATION["hyperliquid-pm", 7], "directional")
     for p, m, account in zip(cohort.parameters, cohort.memory, accounts, strict=True):
         lots = account.perps.get(ASSETS[p.asset].perp, (0, 0))[0]
         assert m.phase == (directional.HOLDING if lots else directional.FLAT)
@@ -388,7 +388,7 @@ def test_carriers_without_collateral_do_not_borrow():
 
 
 def test_notional_near_breach_grows_with_the_move_and_leaves_the_state_alone():
-    v = make_state(SPEC, POPULATION["portfolio", 7].accounts, seed=7)
+    v = make_state(SPEC, POPULATION["hyperliquid-pm", 7].accounts, seed=7)
     before = v.cash.copy(), v.debt.copy(), v.price.copy(), v.risk.copy()
     near = near_breach_usd(v, [0.025, 0.036, 0.042, 0.05], hours=6.0, deviations=(0.0, 1.0, 3.0))
     assert near[0] == 0.0

@@ -108,9 +108,9 @@ def test_open_interest_is_in_lots_of_the_onset():
 
 def test_dots_show_each_seed_of_each_arm():
     rows = {row.label: row.values for row in arm_dots(study(8, effect=0.05))}
-    assert len(rows["everything (R)"]["portfolio"]) == 8
+    assert len(rows["everything (R)"]["hyperliquid-pm"]) == 8
     assert rows["calm (0)"]["cross"].mean() == pytest.approx(100 * (1 - np.exp(-0.01)), abs=0.2)
-    assert (rows["everything (R)"]["portfolio"] > rows["everything (R)"]["cross"]).all()
+    assert (rows["everything (R)"]["hyperliquid-pm"] > rows["everything (R)"]["cross"]).all()
 
 
 def test_the_reference_is_cut_to_the_seeds_of_the_variants():

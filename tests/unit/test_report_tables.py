@@ -53,7 +53,7 @@ def test_the_sum_of_revaluations_is_that_of_all_rows():
 
 
 def test_arms_are_compared_as_the_measures_say():
-    found = amplifications(study(8, effect=0.0))["portfolio"]
+    found = amplifications(study(8, effect=0.0))["hyperliquid-pm"]
     assert found.forced.value == pytest.approx(0.07)
     assert found.absorbed.value == pytest.approx(0.02)
     assert found.whole.value == pytest.approx(0.10)
@@ -128,7 +128,7 @@ def test_what_is_not_there_has_no_drift():
 def test_refusals_are_means_of_calm_and_stressed_runs():
     made = study(8)
     for run in made.runs:
-        if run.regime == "portfolio":
+        if run.regime == "hyperliquid-pm":
             run.episodes["R"] = replace(run.episodes["R"], refusals={"cap_reached": 8})
     rows = dict(refusal_rows(made))
     assert [e.value for e in rows["cap reached"]] == [0.0, 8.0, 0.0, 0.0]
@@ -147,9 +147,9 @@ def test_milestones_are_minutes_from_the_onset_or_never():
 def test_the_range_of_impact_stands_beside_the_reference_on_the_same_seeds():
     labels = [row[0].text for row in size_table(study(8)).rows]
     assert labels == [
-        "reference, portfolio margin",
+        "reference, hyperliquid-pm margin",
         "reference, cross margin",
-        "impact x 2, portfolio margin",
+        "impact x 2, hyperliquid-pm margin",
         "impact x 2, cross margin",
     ]
 
@@ -170,7 +170,7 @@ def test_a_law_that_changes_nothing_is_said_to_change_nothing():
 
 def test_a_law_under_which_forced_orders_add_less_is_named():
     made = study(8, n_variant_seeds=8)
-    for run in made.of("portfolio", "impact x 2"):
+    for run in made.of("hyperliquid-pm", "impact x 2"):
         kept = run.arms["R"]
         run.arms["R"] = replace(
             kept, log_drawdown=kept.log_drawdown - 0.03 - wobble(run.seed, 0.001)
@@ -187,7 +187,7 @@ def test_one_seed_of_a_law_tells_nothing():
 
 def test_each_seed_has_a_row_under_each_regime():
     rows = seed_table(study(3, short=(0.0, 2e6))).rows
-    assert [row[0].text for row in rows[:2]] == ["1, portfolio", "1, cross"]
+    assert [row[0].text for row in rows[:2]] == ["1, hyperliquid-pm", "1, cross"]
     assert [row[3].text for row in rows[:2]] == ["5.00", "\N{MINUS SIGN}2.00"]
     assert [row[-1].text for row in rows] == ["held", "broke"] * 3
 
@@ -203,7 +203,7 @@ def test_milestones_are_counted_over_seeds():
 def test_a_cap_that_falls_with_the_price_shows_what_is_used_of_it_at_the_end():
     made = study(8)
     halved = (CapUse("{1} as collateral, platform", "USD", 4e7, 5e7),)
-    for run in made.of("portfolio"):
+    for run in made.of("hyperliquid-pm"):
         run.episodes["R"] = replace(run.episodes["R"], caps=halved)
     row = cap_table(made).rows[0]
     assert (row[2].text, row[3].text, row[4].text, row[5].text) == (
@@ -217,7 +217,7 @@ def test_a_cap_that_falls_with_the_price_shows_what_is_used_of_it_at_the_end():
 def test_utilisation_stands_below_the_caps_and_only_where_something_is_lent():
     made = study(8)
     assert cap_table(made).rows[-1][3].text == "70.0 %"
-    for run in made.of("portfolio"):
+    for run in made.of("hyperliquid-pm"):
         line = run.episodes["R"].timeline
         empty = line._replace(utilisation_frac=0.0 * line.utilisation_frac)
         run.episodes["R"] = replace(run.episodes["R"], timeline=empty)

@@ -162,14 +162,14 @@ def test_what_trading_adds_is_claimed_where_it_stands():
 
 def test_an_opening_book_that_differs_is_not_claimed():
     made = study(8)
-    for run in made.of("portfolio"):
+    for run in made.of("hyperliquid-pm"):
         run.episodes["0"].outcomes["open_interest_usd"] = 5e7
     assert verdict_of(made).claimed == ()
 
 
 def with_losses(*, frozen, added):
     made = study(8)
-    for run in made.of("portfolio"):
+    for run in made.of("hyperliquid-pm"):
         for arm, more in (("P", frozen), ("R", frozen + added(run.seed))):
             kept = run.arms[arm]
             run.arms[arm] = replace(kept, loss_usd=kept.loss_usd + more + wobble(run.seed, 1e5))

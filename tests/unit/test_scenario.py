@@ -236,14 +236,14 @@ def test_overrides_reach_tables_lists_and_texts():
         overrides=[
             "world.HYPE.daily_volatility=0.08",
             "stresses[0].severity = 0.5",
-            "margin_regime=portfolio",
+            "margin_regime=hyperliquid-pm",
             'assets=["BTC", "HYPE"]',
             "agents.lender.supply_usd=1e6",
         ],
     )
     assert scenario.world.assets[1].daily_volatility == 0.08
     assert scenario.stresses[0].severity == 0.5
-    assert scenario.margin_regime == "portfolio"
+    assert scenario.margin_regime == "hyperliquid-pm"
     assert scenario.agents["lender"].supply_usd == 1e6
 
 
@@ -257,14 +257,14 @@ def test_with_replaces_values_tables_and_objects():
     base = load_scenario("skeleton")
     lender = replace(base.agents["lender"], supply_usd=5e6)
     changed = base.with_(
-        margin_regime="portfolio",
+        margin_regime="hyperliquid-pm",
         duration="1h",
         venue={"tokens.HYPE.ltv": 0.65},
         world={"HYPE": {"daily_volatility": 0.1}},
         agents={"lender": lender},
         stresses=(DepthThinning(at="20min"),),
     )
-    assert (changed.margin_regime, changed.duration_s) == ("portfolio", 3600.0)
+    assert (changed.margin_regime, changed.duration_s) == ("hyperliquid-pm", 3600.0)
     assert changed.venue == {"tokens.HYPE.ltv": 0.65}
     assert changed.world.assets[1].daily_volatility == 0.1
     assert changed.agents["lender"] == lender

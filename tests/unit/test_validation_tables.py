@@ -266,16 +266,16 @@ def test_regimes_are_compared_where_accounts_are_enrolled():
         for group in ("all", "enrolled"):
             key = f"holder.HYPE.{group}"
             one |= {
-                f"{key}.portfolio": 1.0 + credit + noise,
+                f"{key}.hyperliquid-pm": 1.0 + credit + noise,
                 f"{key}.cross": 1.0,
-                f"{key}.opening_usd.portfolio": 5.0,
+                f"{key}.opening_usd.hyperliquid-pm": 5.0,
                 f"{key}.opening_usd.cross": 5.0,
             }
         return one
 
     for credit, verdict in ((0.5, "met"), (0.0, "undecided"), (-0.5, "missed")):
         rows = regime_rows([found(seed, credit) for seed in range(12)])
-        assert verdicts(rows, "portfolio - cross") == {
+        assert verdicts(rows, "hyperliquid-pm - cross") == {
             "holder HYPE, all accounts": "",
             "holder HYPE, enrolled accounts": verdict,
         }

@@ -48,7 +48,7 @@ def test_gates_hold(tables, gate):
 
 def test_hedged_books_carry_more_under_portfolio_margin(tables):
     verdicts = {
-        row.where: row.verdict for row in tables["regimes"] if row.name == "portfolio - cross"
+        row.where: row.verdict for row in tables["regimes"] if row.name == "hyperliquid-pm - cross"
     }
     for place in ("basis_trader BTC", "hedger HYPE", "holder BTC", "holder HYPE"):
         assert verdicts[f"{place}, enrolled accounts"] == "met"

@@ -12,6 +12,8 @@ from stressbook.experiments.validation.watch import watch
 
 WARMUP_H = 1.0 / 6.0
 
+PAIR = ("hyperliquid-pm", "cross")
+
 
 @pytest.fixture(scope="module")
 def scenario():
@@ -51,6 +53,8 @@ def test_forced_orders_deepen_a_fall_of_levered_longs(scenario):
 def test_the_same_equity_carries_more_under_portfolio_margin(scenario):
     found = regime_pair(scenario, 1, warmup_h=0, hours=1)
     for name in ("basis_trader.BTC", "hedger.HYPE", "holder.HYPE"):
-        opened = [found[f"{name}.enrolled.opening_usd.{one}"] for one in ("portfolio", "cross")]
+        opened = [
+            found[f"{name}.enrolled.opening_usd.{one}"] for one in ("hyperliquid-pm", "cross")
+        ]
         assert opened[0] == pytest.approx(opened[1], abs=0.01)
-        assert found[f"{name}.enrolled.portfolio"] > found[f"{name}.enrolled.cross"] + 0.1
+        assert found[f"{name}.enrolled.hyperliquid-pm"] > found[f"{name}.enrolled.cross"] + 0.1

@@ -74,8 +74,8 @@ def scenario_changes(first: Scenario, second: Scenario, *, most: int = 4) -> lis
     --------
     >>> from stressbook.experiments.scenario import load_scenario
     >>> cross = load_scenario("skeleton")
-    >>> scenario_changes(cross, cross.with_(margin_regime="portfolio", stresses=[]))
-    ['margin_regime cross -> portfolio', 'without price_gap']
+    >>> scenario_changes(cross, cross.with_(margin_regime="hyperliquid-pm", stresses=[]))
+    ['margin_regime cross -> hyperliquid-pm', 'without price_gap']
     """
     before = {row.place: row.value for row in parameter_rows(first)}
     after = {row.place: row.value for row in parameter_rows(second)}

@@ -365,8 +365,8 @@ def scenario(name_or_path: str | Path, *, overrides: tuple[str, ...] = ()) -> Sc
 
     Examples
     --------
-    >>> scenario("skeleton").with_(margin_regime="portfolio").resolved.margin_regime
-    'portfolio'
+    >>> scenario("skeleton").with_(margin_regime="hyperliquid-pm").resolved.margin_regime
+    'hyperliquid-pm'
     """
     return Scenario(load_scenario(name_or_path, overrides=overrides))
 

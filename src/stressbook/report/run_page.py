@@ -60,7 +60,7 @@ def run_html(record: RunRecord) -> str:
     picture = None
     if timeline is not None:
         with house_style():
-            panels = timeline_panels(timeline, colour=COLOURS["portfolio"])
+            panels = timeline_panels(timeline, colour=COLOURS["hyperliquid-pm"])
             figure = draw_timelines({asset: panels}, window_min=window)
             picture = Picture(f"{asset}, seed {record.seed}", Markup(svg_of(figure, name="run")))
     context = {

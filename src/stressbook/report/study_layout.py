@@ -55,7 +55,7 @@ def outcome_table(
         _outcome_row(measure, claim, has_noise=has_noise)
         for measure, claim in regime_claims(study, measures, arm=arm)
     ]
-    head = ["", "unit", "portfolio", "cross", "difference", "correlation"]
+    head = ["", "unit", "hyperliquid-pm", "cross", "difference", "correlation"]
     head += ["placebo", "p"] if has_noise else ["p"]
     return table_of(caption, [*head, "portfolio is"], rows, words=(len(head),))
 

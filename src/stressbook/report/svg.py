@@ -16,7 +16,7 @@ __all__ = ["COLOURS", "LINES", "MARKERS", "axes_or_new", "house_style", "svg_of"
 
 # Okabe and Ito's palette, for colour-blind readers; line, marker and word say the same.
 COLOURS: Final = {
-    "portfolio": "#0072B2",
+    "hyperliquid-pm": "#0072B2",
     "cross": "#D55E00",
     "fundamental": "#000000",
     "outside": "#999999",
@@ -26,8 +26,8 @@ COLOURS: Final = {
     "deleveraged": "#CC79A7",
     "backstop shed": "#7A7A7A",
 }
-LINES: Final = {"portfolio": "-", "cross": (0, (5, 2))}
-MARKERS: Final = {"portfolio": "o", "cross": "s"}
+LINES: Final = {"hyperliquid-pm": "-", "cross": (0, (5, 2))}
+MARKERS: Final = {"hyperliquid-pm": "o", "cross": "s"}
 
 _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
