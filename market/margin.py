@@ -59,7 +59,7 @@ def account_sums(v: VenueState, row: int) -> AccountSums:
     return _sums(v, row, True)
 
 
-@sub_kernel
+@inline_kernel
 def filled_sums(v: VenueState, row: int) -> AccountSums:
     """Return the sums over a row's pocket as if no orders rested that the regime would net.
 
@@ -78,7 +78,7 @@ def filled_sums(v: VenueState, row: int) -> AccountSums:
     return _sums(v, row, False)
 
 
-@inline_kernel
+@sub_kernel
 def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     user = int(v.row[row].user)
     r = int(v.row[row].regime)
@@ -87,20 +87,27 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     nets_orders = regime.nets_orders == 1
     counts_orders = nets_orders and with_orders
     n_legs = 0
+    rests = v.user[user].n_orders > 0
     has_orders = False
     value = gross = initial = maintenance = order_margin = spot_bid = haircut = 0.0
     for i in range(v.inst.shape[0]):
-        inst = v.inst[i]
-        bid = int(v.open_notional[user, i, BUY])
-        if inst.kind != PERP:
-            spot_bid += float(bid) / 1e6
-            continue
-        leverage = float(v.leverage[user, i])
         lots = int(v.perp[row, i])
-        open_micro = bid + int(v.open_notional[user, i, SELL])
-        signed = 0.0
+        if lots == 0 and not rests:
+            continue
+        inst = v.inst[i]
+        bid = open_micro = 0
+        if rests:
+            bid = int(v.open_notional[user, i, BUY])
+            open_micro = bid + int(v.open_notional[user, i, SELL])
+            if inst.kind != PERP:
+                spot_bid += float(bid) / 1e6
+                continue
+            if lots == 0 and open_micro == 0:
+                continue
+        price = v.price[inst.asset]
+        leverage = float(v.leverage[user, i])
+        signed = notional = tier = charged = 0.0
         if lots != 0:
-            price = v.price[inst.asset]
             signed = float(lots) * inst.lot_size * price.mark_usd
             notional = abs(signed)
             value += signed
@@ -118,19 +125,15 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
             if regime.rates_at_oracle == 1:
                 charged = abs(float(lots) * inst.lot_size * price.oracle_usd)
             maintenance += leg_maintenance_usd(regime, v.leg[r, i], tier, notional, charged)
-            if counts_orders and open_micro != 0:
-                charged += _most_added_usd(v, user, i, signed)
-            confidence = v.dial[inst.asset].oracle_confidence
-            initial += leg_initial_usd(
-                regime, v.leg[r, i], tier, notional, charged, leverage, confidence
-            )
-        elif counts_orders and open_micro != 0:
-            added = _most_added_usd(v, user, i, 0.0)
-            confidence = v.dial[inst.asset].oracle_confidence
-            initial += leg_initial_usd(regime, v.leg[r, i], 0.0, 0.0, added, leverage, confidence)
+        if counts_orders and open_micro != 0:
+            charged += _most_added_usd(v, user, i, signed)
+        confidence = v.dial[inst.asset].oracle_confidence
+        initial += leg_initial_usd(
+            regime, v.leg[r, i], tier, notional, charged, leverage, confidence
+        )
         if open_micro != 0 and not nets_orders:
             order_margin += float(open_micro) / 1e6 / leverage
-        if scans and (lots != 0 or open_micro != 0):
+        if scans:
             has_orders = has_orders or open_micro != 0
             _note_leg(v, n_legs, i, signed, user, i)
             n_legs += 1
@@ -139,6 +142,8 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     gives_credit = r == REGIME_PORTFOLIO
     for k in range(1, v.token_spec.shape[0]):
         units = int(v.token[row, k])
+        if units == 0 and not rests:
+            continue
         token = v.token_spec[k]
         price = v.price[token.asset]
         held = 0.0
@@ -157,7 +162,7 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
             j = v.inst.shape[0] + k
             spot = int(v.asset[token.asset].spot_inst)
             open_micro = 0
-            if spot >= 0:
+            if rests and spot >= 0:
                 bid = int(v.open_notional[user, spot, BUY])
                 open_micro = bid + int(v.open_notional[user, spot, SELL])
                 haircut += float(bid) / 1e6 * (1.0 - token.ltv)

@@ -62,7 +62,9 @@ def margin_allows(
     user = int(v.row[row].user)
     before = margin_need_usd(account_sums(v, row))
     v.open_notional[user, inst, side] += limit_micro
+    v.user[user].n_orders += 1
     s = account_sums(v, row)
+    v.user[user].n_orders -= 1
     v.open_notional[user, inst, side] -= limit_micro
     after = margin_need_usd(s)
     loss = slip_usd(v, inst, side, lots, float(limit_micro) / 1e6)

@@ -66,6 +66,7 @@ def _random_perps_and_orders(v, rng, user):
                 lots = int(scale * rng.random() / lot_usd)
                 v.open_lots[user, inst, side] = lots
                 v.open_notional[user, inst, side] = int(lots * lot_usd * 1e6)
+                v.user[user].n_orders += 1
 
 
 def reference_rules(v):

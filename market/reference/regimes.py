@@ -113,29 +113,26 @@ class _Unit(NamedTuple):
         return sliced([(step.lower_usd, step.rate) for step in one.floor_steps], raw)
 
 
-def scanned_usd(
-    regime: MarginRegime, assets: Sequence[str], legs: Sequence[ReferenceLeg], *, orders: bool
-) -> float:
+def scanned_usd(regime: MarginRegime, legs: Sequence[ReferenceLeg], *, orders: bool) -> float:
     """Return the scanned requirement, hedged part and floor in, before factors.
 
     Parameters
     ----------
     regime : MarginRegime
         Rules.
-    assets : sequence of str
-        Underlyings of the venue, in their order.
     legs : sequence of ReferenceLeg
-        In the order of the venue: perps, then tokens.
+        In the order of the venue: perps, then tokens. Underlyings count as they are met.
     orders : bool
         Whether resting orders count, each side filled at once.
     """
+    assets = dict.fromkeys(leg.asset for leg in legs)
     units = [unit for asset in assets if (unit := _unit(regime, asset, legs, orders)) is not None]
     rules = regime.rules
     if rules.aggregation == "groups":
         return _by_groups(regime, units)
     own = _total(max(u.worst_usd() + u.charge_usd(), u.floor_usd()) for u in units)
     if rules.aggregation == "credits":
-        return max(0.0, own - _credits_usd(regime.spreads, assets, units))
+        return max(0.0, own - _credits_usd(regime.spreads, units))
     if rules.offset_frac == 0.0:
         return own
     joint = max([0.0, *_by_scenario(units, _total)])
@@ -196,15 +193,11 @@ def _by_groups(regime: MarginRegime, units: Sequence[_Unit]) -> float:
     return total
 
 
-def _credits_usd(
-    spreads: Sequence[SpreadRow], assets: Sequence[str], units: Sequence[_Unit]
-) -> float:
+def _credits_usd(spreads: Sequence[SpreadRow], units: Sequence[_Unit]) -> float:
     by_asset = {unit.asset: unit for unit in units}
     rest = {unit.asset: _common(unit) for unit in units}
     total = 0.0
     for spread in spreads:
-        if not set(spread.assets) <= set(assets):
-            continue
         formed = [rest.get(a, 0.0) / r for a, r in zip(spread.assets, spread.ratios, strict=True)]
         if not (all(f > 0.0 for f in formed) or all(f < 0.0 for f in formed)):
             continue

@@ -157,9 +157,7 @@ def _scan_usd(account: MarginAccount, *, orders: bool) -> float:
         return 0.0
     legs = _legs(account)
     has_orders = any(leg.buy_usd != 0.0 or leg.sell_usd != 0.0 for leg in legs)
-    held = {one.asset for one in account.perps} | {one.asset for one in account.tokens}
-    assets = sorted(held, key=int)
-    return scanned_usd(regime, assets, legs, orders=orders and has_orders)
+    return scanned_usd(regime, legs, orders=orders and has_orders)
 
 
 def _legs(account: MarginAccount) -> Sequence[ReferenceLeg]:

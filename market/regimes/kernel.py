@@ -126,41 +126,55 @@ def core_requirement_usd(
         USD, at least 0.
     """
     n_moves = int(regime.n_moves)
-    for u in range(unit.shape[0]):
+    n_units = _add_legs(leg, move, pocket, n, scratch, loss, n_moves, with_orders)
+    for i in range(n_units):
+        u = int(scratch[i].listed)
         scratch[u].touched = 0
-    _add_legs(leg, move, pocket, n, scratch, loss, n_moves, with_orders)
-    if with_orders:
-        for u in range(unit.shape[0]):
-            if scratch[u].touched == 1:
-                for s in range(n_moves):
-                    loss[0, u, s] = max(loss[0, u, s], loss[1, u, s])
-    if regime.aggregation == GROUPS:
-        return _by_groups(regime, unit, hedge_step, floor_step, scratch, loss, n_moves, with_orders)
-    own = charges = floors = 0.0
-    for u in range(unit.shape[0]):
-        if scratch[u].touched == 1:
-            worst = 0.0
+        if with_orders:
             for s in range(n_moves):
-                worst = max(worst, loss[0, u, s])
-            charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
-            floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
-            charges += charge
-            floors += floor
-            own += max(worst + charge, floor)
-            scratch[u].worst_usd = worst
+                loss[0, u, s] = max(loss[0, u, s], loss[1, u, s])
+    if regime.aggregation == GROUPS:
+        return _by_groups(
+            regime, unit, hedge_step, floor_step, scratch, loss, n_units, n_moves, with_orders
+        )
+    own = charges = floors = 0.0
+    for i in range(n_units):
+        u = int(scratch[i].listed)
+        worst = 0.0
+        for s in range(n_moves):
+            worst = max(worst, loss[0, u, s])
+        charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
+        floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+        charges += charge
+        floors += floor
+        own += max(worst + charge, floor)
+        scratch[u].worst_usd = worst
     if regime.aggregation == CREDITS:
-        return max(0.0, own - _credits_usd(credit, int(regime.n_credits), scratch, with_orders))
+        n_credits = int(regime.n_credits)
+        return max(0.0, own - _credits_usd(credit, n_credits, scratch, n_units, with_orders))
     offset: float = regime.offset
     if offset == 0.0:
         return own
+    joint = _joint_usd(scratch, loss, n_units, n_moves)
+    return (1.0 - offset) * own + offset * max(joint + charges, floors)
+
+
+@inline_kernel
+def _joint_usd(scratch: Records, loss: F64, n_units: int, n_moves: int) -> float:
+    """Return the worst loss of all units together; the sums stand in the second corner's place."""
+    if n_units == 0:
+        return 0.0
+    first = int(scratch[0].listed)
+    for s in range(n_moves):
+        loss[1, first, s] = 0.0
+    for i in range(n_units):
+        u = int(scratch[i].listed)
+        for s in range(n_moves):
+            loss[1, first, s] += loss[0, u, s]
     joint = 0.0
     for s in range(n_moves):
-        together = 0.0
-        for u in range(unit.shape[0]):
-            if scratch[u].touched == 1:
-                together += loss[0, u, s]
-        joint = max(joint, together)
-    return (1.0 - offset) * own + offset * max(joint + charges, floors)
+        joint = max(joint, loss[1, first, s])
+    return joint
 
 
 @inline_kernel
@@ -173,8 +187,9 @@ def _add_legs(
     loss: F64,
     n_moves: int,
     with_orders: bool,
-) -> None:
-    """Sum values and losses of the scanned legs by unit, once for each corner."""
+) -> int:
+    """Sum values and losses of the scanned legs by unit, once for each corner; list the units."""
+    n_units = 0
     for j in range(n):
         held = pocket[j]
         kind = leg[held.leg]
@@ -183,13 +198,17 @@ def _add_legs(
         u = int(kind.unit)
         sums = scratch[u]
         if sums.touched == 0:
+            scratch[n_units].listed = u
+            n_units += 1
             sums.touched = 1
             sums.net_usd = sums.gross_usd = 0.0
             sums.buy_net_usd = sums.buy_gross_usd = 0.0
             sums.sell_net_usd = sums.sell_gross_usd = 0.0
             for s in range(n_moves):
                 loss[0, u, s] = 0.0
-                loss[1, u, s] = 0.0
+            if with_orders:
+                for s in range(n_moves):
+                    loss[1, u, s] = 0.0
         value = held.value_usd
         sums.net_usd += value
         sums.gross_usd += abs(value)
@@ -202,10 +221,12 @@ def _add_legs(
             sums.sell_gross_usd += abs(sold)
             for s in range(n_moves):
                 loss[0, u, s] -= bought * move[held.leg, s]
+            for s in range(n_moves):
                 loss[1, u, s] -= sold * move[held.leg, s]
         else:
             for s in range(n_moves):
                 loss[0, u, s] -= value * move[held.leg, s]
+    return n_units
 
 
 @inline_kernel
@@ -252,24 +273,30 @@ def _by_groups(
     floor_step: Records,
     scratch: Records,
     loss: F64,
+    n_units: int,
     n_moves: int,
     with_orders: bool,
 ) -> float:
     """Return losses less offset gains point by point inside each group, groups added up."""
     total = 0.0
-    for group in range(unit.shape[0]):
+    for i in range(n_units):
+        group = int(unit[scratch[i].listed].group)
+        if _is_seen(unit, scratch, i, group):
+            continue
         worst = charges = floors = 0.0
         for s in range(n_moves):
             losses = gains = 0.0
-            for u in range(unit.shape[0]):
-                if scratch[u].touched == 1 and unit[u].group == group:
+            for j in range(i, n_units):
+                u = int(scratch[j].listed)
+                if unit[u].group == group:
                     if loss[0, u, s] > 0.0:
                         losses += loss[0, u, s]
                     else:
                         gains -= loss[0, u, s]
             worst = max(worst, losses - regime.offset * gains)
-        for u in range(unit.shape[0]):
-            if scratch[u].touched == 1 and unit[u].group == group:
+        for j in range(i, n_units):
+            u = int(scratch[j].listed)
+            if unit[u].group == group:
                 charges += _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
                 floors += _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
         total += max(worst + charges, floors)
@@ -277,14 +304,26 @@ def _by_groups(
 
 
 @inline_kernel
-def _credits_usd(credit: Records, n_credits: int, scratch: Records, with_orders: bool) -> float:
+def _is_seen(unit: Records, scratch: Records, i: int, group: int) -> bool:
+    """Tell whether a unit listed before has the same group."""
+    seen = False
+    for j in range(i):
+        seen = seen or unit[scratch[j].listed].group == group
+    return seen
+
+
+@inline_kernel
+def _credits_usd(
+    credit: Records, n_credits: int, scratch: Records, n_units: int, with_orders: bool
+) -> float:
     """Return the credits for spreads, line by line on what earlier lines have left."""
     for u in range(scratch.shape[0]):
-        if scratch[u].touched == 1:
-            rest = scratch[u].net_usd
-            if with_orders:
-                rest = _smaller(scratch[u].buy_net_usd, scratch[u].sell_net_usd)
-            scratch[u].rest_usd = rest
+        scratch[u].rest_usd = 0.0
+    for i in range(n_units):
+        sums = scratch[scratch[i].listed]
+        sums.rest_usd = sums.net_usd
+        if with_orders:
+            sums.rest_usd = _smaller(sums.buy_net_usd, sums.sell_net_usd)
     total = 0.0
     for c in range(n_credits):
         line = credit[c]
@@ -295,7 +334,7 @@ def _credits_usd(credit: Records, n_credits: int, scratch: Records, with_orders:
         for i in range(n_legs):
             sums = scratch[_unit_of(line, i)]
             used = spreads * _ratio_of(line, i)
-            whole = max(abs(sums.net_usd), abs(sums.rest_usd))
+            whole = abs(sums.net_usd)
             if with_orders:
                 whole = max(abs(sums.buy_net_usd), abs(sums.sell_net_usd))
             total += _credit_of(line, i) * abs(used) * (sums.worst_usd / whole)
@@ -309,7 +348,7 @@ def _spreads(line: Record, n_legs: int, scratch: Records) -> float:
     fewest = 0.0
     for i in range(n_legs):
         sums = scratch[_unit_of(line, i)]
-        if sums.touched == 0 or sums.rest_usd == 0.0:
+        if sums.rest_usd == 0.0:
             return 0.0
         formed = sums.rest_usd / _ratio_of(line, i)
         if i == 0:

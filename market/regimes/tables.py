@@ -77,7 +77,8 @@ CREDIT = record_dtype(
 # the oracle; entry: what it was bought for; buy, sell: notional of resting orders of each side.
 POCKET = record_dtype("leg", "value_usd oracle_usd entry_usd leverage buy_usd sell_usd confidence")
 UNIT_SCRATCH = record_dtype(
-    "touched",
+    # listed: the i-th unit of the pocket, in the place of unit i; touched: 0 between calls
+    "touched listed",
     "net_usd gross_usd buy_net_usd buy_gross_usd sell_net_usd sell_gross_usd worst_usd rest_usd",
 )
 

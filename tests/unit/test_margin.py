@@ -199,8 +199,10 @@ def test_order_margin_has_its_buffer():
 def test_resting_orders_of_both_sides_are_bound():
     v = venue(cross(2_600.0))
     v.open_notional[0, BTC, :] = 40_000 * MICRO  # 2 x 1,010
+    v.user[0].n_orders = 1
     assert buys(v, BTC, 20_000) == ACCEPTED
     v.open_notional[0, BTC, SELL] += 20_000 * MICRO
+    v.user[0].n_orders = 1
     assert buys(v, BTC, 20_000) == R_INSUFFICIENT_MARGIN
 
 
@@ -238,6 +240,7 @@ def test_a_bid_for_tokens_needs_cash_and_its_fee():
     assert buys(v, HYPE_SPOT, 1_000) == R_INSUFFICIENT_BALANCE
     v.cash[0] += 500 * MICRO
     v.open_notional[0, BTC_SPOT, BUY] = 500 * MICRO  # its fee too
+    v.user[0].n_orders = 1
     assert buys(v, HYPE_SPOT, 1_000) == R_INSUFFICIENT_BALANCE
     assert buys(v, HYPE_SPOT, 999) == ACCEPTED
 
@@ -300,6 +303,7 @@ def test_withdrawals_leave_a_tenth_of_notional():
     assert withdrawable_usd(par, account_sums(v, 0), 0) == 20_000.0
     v.leverage[0, BTC] = 5
     v.open_notional[0, HYPE, BUY] = 1_000 * MICRO
+    v.user[0].n_orders = 1
     assert withdrawable_usd(par, account_sums(v, 0), 0) == 9_900.0
     assert spare_usd(par, account_sums(v, 0)) == 9_900.0
 
@@ -315,9 +319,11 @@ def test_borrowed_cash_cannot_leave():
 def test_lent_cash_covers_what_is_bound_first():
     v = venue(portfolio(100.0, hype=1.0, supply=60 * MICRO))
     v.open_notional[0, BTC_SPOT, BUY] = 50 * MICRO
+    v.user[0].n_orders = 1
     s = account_sums(v, 0)
     assert withdrawable_usd(v.par[0], s, 10**9) == 40.0
     v.open_notional[0, BTC_SPOT, BUY] = 70 * MICRO
+    v.user[0].n_orders = 1
     assert withdrawable_usd(v.par[0], account_sums(v, 0), 10**9) == 30.0
     assert withdrawable_usd(v.par[0], account_sums(v, 0), 5 * MICRO) == 0.0
     assert spare_usd(v.par[0], s) == 0.0

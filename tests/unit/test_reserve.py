@@ -162,6 +162,7 @@ def test_asking_twice_draws_nothing_more():
 def test_net_and_target_do_not_move_with_the_debt(cash, bid, price_cents):
     v = venue(debts_usd=(0,), supplies_usd=(10**7,))
     v.cash[0], v.open_notional[0, 4, 0] = cash, bid
+    v.user[0].n_orders = 1
     v.price[3].borrow_oracle_usd = price_cents / 100.0
     before = net_usd(account_sums(v, 0))
     drawn = draw_needed_debt(v, 0)
