@@ -12,7 +12,7 @@ what differs between Z and R is noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -20,7 +20,9 @@ import numpy as np
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_outbox import MARKET_SLIPPAGE_FRAC
 from stressbook.experiments.account_table import equities_usd
+from stressbook.experiments.losses import losses_of
 from stressbook.experiments.recorder import liquidated_lots
+from stressbook.experiments.running_on import run_on
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
 from stressbook.market.codes import BUY, IOC, OP_NEW, SELL
@@ -60,6 +62,11 @@ class ArmRun:
         Sum over accounts at the onset.
     liquidated_frac : ndarray of float64, shape (n_assets,)
         Forced fills, takeovers and deleveraging over open interest at the onset.
+    losses : dict of str to float
+        By name, at the end of the episode: `stressbook.experiments.losses.LOSSES`. None of passive
+        arms, where nothing is booked.
+    ran_on_s : float
+        How long the episode went on past the horizon.
     """
 
     arm: str
@@ -67,6 +74,8 @@ class ArmRun:
     equity_usd: F64
     opening_equity_usd: float
     liquidated_frac: F64
+    losses: dict[str, float]
+    ran_on_s: float = 0.0
 
     def log_drawdown(self, asset: int, *, direction: int = -1) -> float:
         """Return the largest move of ln(mark) from the onset in a direction, at least 0."""
@@ -81,6 +90,7 @@ def run_arms(
     horizon_s: float = 7200.0,
     arms: Sequence[Arm] = ARMS,
     after: Callable[[Arm, Simulation], None] | None = None,
+    run_on_s: float = 0.0,
 ) -> dict[str, ArmRun]:
     """Run arms from the present state of a simulation, which is the onset.
 
@@ -95,7 +105,10 @@ def run_arms(
     arms : sequence of str
         Which ones.
     after : callable, optional
-        Called with each arm and the simulation at the end of that arm, to look at it.
+        Called with each arm and the simulation at the end of that arm's horizon, to look at it.
+    run_on_s : float, default 0
+        How long an arm may go on past the horizon while assumed debt is unpaid or a debtor in
+        breach, s: `losses` are those at its end, all else is of the horizon.
 
     Returns
     -------
@@ -106,12 +119,22 @@ def run_arms(
     try:
         for arm in arms:
             sim.restore(start)
-            found[arm] = _run_arm(sim, arm, stresses, horizon_s)
+            first = int(sim.series.step[0])
+            at_horizon = _run_arm(sim, arm, stresses, horizon_s)
             if after is not None:
                 after(arm, sim)
+            found[arm] = _to_the_end(sim, at_horizon, first, run_on_s)
     finally:
         sim.restore(start)
     return found
+
+
+def _to_the_end(sim: Simulation, run: ArmRun, first: int, run_on_s: float) -> ArmRun:
+    """Let an arm run on past its horizon, and count what was lost by its end."""
+    if run.arm in ("P", "P0"):
+        return run
+    ran_on_s = run_on(sim, run_on_s)
+    return replace(run, losses=losses_of(sim, since_step=first), ran_on_s=ran_on_s)
 
 
 def loss_usd(control: ArmRun, arm: ArmRun) -> float:
@@ -142,7 +165,7 @@ def _run_arm(sim: Simulation, arm: str, stresses: Sequence[Stress], horizon_s: f
     rows = sim.series.asset[first : first + n_steps]
     lots = liquidated_lots(rows)
     share = lots.sum(axis=0) / np.maximum(open_interest, 1.0)
-    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), share)
+    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), share, {})
 
 
 def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun:
@@ -159,7 +182,7 @@ def _run_passive(sim: Simulation, arm: str, n_steps: int, before: F64) -> ArmRun
     v.price["mark_usd"] *= np.exp(log_mark[-1] - log_mark[0])
     v.price["oracle_usd"] *= np.exp(log_mark[-1] - log_mark[0])
     nothing = np.zeros(len(v.asset))
-    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), nothing)
+    return ArmRun(arm, log_mark, equities_usd(sim), float(before.sum()), nothing, {})
 
 
 def _open_interest_lots(sim: Simulation) -> F64:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments.losses import LOSSES, Loss, losses_of
 from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import (
@@ -45,6 +46,7 @@ class _Run:
         events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
         self.onset = max(onset_step(sim, onset_s) - since_step, 0)
+        self.losses = losses_of(sim, since_step=since_step)
 
     @property
     def first_valued(self) -> int:
@@ -94,6 +96,10 @@ def drawdown_frac(marks: F64, onset: int) -> F64:
 def _open_interest_usd(r: _Run) -> float:
     last = r.asset[-1]
     return float((last["open_interest_lots"] * last["mark_usd"] * r.lot_sizes()).sum())
+
+
+def _outcome_of(loss: Loss) -> Outcome:
+    return Outcome(*loss, lambda r: r.losses[loss.name])
 
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
@@ -155,15 +161,10 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     Outcome(
         "deficit_booked_usd",
         "USD",
-        "deficits of flat accounts, paid by the treasury",
+        "deficits of flat accounts, paid by the treasury but for what is socialised",
         lambda r: r.amount_usd(EV_DEFICIT),
     ),
-    Outcome(
-        "negative_equity_usd",
-        "USD",
-        "each account's deepest equity below zero at a mark update",
-        lambda r: float(-np.minimum(r.v.risk["deepest_negative_usd"], 0.0).sum()),
-    ),
+    *(_outcome_of(loss) for loss in LOSSES),
     Outcome(
         "backstop_low_usd",
         "USD",
@@ -252,7 +253,7 @@ def meaning_of(outcome: str) -> str:
 
 
 def unit_of(outcome: str) -> str:
-    """Return the unit of an outcome: "USD", or "1" for counts and fractions."""
+    """Return the unit of an outcome: "USD", "h", or "1" for counts and fractions."""
     return _UNITS.get(outcome, "1")
 
 

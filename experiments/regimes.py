@@ -64,12 +64,15 @@ class ArmNumbers:
         of `R`); NaN where that arm did not run.
     opening_equity_usd : float
         Sum at the onset.
+    losses : dict of str to float
+        By name; see `stressbook.experiments.losses.LOSSES`. None of passive arms.
     """
 
     log_drawdown: F64
     liquidated_frac: F64
     loss_usd: float
     opening_equity_usd: float
+    losses: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -329,5 +332,6 @@ def _numbers(runs: dict[str, ArmRun]) -> dict[str, ArmNumbers]:
             run.liquidated_frac,
             loss_usd(runs[control], run) if control in runs else math.nan,
             run.opening_equity_usd,
+            run.losses,
         )
     return found

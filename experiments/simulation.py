@@ -27,6 +27,7 @@ from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.replies import count_replies, make_replies
 from stressbook.experiments.scenario import Scenario, load_scenario
+from stressbook.experiments.shortfall import MINUTE_MS, make_minutes, record_minute
 from stressbook.experiments.snapshot import (
     Snapshot,
     copy_arrays,
@@ -73,6 +74,8 @@ class Simulation(mesa.Model):
         Compiled venue, or the venue in plain Python.
     uncompiled : collection of str, optional
         Classes of accounts whose rule runs as scalar agents in plain Python; the run is the same.
+    run_on_s : float, default 0
+        Room for steps beyond the length of the scenario, s.
 
     Examples
     --------
@@ -89,6 +92,7 @@ class Simulation(mesa.Model):
         engine: str = "kernel",
         *,
         uncompiled: Collection[str] = (),
+        run_on_s: float = 0.0,
     ) -> None:
         super().__init__(rng=0)  # Mesa's own generator is never drawn from
         if engine not in ENGINES:
@@ -97,6 +101,7 @@ class Simulation(mesa.Model):
         self.t_ms = 0
         self.dt_ms = round(self.scenario.dt_s * 1000)
         self.defence = 1.0
+        self.run_on_s = run_on_s
         self.pending_injections: list[Callable[[Simulation, Outbox], None]] = []
         self._build(seed, engine, uncompiled)
         self.set_stresses(self.scenario.stresses)
@@ -128,7 +133,9 @@ class Simulation(mesa.Model):
         ]
         first_own = len(population.accounts)
         self.own = OwnAgents(self, own, spec, self.accounts, self.market, first_user=first_own)
-        self.series = make_series(self.n_steps_planned, state)
+        n_steps = self.n_steps_planned + round(self.run_on_s * 1000) // self.dt_ms
+        self.series = make_series(n_steps, state)
+        self.minutes = make_minutes(n_steps, state)
         self.replies = make_replies(state)
         self.class_sums, self._exposures = make_class_sums(state, self.world)
         look_at_classes(state, self.world, self.class_sums, self._exposures)
@@ -150,6 +157,7 @@ class Simulation(mesa.Model):
         self._observe_market = compiled_call(observe_market, v, self.market, then=(0,))
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
+        self._record_minute = compiled_call(record_minute, v, self.series, self.minutes)
         self._count_replies = compiled_call(count_replies, v, self.replies)
         self._add_step = compiled_call(add_step, v, w, self.class_sums, self._exposures)
         for desk in self.desks:
@@ -193,6 +201,8 @@ class Simulation(mesa.Model):
         self._settle_own_moves()
         self._observe_market(t)
         self._record_step()  # 10
+        if t // MINUTE_MS != (t - self.dt_ms) // MINUTE_MS:
+            self._record_minute()
         self._count_replies()
         self._add_step()
         self.digest_chain.add_step(v)
@@ -241,6 +251,7 @@ class Simulation(mesa.Model):
             memories=tuple(desk.memory.copy() for desk in self.desks),
             own_agents=tuple(copy_own_agent(agent) for agent in self.own.agents),
             series={"step": self.series.step.copy()},
+            minutes={"count": self.minutes.count.copy()},
             replies=self.replies.n.copy(),
             class_sums=self.class_sums.copy(),
             exposures=copy_arrays(self._exposures),
@@ -265,6 +276,7 @@ class Simulation(mesa.Model):
         for agent, kept in zip(self.own.agents, saved.own_agents, strict=True):
             put_own_agent(agent, kept)
         put_arrays(self.series, saved.series)
+        put_arrays(self.minutes, saved.minutes)
         np.copyto(self.replies.n, saved.replies)
         np.copyto(self.class_sums, saved.class_sums)
         put_arrays(self._exposures, saved.exposures)

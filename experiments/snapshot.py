@@ -38,6 +38,7 @@ class Snapshot:
     memories: tuple[Records, ...]
     own_agents: tuple[dict[str, Any], ...]
     series: dict[str, Any]
+    minutes: dict[str, Any]
     replies: I64
     class_sums: Records
     exposures: dict[str, Any]

@@ -185,7 +185,7 @@ def repay_assumed_debt(v: VenueState, t_ms: int) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in the ledger, `reserve`, `user` and `event`.
+        Changed in the ledger, `reserve`, `user`, `backstop` and `event`.
     t_ms : int
         Time of the step.
     """
@@ -202,6 +202,7 @@ def repay_assumed_debt(v: VenueState, t_ms: int) -> None:
     if not _holds_whole_lots(v, user):
         paid = repay(v, user, 0, free - paid)
         if paid > 0:
+            v.backstop[0].used_micro += paid
             log_event(v, t_ms, EV_BACKSTOP_USED, user, -1, 0, 0, paid, CAUSE_REPAY, -1)
 
 

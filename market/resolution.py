@@ -73,7 +73,8 @@ def risk_step(v: VenueState, t_ms: int) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in `risk`, `user`, ledger, reserve, books, `outbox` and `event`.
+        Changed in `risk`, `user`, ledger, reserve, books, `outbox`, `event`, and in what the
+        backstop has taken over.
     t_ms : int
         Time of the step, a mark update.
     """
@@ -201,9 +202,12 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     elif user == v.par[0].backstop_user:
         return  # judged by the first alone
     elif has_collateral and -r.net_usd > loan_threshold_usd(v, user, True):
+        before_usd = r.equity_usd
         take_everything(v, user, has_perps and loss_limit_holds(v), t_ms)
         value_account(v, int(v.par[0].backstop_user))
         value_account(v, user)
+        taken_usd = min(r.equity_usd, 0.0) - min(before_usd, 0.0)
+        v.taken_negative_usd[user] += max(taken_usd, 0.0)
     elif has_perps and _is_below_backstop_margin(v, user) and loss_limit_holds(v):
         take_perps(v, user, t_ms)
         value_account(v, int(v.par[0].backstop_user))

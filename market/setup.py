@@ -220,6 +220,8 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "fill": ((capacity.fills,), state.FILL),
         "event": ((capacity.events,), state.EVENT),
         "risk": ((n_users,), state.RISK),
+        "taken_negative_usd": ((n_users,), f8),
+        "backstop": ((1,), state.BACKSTOP_SUMS),
         "work_index": ((n_users, 2), i8),
         "work_rank": ((n_users, 2), f8),
         "ctr": ((state.N_COUNTERS,), i8),

@@ -103,6 +103,13 @@ RISK = record_dtype(
     "token_value_usd debt_usd deepest_negative_usd",
 )
 
+# What the backstop has done so far, beside its row of the ledger.
+BACKSTOP_SUMS = record_dtype(
+    # debts taken over; cash and claims that came with perps, less what they cost; capital spent
+    "assumed_micro perp_cash_micro used_micro",
+    "debt_at_deepest_usd",  # its debt when its equity was deepest below zero
+)
+
 # Prices of an asset. Oracle, mark, index in 1e-8 USD; EMAs in USD.
 PRICE = record_dtype(
     "oracle_e8 mark_e8 previous_mark_e8 borrow_oracle_e8 last_funding_rate_e15 n_premium_samples",
@@ -248,6 +255,8 @@ class VenueState(NamedTuple):
     fill: Records  # (capacity,) FILL, this step's
     event: Records  # (capacity,) EVENT, this step's
     risk: Records  # (n_users,) RISK, as of the last mark update
+    taken_negative_usd: F64  # (n_users,) equity below zero that the backstop took over
+    backstop: Records  # (1,) BACKSTOP_SUMS
     work_index: I64  # (n_users, 2) scratch of resolution: accounts in breach, in order
     work_rank: F64  # (n_users, 2) scratch of resolution: ranks of deleveraging
     ctr: I64  # (N_COUNTERS,)

@@ -91,7 +91,7 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in the ledger and `event`.
+        Changed in the ledger, `backstop` and `event`.
     user : int
         Whose. Its margin is what net USDC it has, under portfolio margin lent cash as well, last;
         borrowed cash stays with the debt, and collateral with the loan.
@@ -104,6 +104,7 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
         if lots != 0:
             mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
             paid = book_perp_at(v, user, backstop, inst, lots, mark_e8, CAUSE_TAKEOVER)
+            v.backstop[0].perp_cash_micro -= paid
             log_event(
                 v,
                 t_ms,
@@ -123,6 +124,7 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
         own = min(margin, max(int(v.cash[user]), 0))
         move_cash(v, user, backstop, own, CAUSE_TAKEOVER)
         move_claim(v, user, backstop, margin - own, CAUSE_TAKEOVER)
+        v.backstop[0].perp_cash_micro += margin
 
 
 @sub_kernel
@@ -132,7 +134,7 @@ def take_everything(v: VenueState, user: int, perps_too: bool, t_ms: int) -> Non
     Parameters
     ----------
     v : VenueState
-        Changed in the ledger and `event`.
+        Changed in the ledger, `backstop` and `event`.
     user : int
         Whose.
     perps_too : bool
@@ -149,6 +151,7 @@ def take_everything(v: VenueState, user: int, perps_too: bool, t_ms: int) -> Non
     debt = int(v.debt[user, 0])
     margin = int(v.cash[user]) + perp_value_micro(v, user)
     move_debt(v, user, backstop, debt, CAUSE_TAKEOVER)
+    v.backstop[0].assumed_micro += debt
     move_claim(v, user, backstop, int(v.supply[user, 0]), CAUSE_TAKEOVER)
     move_cash(v, user, backstop, margin, CAUSE_TAKEOVER)
     owed = debt + max(-margin, 0)
@@ -162,7 +165,7 @@ def take_slice(v: VenueState, user: int, t_ms: int) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in the ledger, `user` and `event`.
+        Changed in the ledger, `user`, `backstop` and `event`.
     user : int
         Flat, with collateral; its own cash has paid what it could, so that it owes its debt and
         what its cash lies below zero (a loan that caps or an empty pool refused).
@@ -209,6 +212,7 @@ def _take_part(v: VenueState, user: int, token: int, part_micro: int, t_ms: int)
     from_debt = min(part_micro, int(v.debt[user, 0]))
     move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
     move_debt(v, user, backstop, from_debt, CAUSE_TAKEOVER)
+    v.backstop[0].assumed_micro += from_debt
     move_cash(v, backstop, user, part_micro - from_debt, CAUSE_TAKEOVER)
     borrow_e8 = int(price.borrow_oracle_e8)
     log_event(

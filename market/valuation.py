@@ -32,7 +32,7 @@ def value_account(v: VenueState, user: int) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in `risk`.
+        Changed in `risk`, and in `backstop` if it is the backstop.
     user : int
         A user.
     """
@@ -152,6 +152,8 @@ def _value(v: VenueState, user: int) -> None:
     if user == v.par[0].backstop_user:
         # It has no credit, but what it took over is its own until sold.
         r.equity_usd = net_usd(s) + s.token_value_usd
+        if r.equity_usd < r.deepest_negative_usd:
+            v.backstop[0].debt_at_deepest_usd = s.debt_usd
     r.initial_usd = s.initial_usd
     r.maintenance_usd = s.maintenance_usd
     r.gross_notional_usd = s.gross_notional_usd

@@ -73,6 +73,7 @@ def repay_assumed_debt(parts: VenueParts, t_ms: int) -> None:
     elif not any(not parts.exchange.instruments[inst].is_perp for inst in holdings(parts)):
         used = parts.repay(user, free - paid)
         if used > 0:
+            parts.backstop.used_micro += used
             parts.log(t_ms, EV_BACKSTOP_USED, user, amount_micro=used, cause=CAUSE_REPAY)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
 import numpy as np
@@ -201,6 +202,8 @@ class Mirror:
         names = dict(zip(state.risk.dtype.names or (), Valuation.__dataclass_fields__, strict=True))
         for column, name in names.items():
             state.risk[column] = [getattr(worth, name) for worth in parts.valuations]
+        state.taken_negative_usd[:] = parts.taken_negative_usd
+        state.backstop[0] = astuple(parts.backstop)
 
     # --- books ------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.reference.units import mul_div_reference
 from stressbook.market.units import NEAREST
 
-__all__ = ["Clock", "ResolutionRules", "Rows", "Standing", "Valuation", "VenueParts"]
+__all__ = ["BackstopSums", "Clock", "ResolutionRules", "Rows", "Standing", "Valuation", "VenueParts"]
 
 
 class Rows(NamedTuple):
@@ -100,6 +100,16 @@ class Valuation:
 
 
 @dataclass
+class BackstopSums:
+    """What the backstop has done so far: fields of `state.BACKSTOP_SUMS`."""
+
+    assumed_micro: int = 0
+    perp_cash_micro: int = 0
+    used_micro: int = 0
+    debt_at_deepest_usd: float = 0.0
+
+
+@dataclass
 class VenueParts:
     """All that the plain venue knows.
 
@@ -138,6 +148,8 @@ class VenueParts:
     platform_supply_caps: list[int]  # by token, units
     collateral_units: list[int]  # of portfolio accounts, by token
     reserve_rates: tuple[float, float, float, int]  # utilisation, rates, step: at the last hour
+    taken_negative_usd: list[float]  # equity below zero that the backstop took over, by user
+    backstop: BackstopSums
     retained_used: int = 0
     supplier_loss: int = 0
     n_steps: int = 0

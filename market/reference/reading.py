@@ -15,6 +15,7 @@ from stressbook.market.reference.margin_desk import MarginDesk
 from stressbook.market.reference.opening import desk_of, exchange_of, sequencer_of
 from stressbook.market.reference.oracle import AssetPrices
 from stressbook.market.reference.parts import (
+    BackstopSums,
     Clock,
     ResolutionRules,
     Rows,
@@ -104,6 +105,8 @@ def read_parts(state: VenueState) -> VenueParts:
             float(reserve.supply_rate),
             int(reserve.last_step_e15),
         ),
+        taken_negative_usd=[float(taken) for taken in state.taken_negative_usd],
+        backstop=_backstop_sums(state.backstop[0]),
         retained_used=int(reserve.retained_used),
         supplier_loss=int(reserve.supplier_loss),
         n_steps=int(state.ctr[C_STEP]),
@@ -228,6 +231,11 @@ def _valuation(worth: Any) -> Valuation:
     names = [name for name in Valuation.__dataclass_fields__ if name != "is_portfolio"]
     numbers = {name: float(worth[name]) for name in names}
     return Valuation(is_portfolio=bool(worth.judged_as_portfolio), **numbers)
+
+
+def _backstop_sums(sums: Any) -> BackstopSums:
+    kinds = get_type_hints(BackstopSums)
+    return BackstopSums(**{name: kind(sums[name]) for name, kind in kinds.items()})
 
 
 def _ints(record: Any, kind: type) -> dict[str, int]:

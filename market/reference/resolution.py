@@ -97,6 +97,8 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     if collateral and -worth.net_usd > loan_threshold_usd(parts, user, full=True):
         perps_too = bool(perps) and loss_limit_holds(parts)
         take_everything(parts, user, t_ms, perps_too=perps_too)
+        _note_what_was_taken(parts, user, was_usd=worth.equity_usd)
+        return False
     elif perps and _is_below_backstop_margin(parts, user) and loss_limit_holds(parts):
         take_perps(parts, user, t_ms)
     elif perps:
@@ -111,6 +113,14 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     value_account(parts, parts.rows.backstop)
     value_account(parts, user)
     return False
+
+
+def _note_what_was_taken(parts: VenueParts, user: int, *, was_usd: float) -> None:
+    """Value both sides of a takeover; what lay below zero is the backstop's now."""
+    value_account(parts, parts.rows.backstop)
+    value_account(parts, user)
+    left_usd = parts.valuations[user].equity_usd
+    parts.taken_negative_usd[user] += max(min(left_usd, 0.0) - min(was_usd, 0.0), 0.0)
 
 
 def _is_below_backstop_margin(parts: VenueParts, user: int) -> bool:

@@ -39,6 +39,7 @@ def take_perps(parts: VenueParts, user: int, t_ms: int) -> None:
             mark_den=parts.mark_dens[inst],
             cause=CAUSE_TAKEOVER,
         )
+        parts.backstop.perp_cash_micro -= paid
         parts.log(
             t_ms,
             EV_TAKEOVER_PERPS,
@@ -57,6 +58,7 @@ def take_perps(parts: VenueParts, user: int, t_ms: int) -> None:
         own = min(margin, max(parts.cash(user), 0))
         ledger.move_cash(user, backstop, own, cause=CAUSE_TAKEOVER)
         parts.move_claim(user, backstop, margin - own, cause=CAUSE_TAKEOVER)
+        parts.backstop.perp_cash_micro += margin
 
 
 def take_everything(parts: VenueParts, user: int, t_ms: int, *, perps_too: bool) -> None:
@@ -69,6 +71,7 @@ def take_everything(parts: VenueParts, user: int, t_ms: int, *, perps_too: bool)
     debt = parts.debt(user)
     margin = parts.cash(user) + parts.perp_value_micro(user)
     parts.move_debt(user, backstop, debt, cause=CAUSE_TAKEOVER)
+    parts.backstop.assumed_micro += debt
     parts.move_claim(user, backstop, parts.supply(user), cause=CAUSE_TAKEOVER)
     ledger.move_cash(user, backstop, margin, cause=CAUSE_TAKEOVER)
     owed = debt + max(-margin, 0)
@@ -118,6 +121,7 @@ def _take_part(parts: VenueParts, user: int, token: int, part_micro: int, t_ms: 
     from_debt = min(part_micro, parts.debt(user))
     ledger.move_token(user, backstop, token, units, cause=CAUSE_TAKEOVER)
     parts.move_debt(user, backstop, from_debt, cause=CAUSE_TAKEOVER)
+    parts.backstop.assumed_micro += from_debt
     ledger.move_cash(backstop, user, part_micro - from_debt, cause=CAUSE_TAKEOVER)
     parts.log(
         t_ms,

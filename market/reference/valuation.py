@@ -24,6 +24,8 @@ def value_account(parts: VenueParts, user: int) -> None:
     equity_usd = account.equity_usd()
     if user == parts.rows.backstop:  # what it took over is its own until sold
         equity_usd = account.net_usd() + account.token_value_usd()
+        if equity_usd < parts.valuations[user].deepest_negative_usd:
+            parts.backstop.debt_at_deepest_usd = float(account.debt_micro) / 1e6
     parts.valuations[user] = Valuation(
         is_portfolio=portfolio,
         net_usd=account.net_usd(),
