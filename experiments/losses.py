@@ -130,7 +130,7 @@ def named_losses(
     dict of str to float
         By name, in the order of `LOSSES`.
     """
-    now = minutes.row[minutes.count[0]]
+    now = minutes.row[minutes.n[0]]
     found = _below_zero(v, events) | _borne_by_accounts(v, events, since_ms)
     found |= {
         "reserve_shortfall_usd": float(now["shortfall_usd"]),
@@ -188,7 +188,7 @@ def _share_valued(shortfall_usd: float, booked_usd: float) -> float:
 
 
 def _over_time(minutes: Minutes, dt_ms: int, since_ms: int) -> dict[str, float]:
-    n = int(minutes.count[0])
+    n = int(minutes.n[0])
     rows, now = minutes.row[:n], minutes.row[n]
     rows = rows[rows["t_ms"] > since_ms]
     n_full = int((rows["utilisation"] >= FULL_FRAC).sum())

@@ -1,4 +1,4 @@
-"""How long an episode goes on: until what the backstop assumed is repaid and no debtor is in breach.
+"""How long an episode goes on: until assumed debt is repaid and no debtor is in breach.
 
 A loss that is still open at a fixed horizon rests on valuation. So an episode may run on past it,
 under no new stress, for at most a while.

@@ -75,8 +75,8 @@ class Minutes(NamedTuple):
     """What is kept of each minute, and scratch."""
 
     row: Records  # (n_minutes + 1,) MINUTE_ROW; the one after the last is of now
-    bid_depth_usd: F64  # (n_minutes + 1, n_assets, N_BANDS) bids for tokens at the oracle, summed up
-    count: I64  # (1,) minutes recorded
+    bid_depth_usd: F64  # (n_minutes + 1, n_assets, N_BANDS) bids, at the oracle, summed up
+    n: I64  # (1,) minutes recorded
     oracle_usd: F64  # scratch: oracles of ten minutes
     depth_usd: F64  # (N_BANDS,) scratch: medians of minutes
     price_usd: F64  # (n_tokens, 2) of a token held on, and of one that is sold
@@ -102,9 +102,9 @@ def make_minutes(n_steps: int, v: VenueState) -> Minutes:
 @kernel
 def record_minute(v: VenueState, s: Series, m: Minutes) -> None:
     """Record a minute that has ended; the step in which it did is recorded already."""
-    n = m.count[0]
+    n = m.n[0]
     _sample_bids(v, m, n)
-    m.count[0] = n + 1
+    m.n[0] = n + 1
     _value_reserve(v, s, m, m.row[n])
 
 
@@ -119,9 +119,9 @@ def value_reserve(v: VenueState, s: Series, m: Minutes) -> None:
     s : Series
         With at least one step.
     m : Minutes
-        Row `count` is written, and scratch.
+        Row `n` is written, and scratch.
     """
-    n = m.count[0]
+    n = m.n[0]
     if n == 0:
         _sample_bids(v, m, 0)
     _value_reserve(v, s, m, m.row[n])
@@ -212,13 +212,13 @@ def _walk(sale_usd: float, depth_usd: F64) -> float:
     last = BANDS_FRAC[N_BANDS - 1]
     for band in range(N_BANDS):
         outer = BANDS_FRAC[band]
-        width = depth_usd[band] - within
+        width = float(depth_usd[band]) - within
         if width > 0.0 and left > 0.0:
             part = min(left, width)
             last = inner + (outer - inner) * part / width
             got += part * (1.0 - 0.5 * (inner + last))
             left -= part
-            within = depth_usd[band]
+            within = float(depth_usd[band])
         inner = outer
     return got + left * (1.0 - last)
 
@@ -359,7 +359,7 @@ def _median_oracle_usd(v: VenueState, s: Series, m: Minutes, asset: int) -> floa
 
 @sub_kernel
 def _find_median_depth(m: Minutes, asset: int) -> None:
-    stop = max(int(m.count[0]), 1)
+    stop = max(int(m.n[0]), 1)
     first = max(0, stop - N_MINUTES)
     for band in range(N_BANDS):
         for n in range(first, stop):

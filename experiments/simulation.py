@@ -251,7 +251,7 @@ class Simulation(mesa.Model):
             memories=tuple(desk.memory.copy() for desk in self.desks),
             own_agents=tuple(copy_own_agent(agent) for agent in self.own.agents),
             series={"step": self.series.step.copy()},
-            minutes={"count": self.minutes.count.copy()},
+            minutes={"n": self.minutes.n.copy()},
             replies=self.replies.n.copy(),
             class_sums=self.class_sums.copy(),
             exposures=copy_arrays(self._exposures),

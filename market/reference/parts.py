@@ -17,7 +17,15 @@ from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.reference.units import mul_div_reference
 from stressbook.market.units import NEAREST
 
-__all__ = ["BackstopSums", "Clock", "ResolutionRules", "Rows", "Standing", "Valuation", "VenueParts"]
+__all__ = [
+    "BackstopSums",
+    "Clock",
+    "ResolutionRules",
+    "Rows",
+    "Standing",
+    "Valuation",
+    "VenueParts",
+]
 
 
 class Rows(NamedTuple):
