@@ -228,10 +228,7 @@ def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, floa
     open_lots = np.maximum(sim.series.asset[first - 1, asset]["open_interest_lots"], 1.0)
     lots = liquidated_lots(rows)
     traded = book["traded_lots"] * v.inst[inst].lot_size * rows["mark_usd"]
-    deepest = -np.minimum(v.risk["deepest_negative_usd"], 0.0)
-    backstop = int(v.par[0].backstop_user)
     return {
-        "accounts_negative_usd": float(deepest.sum() - deepest[backstop]),
         "liquidated_frac": float(lots.sum() / open_lots),
         "open_interest_change_frac": float(rows["open_interest_lots"][-1] / open_lots - 1.0),
         "bid_depth_usd": float(np.median(book["bid_depth_usd"])),

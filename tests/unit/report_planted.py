@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
+from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.regime_plan import RegimePlan, Variant
 from stressbook.experiments.regimes import REGIMES, ArmNumbers, RegimeRun, RegimeStudy
 from stressbook.experiments.scenario import load_scenario
@@ -28,11 +29,12 @@ OUTCOMES = (
     "n_deleveragings",
     "deficit_booked_usd",
     "debt_taken_over_usd",
-    "accounts_negative_usd",
+    "negative_equity_usd",
     "backstop_short_usd",
     "written_off_usd",
     "open_interest_change_frac",
 )
+LOST = {loss.name: 1e6 * (place + 1) for place, loss in enumerate(LOSSES)}
 _SPREAD = (0.9, -0.4, 0.3, -0.8, 0.5, -0.6, 0.7, -0.6)  # sums to zero
 
 
@@ -103,7 +105,7 @@ def arms(seed, regime, effect, placebo):
     falls["Z"] = falls["R"] + placebo * wobble(seed, of=7)
     loss = {"0": 0.0, "P0": 0.0, "P": 2e8, "N": 1.9e8, "F": 2e8, "R": 3e8, "R@0.5": 1e8, "Z": 1e6}
     return {
-        arm: ArmNumbers(np.array([0.0, fall]), np.array([0.0, 0.3]), loss[arm], 5e9)
+        arm: ArmNumbers(np.array([0.0, fall]), np.array([0.0, 0.3]), loss[arm], 5e9, LOST)
         for arm, fall in falls.items()
     }
 

@@ -7,11 +7,14 @@ import pytest
 
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.arms import ARMS, CONTROL_OF, loss_usd, one_lot_order, run_arms
+from stressbook.experiments.losses import LOSSES
+from stressbook.experiments.running_on import is_unsettled
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import PriceGap
 from stressbook.market.codes import EV_BREACH
 from stressbook.market.draws import CLASS_NUMBERS
 from tests.short_runs import short_scenario
+from tests.small_venue import borrower
 
 N_WARM_UP, N_STEPS = 20, 70
 FALL = PriceGap(at=20, duration=40, assets=("HYPE",), fall_frac=0.25)
@@ -167,3 +170,48 @@ def test_a_loss_is_what_accounts_lack_against_the_control(ended):
     lost = runs["0"].equity_usd - runs["R"].equity_usd
     assert loss_usd(runs["0"], runs["R"]) == pytest.approx(lost[lost > 0.0].sum())
     assert loss_usd(runs["R"], runs["R"]) == 0.0
+
+
+def test_every_arm_that_trades_says_what_was_lost_by_each_name(ended):
+    runs, _ = ended
+    names = [loss.name for loss in LOSSES]
+    assert {arm for arm, run in runs.items() if list(run.losses) == names} == set("0NFRZ")
+    assert runs["0"].losses["negative_equity_usd"] < runs["R"].losses["negative_equity_usd"]
+    assert runs["P"].losses == {}
+    assert {run.ran_on_s for run in runs.values()} == {0.0}
+
+
+def test_an_unsettled_arm_runs_on_without_new_stress(monkeypatch):
+    """An account still in debt at the horizon, in breach for 4 s more."""
+    scenario = short_scenario(warmup=20.0, duration=70.0, stresses=[]).resolved
+    sim = Simulation(scenario, seed=7, run_on_s=30.0)
+    sim.advance(N_WARM_UP)
+    later = PriceGap(at=90, duration=10, assets=("HYPE",), fall_frac=0.9)
+    plain = run_arms(sim, [FALL, later], horizon_s=70.0, arms=("R",))["R"]
+    seen = []
+
+    def waits(v):
+        seen.append([stress.at_s for stress in sim.schedule.stresses])
+        return len(seen) <= 4
+
+    monkeypatch.setattr("stressbook.experiments.running_on.is_unsettled", waits)
+    run = run_arms(sim, [FALL, later], horizon_s=70.0, arms=("R",), run_on_s=30.0)["R"]
+    sim.close()
+    assert (run.ran_on_s, plain.ran_on_s) == (4.0, 0.0)
+    assert seen == [[20.0]] * 5
+    assert np.array_equal(run.log_mark, plain.log_mark)
+    assert np.array_equal(run.equity_usd, plain.equity_usd)
+
+
+def test_it_runs_on_while_assumed_debt_is_unpaid_or_a_debtor_in_breach():
+    s = borrower(hype=10_000, debt_usd=600_000, backstop_usd=100_000.0, engine="kernel")
+    assert not is_unsettled(s.v)
+    s.update(HYPE=55.0)
+    assert s.v.debt[s.backstop, 0] == 600_000 * 10**6
+    assert is_unsettled(s.v)
+    s.v.debt[s.backstop, 0] = 30_000 * 10**6  # a twentieth
+    assert not is_unsettled(s.v)
+    s.v.user[0].breached = 1
+    assert not is_unsettled(s.v)
+    s.v.debt[0, 0] = 1
+    assert is_unsettled(s.v)

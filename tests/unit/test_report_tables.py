@@ -5,9 +5,11 @@ import pytest
 
 from stressbook.experiments.episode import CapUse
 from stressbook.experiments.inference import Estimate
+from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.stress import CorrelationBreak, PriceGap
 from stressbook.report.ending import ending_text
 from stressbook.report.impact import impact_text, size_table
+from stressbook.report.loss_tables import run_loss_table, study_loss_table
 from stressbook.report.numbers import cell, interval, percent, plain, signed, usd
 from stressbook.report.rule_tables import deciding_table, rule_table
 from stressbook.report.shock import shock_table
@@ -28,6 +30,7 @@ from stressbook.report.study_tables import (
     refusal_rows,
     regime_claims,
 )
+from tests.short_runs import short_run
 from tests.unit.report_planted import study, wobble
 
 
@@ -303,3 +306,18 @@ def test_numbers_have_digits_that_matter():
 def test_an_interval_without_width_is_not_printed():
     assert interval(Estimate(0.0, 0.0, 0.0, 8), "usd") == ""
     assert interval(Estimate(1.0, float("nan"), float("nan"), 1), "usd") == ""
+
+
+def test_every_loss_has_a_row_with_its_meaning():
+    rows = {row[0].text: row for row in study_loss_table(study(3)).rows}
+    assert [row[-1].text for row in rows.values()] == [loss.help for loss in LOSSES]
+    # Planted as 1, 2, 3, ... millions in the order of the table.
+    assert [c.text for c in rows["gap at ADL"][1:5]] == ["4.00", "4.00", "0.00", "M USD"]
+    assert rows["full utilisation"][4].text == "h"
+
+
+def test_losses_of_a_run_are_those_of_its_outcomes():
+    record = short_run().record
+    rows = {row[0].text: row for row in run_loss_table(record).rows}
+    assert rows["negative equity"][1].text == usd(record.outcomes["negative_equity_usd"])
+    assert [row[-1].text for row in rows.values()] == [loss.help for loss in LOSSES]

@@ -56,6 +56,7 @@ UNITS: Final[dict[str, Unit]] = {
     "bp": Unit("bp", 1e4, _sensible),
     "count": Unit("number", 1.0, _one_digit),
     "ratio": Unit("ratio", 1.0, _sensible),
+    "hours": Unit("h", 1.0, _sensible),
 }
 
 

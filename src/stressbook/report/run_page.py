@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.episode import CLASS_LABELS
+from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.outcomes import meaning_of, unit_of
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.scenario import load_scenario
@@ -19,6 +20,7 @@ from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
 from stressbook.market.codes import EVENT_NAMES
 from stressbook.report.layout import Picture, Table, table_of
+from stressbook.report.loss_tables import run_loss_table
 from stressbook.report.manifest import plugin_digests, reproduce_table, source_table
 from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
 from stressbook.report.page import embedded_json, render, write_page
@@ -30,6 +32,7 @@ from stressbook.report.timeline_figure import draw_timelines, milestones, timeli
 __all__ = ["run_html", "write_run_report"]
 
 _LEAST_BINS: Final = 20
+_LOSS_NAMES: Final = {loss.name for loss in LOSSES}  # they have a table of their own
 
 
 def write_run_report(record: RunRecord, path: str | Path) -> Path:
@@ -80,6 +83,7 @@ def run_html(record: RunRecord) -> str:
         "n_accounts": int(record.classes["n_accounts"].sum()),
         "shock": shock_table(scenario.stresses),
         "outcomes": _outcome_table(record),
+        "losses": run_loss_table(record),
         "timeline": picture,
         "bin": duration(_bin_s(record)),
         "milestones": None if timeline is None else _milestone_table(timeline, window[1]),
@@ -156,6 +160,8 @@ def _timeline(record: RunRecord, asset: int) -> Timeline | None:
 def _outcome_table(record: RunRecord) -> Table:
     rows = []
     for name, value in record.outcomes.items():
+        if name in _LOSS_NAMES:
+            continue
         kind = "usd" if unit_of(name) == "USD" else "frac" if name.endswith("_frac") else "count"
         unit = UNITS[kind]
         is_whole = kind == "count" and value.is_integer()

@@ -18,6 +18,7 @@ from stressbook.report import study_layout as layout
 from stressbook.report.ending import ending_text
 from stressbook.report.impact import impact_text, size_table
 from stressbook.report.layout import Picture
+from stressbook.report.loss_tables import study_loss_table
 from stressbook.report.manifest import reproduce_table, source_table, study_manifest
 from stressbook.report.numbers import percent, plain
 from stressbook.report.page import embedded_json, render, write_page
@@ -107,6 +108,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         for s in plan.severities
     ]
     has_arms = set(COMPARED) <= set(plan.arms)
+    loss_table = study_loss_table(study)
     digests = {"study digest": f"SHA-256 {study.digest}"}
     return {
         "shock": shock_table(plan.stresses),
@@ -114,6 +116,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         "stressed": layout.outcome_table(
             study, STRESSED, arm="R", caption="Stressed: the shock in full"
         ),
+        "losses": loss_table,
         "milder": milder,
         "milestones": layout.milestone_table(study),
         "seeds": layout.seed_table(study),

@@ -97,7 +97,7 @@ STRESSED: Final = (
     Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", _GIVEN),
     Measure("n_breaches", "Breaches begun", "count"),
     Measure("peak_breached", "Accounts in breach, most at once", "count", _BESIDE),
-    Measure("accounts_negative_usd", "Accounts' equity below zero, each at its deepest", "usd"),
+    Measure("negative_equity_usd", "Accounts' equity below zero, each at its deepest", "usd"),
     Measure("deficit_booked_usd", "Deficits paid by the treasury", "usd"),
     Measure(
         "backstop_low_usd",

@@ -1,0 +1,66 @@
+"""Losses, each by its own name with a line of meaning: of a run, and of a stressed study."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stressbook.experiments.inference import mean_estimate, paired_difference
+from stressbook.experiments.losses import LOSSES, Loss
+from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.run import RunRecord
+from stressbook.report.layout import Table, table_of
+from stressbook.report.numbers import UNITS, Cell, Unit, cell
+
+__all__ = ["run_loss_table", "study_loss_table"]
+
+
+def run_loss_table(record: RunRecord) -> Table:
+    """Return the losses of one run."""
+    rows = []
+    for loss in LOSSES:
+        unit = _unit_of(loss)
+        value = unit.text(record.outcomes[loss.name] * unit.factor)
+        rows.append((_name_of(loss), value, unit.label, loss.help))
+    return table_of("", ("loss", "value", "unit", "meaning"), rows, words=(2, 3))
+
+
+def study_loss_table(study: RegimeStudy) -> Table:
+    """Return the losses of the stressed run: means by regime, and the paired difference."""
+    rows: list[tuple[Cell | str, ...]] = []
+    for loss in LOSSES:
+        portfolio, cross = (
+            np.array([run.arms["R"].losses[loss.name] for run in study.of(regime)])
+            for regime in REGIMES
+        )
+        kind = _kind_of(loss)
+        rows.append(
+            (
+                _name_of(loss),
+                cell(mean_estimate(portfolio), kind, at_least=0.0),
+                cell(mean_estimate(cross), kind, at_least=0.0),
+                cell(paired_difference(portfolio, cross), kind, is_difference=True),
+                _unit_of(loss).label,
+                loss.help,
+            )
+        )
+    head = ("loss", "portfolio", "cross", "difference", "unit", "meaning")
+    return table_of("Losses, stressed", head, rows, words=(4, 5))
+
+
+def _name_of(loss: Loss) -> str:
+    """Return the name as words: a unit is a column of its own.
+
+    Examples
+    --------
+    >>> _name_of(LOSSES[0])
+    'negative equity'
+    """
+    return loss.name.rpartition("_")[0].replace("_", " ").replace(" adl", " ADL")
+
+
+def _kind_of(loss: Loss) -> str:
+    return {"USD": "usd", "h": "hours"}.get(loss.unit, "frac")
+
+
+def _unit_of(loss: Loss) -> Unit:
+    return UNITS[_kind_of(loss)]
