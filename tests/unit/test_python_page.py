@@ -10,6 +10,7 @@ import stressbook as sb
 from stressbook.api.frames import FRAMES
 from stressbook.api.parameters import Parameter
 from stressbook.experiments.inference import Estimate
+from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.versus import OutcomeEffect
 from tests.unit.test_own_page import public
 
@@ -25,7 +26,7 @@ def tables():
     ]
 
 
-SCENARIO, RUN, FRAME_ROWS, REPLICATES, EFFECT = tables()
+SCENARIO, RUN, LOSS_ROWS, FRAME_ROWS, REPLICATES, EFFECT = tables()
 
 
 def quoted(text):
@@ -65,6 +66,12 @@ def test_the_page_has_every_frame_with_columns_of_it(run):
     for name, row in zip(FRAMES, FRAME_ROWS, strict=True):
         assert quoted(row[2])
         assert quoted(row[2]) <= set(run.frame(name).columns), name
+
+
+def test_the_page_has_every_loss(run):
+    names = [name for row in LOSS_ROWS for name in row[0].replace("`", "").split(", ")]
+    assert names == [loss.name for loss in LOSSES]
+    assert set(names) <= set(run.outcomes)
 
 
 @pytest.mark.slow
