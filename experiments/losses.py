@@ -139,7 +139,7 @@ def named_losses(
         "backstop_used_usd": float(now["backstop_used_usd"]),
         "gross_gaps_usd": float(now["gross_gaps_usd"]),
     }
-    found |= _over_time(minutes, int(v.par[0].dt_ms), since_ms)
+    found |= _over_time(minutes, since_ms)
     return {loss.name: found[loss.name] for loss in LOSSES}
 
 
@@ -187,12 +187,12 @@ def _share_valued(shortfall_usd: float, booked_usd: float) -> float:
     return float(1.0 - booked_usd / shortfall_usd) if shortfall_usd > 0.0 else 0.0
 
 
-def _over_time(minutes: Minutes, dt_ms: int, since_ms: int) -> dict[str, float]:
+def _over_time(minutes: Minutes, since_ms: int) -> dict[str, float]:
     n = int(minutes.n[0])
     rows, now = minutes.row[:n], minutes.row[n]
     rows = rows[rows["t_ms"] > since_ms]
     n_full = int((rows["utilisation"] >= FULL_FRAC).sum())
     return {
         "reserve_shortfall_peak_usd": float(max(now["shortfall_usd"], *rows["shortfall_usd"], 0.0)),
-        "full_utilisation_h": n_full * max(MINUTE_MS, dt_ms) / 3.6e6,
+        "full_utilisation_h": n_full * MINUTE_MS / 3.6e6,
     }

@@ -7,7 +7,7 @@ from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.shortfall import make_minutes, record_minute, value_reserve
 from tests.small_venue import UPDATE_MS
 
-N_STEPS = 400
+N_STEPS = 600
 
 
 class Watch:

@@ -8,6 +8,7 @@ from stressbook.market.codes import CAUSE_TWAP_SALE
 from tests.short_runs import short_run
 from tests.small_venue import (
     BTC_PERP,
+    ETH,
     HOUSE,
     HOUSE_CASH,
     HYPE,
@@ -169,6 +170,17 @@ def test_tokens_of_a_debtor_in_breach_are_worth_less_what_their_sale_costs(engin
     assert found["shortfall_valued_frac"] == 1.0
     s.v.user[0].breached = 0
     assert reserve_of(watch.losses()) == [30_000.0, 20_000.0, 0.0, 50_000.0]
+
+
+def test_behind_a_debt_stand_lent_cash_and_tokens_that_can_be_taken(engine):
+    """Without a loan-to-value ETH is none of them: it stays when the debt is written off."""
+    s = SmallVenue(
+        trader(1, 0, tokens={HYPE: 10_000, ETH: 100}, debt_usd=600_000, supply_usd=30_000),
+        trader(2, HOUSE_CASH, supply_usd=1_000_000),
+        engine=engine,
+        **RECORDED_ONLY,
+    )
+    assert losses_after(s, 55.0)["gross_gaps_usd"] == pytest.approx(105_000.0 - 30_000.0)
 
 
 def test_a_gap_is_at_most_the_debt(engine):

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stressbook.experiments.losses import losses_of
+from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.shortfall import (
     BANDS_FRAC,
     N_BANDS,
@@ -12,6 +14,7 @@ from stressbook.experiments.shortfall import (
     median_of,
     sold_frac,
 )
+from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import BUY
 from tests.small_venue import HOUSE, HYPE_SPOT, borrower
 from tests.watched_venue import Watch
@@ -100,3 +103,31 @@ def test_the_median_minute_decides_what_a_sale_brings(engine):
     watch.minutes.bid_depth_usd[:2, 3] = 1e12
     gaps.append(watch.losses()["gross_gaps_usd"])
     assert gaps == pytest.approx([105_000.0] * 3 + [50_000.0], rel=1e-6)
+
+
+def test_the_median_looks_back_ten_minutes_of_short_steps(engine):
+    """Of 600 steps of a second, the last 250 at 50 dollars are no majority."""
+    s = borrower(hype=10_000, debt_usd=600_000, engine=engine, liquidation__resolution_on=False)
+    watch = Watch(s)
+    watch.update(100.0)
+    watch.series.asset["oracle_usd"][:, 3] = 100.0
+    watch.series.asset["oracle_usd"][350:600, 3] = 50.0
+    watch.series.step[0], s.v.par[0].dt_ms = 600, 1_000
+    assert watch.losses()["gross_gaps_usd"] == 0.0
+    watch.series.asset["oracle_usd"][280:600, 3] = 50.0
+    assert watch.losses()["gross_gaps_usd"] == pytest.approx(100_000.0)
+
+
+@pytest.mark.parametrize(("dt_s", "n_steps"), [(0.5, 360), (7.0, 26), (60.0, 3)])
+def test_minutes_end_in_steps_of_any_length(dt_s, n_steps):
+    scenario = load_scenario("skeleton").with_(
+        dt=dt_s, warmup=0.0, duration=n_steps * dt_s, stresses=()
+    )
+    sim = Simulation(scenario, seed=1)
+    sim.advance(sim.n_steps_planned)
+    n = int(sim.minutes.n[0])
+    times = sim.minutes.row["t_ms"][:n].tolist()
+    assert losses_of(sim)["reserve_shortfall_usd"] == 0.0
+    sim.close()
+    assert len(times) == min(sim.t_ms // 60_000, sim.n_steps_planned)
+    assert all(0 <= t % 60_000 < dt_s * 1000 for t in times)
