@@ -23,7 +23,7 @@ from stressbook.agents.view import (
 )
 from stressbook.market.bits import natural, prefetch, widened
 from stressbook.market.borrowing import platform_headroom
-from stressbook.market.kernel import kernel
+from stressbook.market.kernel import kernel, sub_kernel
 from stressbook.market.reserve import borrow_rate, supply_rate, utilisation
 from stressbook.market.state import C_NO_ROOM, C_OUTBOX, C_PENDING, I64, VenueState
 from stressbook.market.world import WorldState
@@ -54,12 +54,15 @@ def make_market(v: VenueState) -> Market:
 def make_accounts(v: VenueState, w: WorldState) -> Accounts:
     """Allocate the account views; positions and tokens are the very rows of the ledger."""
     n_users = int(v.par[0].n_users)
+    perp, entry_cost = v.perp[:n_users], v.entry_cost[:n_users]
+    if v.par[0].n_pockets > 0:  # what stands in pockets is gathered at each step
+        perp, entry_cost = perp.copy(), entry_cost.copy()
     accounts = Accounts(
         np.zeros(n_users, ACCOUNT_VIEW),
-        v.perp[:n_users],
+        perp,
         v.token[:n_users],
         w.inventory,
-        v.entry_cost[:n_users],
+        entry_cost,
         v.leverage,
         np.zeros(n_users + 1, np.int64),
         np.zeros(v.order.shape[0], OWN_ORDER),
@@ -118,6 +121,23 @@ def observe_market(v: VenueState, mkt: Market, t_ms: int) -> None:
         token.pool = v.cash[v.par[0].row_pool0] if k == 0 else v.token[v.par[0].row_pool0 + k, k]
 
 
+@sub_kernel
+def _gather_pockets(v: VenueState, accounts: Accounts, user: int) -> None:
+    """Show an account what stands in the pockets of its perps as its own."""
+    me = accounts.account[user]
+    for i in range(v.par[0].n_insts):
+        row = int(v.row_of[user, i])
+        accounts.position[user, i] = v.perp[row, i]
+        accounts.entry_cost[user, i] = v.entry_cost[row, i]
+        if row == user:
+            continue
+        r = v.risk[row]
+        me.cash_micro += v.cash[row]
+        me.equity_usd += r.equity_usd
+        me.initial_usd += r.initial_usd
+        me.maintenance_usd += r.maintenance_usd
+
+
 @kernel
 def observe_accounts(v: VenueState, accounts: Accounts, listed: I64) -> None:
     """Copy each user's margin figures and list its resting orders, newest first in each book.
@@ -138,6 +158,8 @@ def observe_accounts(v: VenueState, accounts: Accounts, listed: I64) -> None:
         me.maintenance_usd = r.maintenance_usd
         me.available_usd = r.available_usd
         me.ratio = r.ratio
+        if v.par[0].n_pockets > 0:
+            _gather_pockets(v, accounts, u)
         accounts.order_start[u] = n
         if v.user[u].n_orders > 0:
             for i in range(v.par[0].n_insts):

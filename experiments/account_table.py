@@ -31,11 +31,13 @@ def equities_usd(sim: Simulation) -> F64:
 
 
 def account_rows(sim: Simulation) -> Records:
-    """Return a row for each user, in the order of users; the backstop is the last.
+    """Return a row for each account, in the order of users; the backstop is the last.
+
+    What stands in pockets of isolated perps is the account's.
 
     Returns
     -------
-    ndarray of ACCOUNT_ROW, shape (n_users,)
+    ndarray of ACCOUNT_ROW, shape (n_accounts + 1,)
     """
     v = sim.engine.state
     n_users = int(v.par[0].n_users)
@@ -47,7 +49,10 @@ def account_rows(sim: Simulation) -> Records:
     moved = v.flow[:n_users, 0, CAUSE_DEPOSIT] + v.flow[:n_users, 0, CAUSE_WITHDRAWAL]
     rows["deposits_usd"] = moved / 1e6
     rows["deepest_negative_usd"] = v.risk["deepest_negative_usd"]
-    return rows
+    pockets = np.flatnonzero(v.user["parent"] >= 0)
+    parents = v.user["parent"][pockets]
+    np.add.at(rows["deepest_negative_usd"], parents, v.risk["deepest_negative_usd"][pockets])
+    return rows[v.user["parent"] < 0]
 
 
 def gain_line(name: str, accounts: Records) -> str:

@@ -114,9 +114,16 @@ def venue_equity_usd(v: VenueState, user: int) -> float:
 
 @kernel
 def account_equities(v: VenueState, w: WorldState, out: F64) -> None:
-    """Write the equity of every user in USD into `out`, shape (n_users,)."""
+    """Write the equity of every account in USD into `out`, shape (n_users,).
+
+    What stands in pockets of isolated perps is the account's; pockets have 0.
+    """
     for user in range(v.par[0].n_users):
         out[user] = venue_equity_usd(v, user) + outside_equity_usd(v, w, user)
+        parent = v.user[user].parent
+        if parent >= 0:
+            out[parent] += out[user]
+            out[user] = 0.0
 
 
 @kernel
@@ -211,7 +218,8 @@ def look_at_classes(v: VenueState, w: WorldState, sums: Records, x: Exposures) -
         row.outside_usd = 0.0
     for user in range(v.par[0].n_users):
         row = sums[x.row[user]]
-        row.n_accounts += 1
+        if v.user[user].parent < 0:
+            row.n_accounts += 1
         row.debt_usd += float(v.debt[user, 0]) / 1e6
         row.outside_usd += outside_equity_usd(v, w, user)
         row.equity_usd += venue_equity_usd(v, user) + outside_equity_usd(v, w, user)

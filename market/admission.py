@@ -131,11 +131,12 @@ def admits(
     if flags & (FORCED | TWAP) != 0 or v.par[0].admission_on == 0:
         return ACCEPTED
     spec = v.inst[inst]
-    row = int(v.row_of[user, inst])
+    row = user
+    pocket = int(v.row_of[user, inst])  # under isolated margin not the account's own row
     is_perp = spec.kind == PERP
     limit_usd = float(lots * price_tick * int(spec.k)) / 1e6
     if is_perp:
-        position = int(v.perp[row, inst])
+        position = int(v.perp[pocket, inst])
         held = position if side == SELL else -position
         if flags & REDUCE_ONLY != 0 or int(v.open_lots[user, inst, side]) + lots <= held:
             return ACCEPTED
@@ -153,7 +154,7 @@ def admits(
     is_sale = not is_perp and side == SELL
     if is_sale and not is_judged_as_portfolio(s):
         return ACCEPTED
-    if v.user[user].breached == 1:
+    if v.user[user].breached == 1 or v.user[pocket].breached == 1:
         return R_IN_RESOLUTION
     if is_sale:
         # Sold for less than it secures: what is missing must be free.
@@ -167,7 +168,7 @@ def admits(
         more = 0.0
         if is_perp:
             more = _more_initial_usd(
-                v, row, inst, side, leverage, filled_notional_usd(limit_usd, mark_usd, side)
+                v, pocket, inst, side, leverage, filled_notional_usd(limit_usd, mark_usd, side)
             )
         need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
     refusal = R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
@@ -181,7 +182,7 @@ def _admits_netted(
     """Tell whether an order passes a regime that nets orders, and raise the cash of a bid."""
     if v.user[user].breached == 1:
         return R_IN_RESOLUTION
-    row = int(v.row_of[user, inst])
+    row = user
     micro = round_nearest(limit_usd * 1e6)
     if not margin_allows(v, row, inst, side, lots, micro):
         return R_INSUFFICIENT_MARGIN
@@ -314,7 +315,7 @@ def fill_keeps_margin(
         Source: Hyperliquid docs, order book: margin is checked again for the resting side, 2026.
     """
     spec = v.inst[inst]
-    row = int(v.row_of[user, inst])
+    row = user
     if v.regime[v.row[row].regime].nets_orders == 1:
         return fill_keeps_whole_margin(v, row, inst, side, lots, lots * price_tick * int(spec.k))
     cost_usd = float(lots * price_tick * int(spec.k)) / 1e6
@@ -330,7 +331,7 @@ def fill_keeps_margin(
     initial, gross = s.initial_usd, s.gross_notional_usd
     if spec.kind == PERP:
         mark_usd: float = v.price[spec.asset].mark_usd
-        held = int(v.perp[row, inst])
+        held = int(v.perp[v.row_of[user, inst], inst])
         worth_usd = float(lots) * spec.lot_size * mark_usd
         gain_usd = worth_usd - cost_usd if side == BUY else cost_usd - worth_usd
         after = held + lots if side == BUY else held - lots

@@ -22,6 +22,7 @@ REDUCE_ONLY: Final = 1
 FORCED: Final = 2  # liquidation order: no latency, no admission, matched in step 8
 TWAP: Final = 4  # backstop selling collateral that it took over
 OWN_MOVE: Final = 8  # deposit or withdrawal against the account's own outside book
+FROM_POCKET: Final = 16  # transfer of isolated margin back to the account
 
 # --- operations of a message -------------------------------------------------------------------
 OP_NEW: Final = 0
@@ -30,7 +31,7 @@ OP_CANCEL_CLIENT_ID: Final = 2
 OP_CANCEL_ALL: Final = 3  # inst = -1: every book
 OP_DEPOSIT: Final = 4  # token (0 = USDC) and quantity, from `outside`
 OP_WITHDRAW: Final = 5  # to `outside`
-OP_TRANSFER: Final = 6  # between rows of one user; refused until isolated pockets exist
+OP_TRANSFER: Final = 6  # USDC into the pocket of a perp; out of it with `FROM_POCKET`
 OP_SUPPLY: Final = 7
 OP_REDEEM: Final = 8
 OP_ENROL: Final = 9  # account_mode in `qty_lots`
@@ -114,7 +115,8 @@ CAUSE_DELEVERAGING: Final = 13
 CAUSE_DEFICIT: Final = 14
 CAUSE_TWAP_SALE: Final = 17  # spot sold by the backstop: what may repay assumed debt
 CAUSE_OWN_MOVE: Final = 18  # between the venue and the account's own outside book
-N_CAUSES: Final = 19
+CAUSE_ISOLATED_MARGIN: Final = 24  # between an account and the pocket of one of its perps
+N_CAUSES: Final = 25
 CAUSE_NAMES: Final[dict[int, str]] = {
     CAUSE_OPENING: "opening",
     CAUSE_DEPOSIT: "deposit",
@@ -133,6 +135,7 @@ CAUSE_NAMES: Final[dict[int, str]] = {
     CAUSE_DEFICIT: "deficit",
     CAUSE_TWAP_SALE: "twap_sale",
     CAUSE_OWN_MOVE: "own_move",
+    CAUSE_ISOLATED_MARGIN: "isolated_margin",
 }
 
 # --- margin regimes of a row, account modes ------------------------------------------------------

@@ -26,8 +26,9 @@ from stressbook.market.codes import (
 )
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.ledger import book_side, fee_micro, pay_fees, position_lots
+from stressbook.market.ledger import fee_micro, pay_fees, position_lots
 from stressbook.market.occupancy import next_tick
+from stressbook.market.pockets import book_trade
 from stressbook.market.resting import cancel_order, remove_order, take_lots_off
 from stressbook.market.state import C_FILLS, EMPTY_ASK, EMPTY_BID, Record, VenueState
 
@@ -260,11 +261,10 @@ def _book_maker(
     cause: int,
 ) -> int:
     user = widened(v.order[natural(link - 1)].user)
-    row = natural(v.row_of[user, inst])
     fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
     v.user[user].volume_14d_micro += _counted_micro(value_micro, kind)
     sign = 2 * taker_side - 1
-    book_side(v, row, inst, sign * lots, sign * value_micro, fee, cause)
+    book_trade(v, user, inst, sign * lots, sign * value_micro, fee, cause)
     return fee
 
 
@@ -285,10 +285,9 @@ def _book_taker(
     fees_micro: int,
     cause: int,
 ) -> None:
-    row = natural(v.row_of[user, inst])
     v.user[user].volume_14d_micro += _counted_micro(cost_micro, int(v.inst[inst].kind))
     sign = 1 - 2 * side
-    book_side(v, row, inst, sign * lots, sign * cost_micro, fees_micro, cause)
+    book_trade(v, user, inst, sign * lots, sign * cost_micro, fees_micro, cause)
 
 
 @inline_kernel

@@ -24,6 +24,7 @@ from stressbook.market.codes import (
     EV_REFUSAL,
     FAULT_FILL_LOG,
     FORCED,
+    FROM_POCKET,
     N_OPS,
     OP_CANCEL,
     OP_CANCEL_ALL,
@@ -34,6 +35,7 @@ from stressbook.market.codes import (
     OP_NEW,
     OP_REDEEM,
     OP_SUPPLY,
+    OP_TRANSFER,
     OP_WITHDRAW,
     OWN_MOVE,
     R_BAD_INSTRUMENT,
@@ -47,6 +49,7 @@ from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
+from stressbook.market.pockets import transfer_margin
 from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState
@@ -54,7 +57,7 @@ from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records,
 __all__ = ["match_batch", "match_messages"]
 
 _AHEAD: Final = 6  # messages between the prefetch of what one needs and its execution
-_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE
+_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET
 
 
 @inline_kernel
@@ -121,6 +124,8 @@ def _execute(v: VenueState, message: Record, t_ms: int) -> int:
         return R_BAD_OP
     if user < 0 or user >= v.user.shape[0]:
         return R_BAD_USER
+    if v.user[user].parent >= 0 and flags & FORCED == 0:
+        return R_BAD_USER  # pockets are spoken for by their account
     if op == OP_NEW:
         return _execute_order(v, message, t_ms)
     if op == OP_CANCEL_CLIENT_ID:
@@ -155,7 +160,7 @@ def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
 
 @sub_kernel
 def _execute_request(v: VenueState, op: int, user: int, inst: int, amount: int, flags: int) -> int:
-    """Do what is no order; a transfer between rows waits for isolated pockets."""
+    """Do what is no order."""
     if op == OP_DEPOSIT:
         return deposit(v, user, inst, amount, flags)
     if op == OP_WITHDRAW:
@@ -168,6 +173,8 @@ def _execute_request(v: VenueState, op: int, user: int, inst: int, amount: int, 
         return enrol(v, user, amount)
     if op == OP_LEVERAGE:
         return set_leverage(v, user, inst, amount)
+    if op == OP_TRANSFER:
+        return transfer_margin(v, user, inst, amount, flags)
     return R_NOT_SUPPORTED
 
 

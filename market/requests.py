@@ -24,6 +24,7 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_BALANCE,
     R_INSUFFICIENT_MARGIN,
     R_NOT_ELIGIBLE,
+    R_NOT_SUPPORTED,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
     SELL,
@@ -133,6 +134,8 @@ def enrol(v: VenueState, user: int, mode: int) -> int:
     if account.breached != 0:
         return R_IN_RESOLUTION
     if mode == MODE_PORTFOLIO:
+        if v.par[0].n_pockets > 0:
+            return R_NOT_SUPPORTED  # its perps stand in pockets
         if row.regime != REGIME_PORTFOLIO and (_is_busy(v, user) or not _is_eligible(v, user)):
             return R_NOT_ELIGIBLE
         row.regime = REGIME_PORTFOLIO
@@ -175,6 +178,8 @@ def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
         return R_BAD_LEVERAGE
     former = int(v.leverage[user, inst])
     v.leverage[user, inst] = leverage
+    # Of a pocket it tells what new orders bring in; the margin inside stays.
+    v.leverage[natural(v.row_of[user, inst]), inst] = leverage
     if leverage < former and v.par[0].admission_on != 0 and _available(v, user) < 0.0:
         v.leverage[user, inst] = former
         return R_INSUFFICIENT_MARGIN

@@ -43,6 +43,7 @@ from stressbook.market.deleveraging import deleverage
 from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.pockets import return_flat_pockets
 from stressbook.market.state import VenueState
 from stressbook.market.takeover import (
     loan_threshold_usd,
@@ -88,6 +89,7 @@ def risk_step(v: VenueState, t_ms: int) -> None:
         sell_taken_over(v, t_ms)
         settle_backstop(v, t_ms)
     settle_flat_rows(v, t_ms)
+    return_flat_pockets(v)
 
 
 @inline_kernel
@@ -191,7 +193,10 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     """Cancel an account's orders and apply the first measure that fits."""
     user = int(v.work_index[place, _WHO])
     v.work_index[place, _WAITS] = 0
+    parent = int(v.user[user].parent)
     n_cancelled = cancel_all(v, user, -1)
+    if parent >= 0:
+        n_cancelled += cancel_all(v, parent, int(v.user[user].pocket_inst))
     if n_cancelled > 0:
         log_event(v, t_ms, EV_RISK_ORDER_CANCELLED, user, -1, n_cancelled, 0, 0, 0, -1)
     r = v.risk[user]

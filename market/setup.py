@@ -7,7 +7,7 @@ Account rows come first, the backstop's as the last of them; then `outside`, `tr
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -31,7 +31,7 @@ from stressbook.market.reserve import borrow_rate, refresh_collateral, supply_ra
 from stressbook.market.rule_arrays import rule_arrays
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import N_TICKS, Capacity, Records, VenueState
-from stressbook.market.units import BALANCE_MAX, MICRO, NEAREST, PRICE_ONE, mul_div
+from stressbook.market.units import BALANCE_MAX, FLOOR, MICRO, NEAREST, PRICE_ONE, mul_div
 
 __all__ = ["AccountOpening", "SharedWorld", "make_state"]
 
@@ -151,11 +151,13 @@ def make_state(
     >>> int(v.cash.sum()), int(v.cash[0]), int(v.par[0].backstop_user)
     (0, 10000000000, 1)
     """
-    users = [*accounts, _default_backstop(spec) if backstop is None else backstop]
+    last = _default_backstop(spec) if backstop is None else backstop
     sizes = Capacity() if capacity is None else capacity
-    problems = [*_size_problems(sizes, dt_ms), *_account_problems(spec, users)]
+    problems = [*_size_problems(sizes, dt_ms), *_account_problems(spec, [*accounts, last])]
     if problems:
         raise InvalidInput.from_problems(problems)
+    pockets = _pockets(spec, accounts)
+    users = [*accounts, *(_pocket_opening(accounts[user]) for user, _ in pockets), last]
     v = _allocated(spec, len(users), sizes)
     if world is None:
         _open_outside(v, spec)
@@ -166,8 +168,63 @@ def make_state(
     for user, account in enumerate(users):
         _write_user(v, user, account)
         _book_opening(v, user, account)
+    v.par[0].n_pockets = len(pockets)
+    rows: dict[int, list[tuple[int, int]]] = {}
+    for row, (user, inst) in enumerate(pockets, start=len(accounts)):
+        rows.setdefault(user, []).append((row, inst))
+    for user, mine in rows.items():
+        _open_pockets(v, user, mine)
     _open_reserves(v)
     return v
+
+
+def _pockets(spec: VenueSpec, accounts: Sequence[AccountOpening]) -> list[tuple[int, int]]:
+    """Return user and perp of each pocket: none but where positions are margined one by one."""
+    if spec.ordinary.rules.pockets != "position":
+        return []
+    perps = [inst for inst, entry in enumerate(spec.instruments) if entry.kind == "perp"]
+    return [
+        (user, inst)
+        for user, account in enumerate(accounts)
+        if account.regime == REGIME_CROSS
+        for inst in perps
+    ]
+
+
+def _pocket_opening(account: AccountOpening) -> AccountOpening:
+    """Return the empty pocket of an account: its key, class, fees and leverage."""
+    return replace(account, cash_micro=0, tokens={}, perps={}, debt=0, supply=0)
+
+
+def _open_pockets(v: VenueState, user: int, pockets: Sequence[tuple[int, int]]) -> None:
+    """Hand the positions of an account over to its pockets, each with its share of the cash.
+
+    A pocket opens with initial margin, or with its part by notional of half of what the account
+    has in USDC if that is more (assumed).
+    """
+    values = {inst: _value_micro(v, user, inst) for _, inst in pockets}
+    gross = sum(abs(value) for value in values.values())
+    equity = max(int(v.cash[user]) + sum(values.values()), 0)
+    for row, inst in pockets:
+        me, value = v.user[row], values[inst]
+        me.parent, me.pocket_inst, me.owner = user, inst, v.user[user].owner
+        v.row_of[user, inst] = row
+        if value == 0:
+            continue
+        initial = -(-abs(value) // int(v.leverage[user, inst]))
+        share = mul_div(equity, abs(value), 2 * gross, FLOOR)
+        most = mul_div(equity, abs(value), gross, FLOOR)
+        margin = min(max(initial, share), most)
+        lots, cost = int(v.perp[user, inst]), int(v.entry_cost[user, inst])
+        _move(v, user, row, column=1 + v.token.shape[1] + inst, amount=lots)
+        _move(v, user, row, column=0, amount=margin - value)
+        v.entry_cost[row, inst], v.entry_cost[user, inst] = cost, 0
+
+
+def _value_micro(v: VenueState, user: int, inst: int) -> int:
+    """Return the value of a position at the opening mark."""
+    mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
+    return mul_div(int(v.perp[user, inst]), mark_e8, int(v.inst[inst].mark_den), NEAREST)
 
 
 def _default_backstop(spec: VenueSpec) -> AccountOpening:
@@ -274,6 +331,7 @@ def _write_user(v: VenueState, user: int, account: AccountOpening) -> None:
     me.key, me.class_id, me.account_mode = account.key, account.class_id, account.account_mode
     me.enrolled = int(account.account_mode == MODE_PORTFOLIO)
     me.owner = user if account.owner < 0 else account.owner
+    me.parent = me.pocket_inst = -1
     me.volume_14d_micro = account.volume_14d_micro
     me.fee_tier = int((v.fee_tier["volume_from_micro"][1:] < account.volume_14d_micro).sum())
     median_us = round(float(v.par[0].latency_median_ms) * 1000.0)

@@ -1,7 +1,7 @@
 """The state of the venue: one NamedTuple of struct arrays, and nothing else.
 
-Axes: `user` (an account of a participant; the backstop is the last user), `row` (a pocket of the
-ledger: row u is user u's main pocket, isolated pockets would follow, then `outside`, `treasury`,
+Axes: `user` (an account of a participant, or under isolated margin the pocket of one of its perps;
+the backstop is the last user), `row` (of the ledger: row u is user u's, then `outside`, `treasury`,
 `rounding` and one `pool` per token), `inst` (a book), `asset` (an underlying), `token` (0 = USDC).
 
 Money is int64: cash in micro-USDC, tokens in their own units, positions and orders in lots, order
@@ -51,7 +51,7 @@ def zero_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]
 # One record: clock, sizes, rules that are one number for the whole venue.
 VENUE_PARAMS = record_dtype(
     "seed_key0 seed_key1 dt_ms price_period_ms premium_period_ms funding_period_ms "
-    "n_users n_insts n_assets n_tokens backstop_user "
+    "n_users n_pockets n_insts n_assets n_tokens backstop_user "
     "row_outside row_treasury row_rounding row_backstop row_pool0 "  # token k: row_pool0 + k
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
@@ -89,7 +89,8 @@ FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_take
 USER = record_dtype(
     "volume_14d_micro fee_tier n_orders key class_id account_mode enrolled owner latency_us "
     "breached cooldown_until_ms next_slice_ms slice_micro sales_used_micro "
-    "next_message"
+    # parent: of the pocket of an isolated perp its account, else -1; pocket_inst: that perp
+    "next_message parent pocket_inst"
 )
 ROW = record_dtype("user regime")
 

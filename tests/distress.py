@@ -4,12 +4,14 @@ import numpy as np
 
 from stressbook.market.codes import (
     BUY,
+    FROM_POCKET,
     GTC,
     IOC,
     OP_DEPOSIT,
     OP_ENROL,
     OP_REDEEM,
     OP_SUPPLY,
+    OP_TRANSFER,
     OP_WITHDRAW,
     POST_ONLY,
     REDUCE_ONLY,
@@ -43,6 +45,9 @@ RULE_SETS = {
     "no_deleveraging": {"liquidation__adl_on": False},
     "no_vault": {"liquidation__backstop_on": False, "margin__min_borrow_offset_on": True},
     "recorded_only": {"liquidation__resolution_on": False},
+    "isolated": {"regime": "isolated"},
+    "scan": {"regime": "scan"},
+    "okx_little_capital": {"regime": "okx", "backstop_usd": 20_000.0},
 }
 N_ACCOUNTS = 9
 HOUSE = N_ACCOUNTS
@@ -140,8 +145,11 @@ class DistressedVenue(SmallVenue):
         """Anybody asks for anything, sensible or not."""
         user = int(rng.integers(0, N_ACCOUNTS + 1))
         amount = int(10.0 ** rng.uniform(6.0, 11.0))
-        kind = int(rng.integers(0, 7))
-        if kind < 2:
+        kind = int(rng.integers(0, 8))
+        if kind == 7:
+            inst, flags = int(rng.choice([BTC_PERP, HYPE_PERP])), int(rng.choice([0, FROM_POCKET]))
+            self.send(op=OP_TRANSFER, user=user, inst=inst, qty_lots=amount, options=flags)
+        elif kind < 2:
             inst = int(rng.choice([BTC_PERP, HYPE_PERP, BTC_SPOT, HYPE_SPOT]))
             price = self.prices["BTC" if inst in (BTC_PERP, BTC_SPOT) else "HYPE"]
             usd = price * rng.uniform(0.9, 1.1)

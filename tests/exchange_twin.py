@@ -34,9 +34,9 @@ FREE = {"orders.admission_on": False, "orders.price_band_frac": 0.0}
 FIELDS = {"flags": "options"}
 
 
-def venue(n_users=5, *, values=None, capacity=CAPACITY, **account):
+def venue(n_users=5, *, values=None, under="hyperliquid-pm", capacity=CAPACITY, **account):
     """Users with cash, tokens and fee tiers of their own; no admission unless asked for."""
-    spec = SPEC.with_values(FREE | (values or {}))
+    spec = SPEC.with_regime(under).with_values(FREE | (values or {}))
     given = {"cash_micro": 10**12, "tokens": {1: 10**12, 3: 10**11}} | account
     accounts = [
         AccountOpening(key=(1 << 20) + user, volume_14d_micro=user * 10**13, **given)

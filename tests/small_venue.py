@@ -58,8 +58,17 @@ def trader(key, cash_usd, perps=None, *, tokens=None, debt_usd=0, supply_usd=0, 
 class SmallVenue:
     """Accounts at a venue; books are empty until an order is sent."""
 
-    def __init__(self, *accounts, engine="kernel", backstop_usd=12_300_000.0, **values):
-        spec = SPEC.with_values({name.replace("__", "."): x for name, x in values.items()})
+    def __init__(
+        self,
+        *accounts,
+        engine="kernel",
+        backstop_usd=12_300_000.0,
+        regime="hyperliquid-pm",
+        **values,
+    ):
+        spec = SPEC.with_regime(regime).with_values(
+            {name.replace("__", "."): x for name, x in values.items()}
+        )
         spec = spec.with_values({"liquidation.backstop_capital_usd": float(backstop_usd)})
         sizes = Capacity(orders=64, messages=256, fills=256, events=256)
         self.v = make_state(spec, accounts, seed=7, capacity=sizes)
@@ -162,6 +171,9 @@ SCRATCH = {
     "merged",
     "order_key",
     "order_index",
+    "pocket",
+    "unit_scratch",
+    "loss",
     "digit_count",
     "work_index",
     "work_rank",

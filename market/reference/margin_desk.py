@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stressbook.market.codes import (
     ACCEPTED,
     BUY,
     CAUSE_BORROW,
+    CAUSE_ISOLATED_MARGIN,
     CAUSE_REDEEM,
     CAUSE_SUPPLY,
     FORCED,
+    FROM_POCKET,
     MODE_PORTFOLIO,
     MODE_STANDARD,
     OP_DEPOSIT,
@@ -19,6 +21,7 @@ from stressbook.market.codes import (
     OP_LEVERAGE,
     OP_REDEEM,
     OP_SUPPLY,
+    OP_TRANSFER,
     OP_WITHDRAW,
     R_BAD_INSTRUMENT,
     R_BAD_LEVERAGE,
@@ -42,11 +45,12 @@ from stressbook.market.reference.margin import (
     SpotOrder,
     admit_perp,
 )
+from stressbook.market.reference.pockets import pocket_equity_micro
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.regimes import MarginRegime, load_regime
-from stressbook.market.units import ON_THE_EDGE, round_down
+from stressbook.market.units import BALANCE_MAX, ON_THE_EDGE, round_down, round_up
 
 if TYPE_CHECKING:
     from stressbook.market.reference.book import RestingOrder
@@ -126,6 +130,10 @@ class MarginDesk:
 
     # --- orders -----------------------------------------------------------------------------------
 
+    def mark_usd(self, asset: int) -> float:
+        """Return the mark of an underlying."""
+        return self.assets[asset].mark_usd
+
     def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
         """Tell whether the price of an order lies within the price band."""
         rules = exchange.instruments[order.inst]
@@ -139,6 +147,7 @@ class MarginDesk:
         if order.flags & (FORCED | TWAP) or not self.admission_on:
             return ACCEPTED
         account = self.account(exchange, order.user)
+        account.breached |= exchange.users[exchange.row_of(order.user, order.inst)].breached
         if exchange.instruments[order.inst].is_perp:
             if order.flags & REDUCE_ONLY:
                 return ACCEPTED
@@ -188,9 +197,10 @@ class MarginDesk:
             worth = float(lots) * perp.lot_size * perp.mark_usd
             netted = NettedOrder.of(order.side, lots, limit_micro, worth)
             return account.keeps_whole_margin(perp=perp, order=netted, reserve=self.reserve)
+        held = exchange.position(order.user, order.inst)
         return account.keeps_margin(
             float(limit_micro) / 1e6,
-            perp=account.perps[perps.index(order.inst)],
+            perp=replace(account.perps[perps.index(order.inst)], lots=held),
             lots=lots if order.side == BUY else -lots,
             reserve=self.reserve,
         )
@@ -271,9 +281,11 @@ class MarginDesk:
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
     ) -> Admission:
         perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
+        # Under isolated margin the position stands in its pocket, and binds nothing here.
+        held = exchange.position(order.user, order.inst)
         return admit_perp(
             account,
-            account.perps[perps.index(order.inst)],
+            replace(account.perps[perps.index(order.inst)], lots=held),
             self.reserve,
             side=order.side,
             lots=lots,
@@ -310,6 +322,7 @@ class MarginDesk:
             OP_REDEEM: self._redeem,
             OP_ENROL: self._enrol,
             OP_LEVERAGE: self._set_leverage,
+            OP_TRANSFER: self._transfer_margin,
         }
         if message.op not in answers:
             return R_NOT_SUPPORTED
@@ -377,6 +390,8 @@ class MarginDesk:
         if participant.breached:
             return R_IN_RESOLUTION
         if mode == MODE_PORTFOLIO:
+            if exchange.pockets:
+                return R_NOT_SUPPORTED
             enters = not participant.has_portfolio_regime
             if enters and not (
                 self._is_idle(exchange, message.user) and self._is_eligible(exchange, message)
@@ -408,7 +423,7 @@ class MarginDesk:
         if exchange.orders.of_user(user):
             return False
         perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
-        return all(exchange.ledger.perp(user, inst) == 0 for inst in perps)
+        return all(exchange.position(user, inst) == 0 for inst in perps)
 
     def _set_leverage(self, exchange: ReferenceExchange, message: Message) -> int:
         inst, leverage = message.inst, message.qty_lots
@@ -422,4 +437,33 @@ class MarginDesk:
         if needs_more and self.account(exchange, message.user).available_usd(self.reserve) < 0.0:
             chosen[inst] = former
             return R_INSUFFICIENT_MARGIN
+        exchange.users[exchange.row_of(message.user, inst)].leverage[inst] = leverage
+        return ACCEPTED
+
+    def _transfer_margin(self, exchange: ReferenceExchange, message: Message) -> int:
+        user, inst, micro = message.user, message.inst, message.qty_lots
+        if not 0 <= inst < len(exchange.instruments) or not exchange.instruments[inst].is_perp:
+            return R_BAD_INSTRUMENT
+        row = exchange.row_of(user, inst)
+        if row == user:
+            return R_NOT_SUPPORTED
+        if not 0 < micro < BALANCE_MAX:
+            return R_BAD_QUANTITY
+        if exchange.users[user].breached or exchange.users[row].breached:
+            return R_IN_RESOLUTION
+        source, target = (row, user) if message.flags & FROM_POCKET else (user, row)
+        if not exchange.ledger.has_room(target, 0, micro, cause=CAUSE_ISOLATED_MARGIN):
+            return R_BAD_QUANTITY
+        if source == user:
+            free = self.account(exchange, user).withdrawable_usd(self.reserve)
+            if micro > round_down(free * 1e6):
+                return R_INSUFFICIENT_BALANCE
+        else:
+            pocket = self.account(exchange, row)
+            floor = self.rules.notional_floor_frac * pocket.gross_notional_usd()
+            bound = round_up(max(pocket.initial_usd(), floor) * 1e6)
+            mark = self.mark_usd(exchange.instruments[inst].asset)
+            if micro > pocket_equity_micro(exchange, row, inst, mark_usd=mark) - bound:
+                return R_INSUFFICIENT_MARGIN
+        exchange.ledger.move_cash(source, target, micro, cause=CAUSE_ISOLATED_MARGIN)
         return ACCEPTED

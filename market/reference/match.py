@@ -17,6 +17,7 @@ from stressbook.market.codes import (
     EV_SELF_TRADE,
     FILLED,
     FORCED,
+    FROM_POCKET,
     GTC,
     IOC,
     N_OPS,
@@ -48,6 +49,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.reference.book import Depth, RestingOrder
 from stressbook.market.reference.ledger import ReferenceLedger, fee_of
+from stressbook.market.reference.pockets import move_margin_of_trade
 from stressbook.market.reference.records import (
     Event,
     FeeRates,
@@ -63,7 +65,7 @@ from stressbook.market.state import N_TICKS
 
 __all__ = ["ReferenceExchange"]
 
-_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE
+_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET
 
 
 @dataclass
@@ -121,7 +123,14 @@ class ReferenceExchange:
     events: list[Event] = field(default_factory=list)  # since their owner cleared them
     reply_count: Counter[int] = field(default_factory=Counter)
 
+    pockets: dict[tuple[int, int], int] = field(init=False)
+
     def __post_init__(self) -> None:
+        self.pockets = {
+            (one.parent, one.pocket_inst): row
+            for row, one in enumerate(self.users)
+            if one.parent >= 0
+        }
         self.orders = RestingOrders(self.instruments, n_slots=self.n_slots)
         self.steps = [StepOfBook() for _ in self.instruments]
 
@@ -148,6 +157,8 @@ class ReferenceExchange:
         if not 0 <= op < N_OPS or message.flags & ~_ALL_FLAGS:
             return self._reply(R_BAD_OP, message)
         if not 0 <= user < len(self.users):
+            return self._reply(R_BAD_USER, message)
+        if self.users[user].parent >= 0 and not message.flags & FORCED:
             return self._reply(R_BAD_USER, message)
         if op == OP_NEW:
             return self._answer_order(message, t_ms)
@@ -347,9 +358,22 @@ class ReferenceExchange:
         self.users[row].volume_14d_micro += abs(cost) if rules.is_perp else 2 * abs(cost)
         cause = _cause_of(order.flags, rules)
         if rules.is_perp:
+            place = self.row_of(row, order.inst)
+            before = self.ledger.perp(place, order.inst)
             self.ledger.trade_perp(
-                row, order.inst, lots=lots, cost_micro=cost, fee_micro=fee, cause=cause
+                place, order.inst, lots=lots, cost_micro=cost, fee_micro=fee, cause=cause
             )
+            if place != row:
+                move_margin_of_trade(
+                    self,
+                    row,
+                    order.inst,
+                    before=before,
+                    lots=lots,
+                    cost_micro=cost,
+                    fee_micro=fee,
+                    mark_usd=self.desk.mark_usd(rules.asset),
+                )
         else:
             units = lots * rules.lot_units
             self.ledger.trade_token(
@@ -400,11 +424,15 @@ class ReferenceExchange:
 
     # --- what users have --------------------------------------------------------------------------
 
+    def row_of(self, user: int, inst: int) -> int:
+        """Return where a user's perp stands: in its pocket where it has one."""
+        return self.pockets.get((user, inst), user)
+
     def position(self, user: int, inst: int) -> int:
         """Return what a user holds of an instrument, in whole lots."""
         rules = self.instruments[inst]
         if rules.is_perp:
-            return self.ledger.perp(user, inst)
+            return self.ledger.perp(self.row_of(user, inst), inst)
         return self.ledger.token(user, rules.token) // rules.lot_units
 
     def reducible_lots(self, user: int, inst: int, side: int) -> int:

@@ -143,6 +143,8 @@ def _participant(v: VenueState, user: int) -> Participant:
         enrolled=bool(account.enrolled),
         breached=bool(account.breached),
         has_portfolio_regime=bool(v.row[user].regime == REGIME_PORTFOLIO),
+        parent=int(account.parent),
+        pocket_inst=int(account.pocket_inst),
         leverage={
             inst: int(v.leverage[user, inst])
             for inst in range(v.inst.shape[0])

@@ -106,4 +106,6 @@ class Participant:
     enrolled: bool = False
     breached: bool = False
     has_portfolio_regime: bool = False
+    parent: int = -1  # of the pocket of an isolated perp its account
+    pocket_inst: int = -1
     leverage: dict[int, int] = field(default_factory=dict)

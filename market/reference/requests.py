@@ -32,6 +32,9 @@ class Desk(Protocol):
     def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
         """Tell whether the price of an order lies within the price band."""
 
+    def mark_usd(self, asset: int) -> float:
+        """Return the mark of an underlying."""
+
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Return `ACCEPTED` or why an order lacks margin."""
 
@@ -62,6 +65,10 @@ class NoMargin:
     def is_near_oracle(self, exchange: ReferenceExchange, order: Message) -> bool:
         """Know of no oracle."""
         return True
+
+    def mark_usd(self, asset: int) -> float:
+        """Return nothing that margin could be taken from."""
+        return 0.0 * asset
 
     def admit(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Accept."""

@@ -22,6 +22,7 @@ from stressbook.market.reference.backstop import (
 from stressbook.market.reference.deficit import end_breach, settle_backstop, settle_flat_rows
 from stressbook.market.reference.deleveraging import deleverage
 from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.pockets import return_flat_pockets
 from stressbook.market.reference.takeover import (
     loan_threshold_usd,
     take_everything,
@@ -47,6 +48,7 @@ def risk_step(parts: VenueParts, t_ms: int) -> None:
         sell_taken_over(parts)
         settle_backstop(parts, t_ms)
     settle_flat_rows(parts, t_ms)
+    return_flat_pockets(parts.exchange)
 
 
 def settle_step(parts: VenueParts, t_ms: int) -> None:
@@ -86,6 +88,9 @@ def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:
 def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     """Apply the first measure that fits; return whether the account waits to be deleveraged."""
     n_cancelled = parts.exchange.cancel_all(user)
+    participant = parts.exchange.users[user]
+    if participant.parent >= 0:
+        n_cancelled += parts.exchange.cancel_all(participant.parent, inst=participant.pocket_inst)
     if n_cancelled > 0:
         parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, lots=n_cancelled)
     worth, rules = parts.valuations[user], parts.rules

@@ -5,6 +5,7 @@ import pytest
 
 from stressbook.market.codes import (
     BUY,
+    CAUSE_ISOLATED_MARGIN,
     CAUSE_REDEEM,
     EV_MARGIN_EXPIRED,
     EV_REDUCE_ONLY_EXPIRED,
@@ -132,6 +133,19 @@ def test_streams_with_admission_leave_both_venues_equal(seed):
     twin = Twin(v)
     run_stream(twin, seed, n_steps=60, scale=400)
     assert min(len(twin.exchange.orders.by_handle), int(v.reply_count[32:38].sum())) > 0
+
+
+@pytest.mark.parametrize("regime", ["isolated", "scan"])
+def test_streams_under_other_regimes_leave_both_venues_equal(regime):
+    portfolio = {"regime": REGIME_PORTFOLIO, "account_mode": MODE_PORTFOLIO}
+    rich = {"cash_micro": 3 * 10**9, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
+    rich |= portfolio if regime == "scan" else {}
+    v = venue(values={"orders.admission_on": True}, under=regime, **rich)
+    twin = Twin(v)
+    run_stream(twin, 1, n_steps=60, scale=400)
+    moved = np.abs(v.flow[:, 0, CAUSE_ISOLATED_MARGIN]).sum()
+    assert (moved > 0) == (regime == "isolated")
+    assert int(v.reply_count[28]) > 0
 
 
 class LeanStream(RandomStream):

@@ -1,0 +1,60 @@
+"""Isolated margin again, as the rules read: a pocket for each perp of an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stressbook.market.codes import CAUSE_ISOLATED_MARGIN
+from stressbook.market.reference.units import mul_div_reference
+from stressbook.market.units import CEIL, FLOOR, NEAREST
+
+if TYPE_CHECKING:
+    from stressbook.market.reference.match import ReferenceExchange
+
+__all__ = ["move_margin_of_trade", "pocket_equity_micro", "return_flat_pockets"]
+
+
+def pocket_equity_micro(
+    exchange: ReferenceExchange, row: int, inst: int, *, mark_usd: float
+) -> int:
+    """Return a pocket's cash and its perp at the mark, to the nearest unit."""
+    rules = exchange.instruments[inst]
+    mark_e8, mark_den = round(mark_usd * 1e8), rules.tick_e8 // rules.k
+    value = mul_div_reference(exchange.ledger.perp(row, inst), mark_e8, mark_den, NEAREST)
+    return exchange.ledger.cash(row) + value
+
+
+def move_margin_of_trade(
+    exchange: ReferenceExchange,
+    user: int,
+    inst: int,
+    *,
+    before: int,
+    lots: int,
+    cost_micro: int,
+    fee_micro: int,
+    mark_usd: float,
+) -> None:
+    """Free the margin of what a booked trade has closed, and bring in that of what it opened."""
+    row, ledger = exchange.row_of(user, inst), exchange.ledger
+    size = abs(lots)
+    closed = min(size, abs(before)) if before * lots < 0 else 0
+    if closed > 0:
+        freed = max(pocket_equity_micro(exchange, row, inst, mark_usd=mark_usd), 0)
+        if closed < abs(before):
+            freed = mul_div_reference(freed, closed, abs(before), FLOOR)
+        ledger.move_cash(row, user, freed, cause=CAUSE_ISOLATED_MARGIN)
+    if size > closed:
+        opened = mul_div_reference(abs(cost_micro), size - closed, size, CEIL)
+        leverage = exchange.users[user].leverage[inst]
+        needed = mul_div_reference(opened, 1, leverage, CEIL) + max(fee_micro, 0)
+        moved = min(needed, max(ledger.cash(user), 0))
+        ledger.move_cash(user, row, moved, cause=CAUSE_ISOLATED_MARGIN)
+
+
+def return_flat_pockets(exchange: ReferenceExchange) -> None:
+    """Give back what is left in pockets whose perp was closed by force."""
+    for row, participant in enumerate(exchange.users):
+        parent, inst, cash = participant.parent, participant.pocket_inst, exchange.ledger.cash(row)
+        if parent >= 0 and cash > 0 and exchange.ledger.perp(row, inst) == 0:
+            exchange.ledger.move_cash(row, parent, cash, cause=CAUSE_ISOLATED_MARGIN)
