@@ -150,6 +150,15 @@ ORACLE_OUTSIDE: Final = 0  # outside spot
 ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
 ORACLE_WEIGHTED: Final = 2  # both, the venue's with a weight
 
+# --- what follows a breach: one code a policy, by its step ----------------------------------------
+ALLOCATE_RANK: Final = 0  # the highest scores of the other side are closed
+ALLOCATE_PRO_RATA: Final = 1  # every position of the other side, by size
+ALLOCATE_LEVELLING: Final = 2  # the most levered of the other side, down to one leverage
+ALLOCATE_PROFIT_HAIRCUT: Final = 3  # winners pay cash, the highest scores first
+SCORE_GAIN_LEVERAGE: Final = 0  # mark over entry x leverage
+SCORE_PROFIT_LEVERAGE: Final = 1  # profit share x leverage
+SCORE_PROFIT_COLLATERAL: Final = 2  # profit over collateral x leverage
+
 # --- kinds of events ------------------------------------------------------------------------------
 # Behind each, the fields that say something beside time, kind and user: prices in 1e-8 USD, amounts
 # in micro-USDC; `cause` is a CAUSE_* unless said. Others are 0; inst and counterparty are -1.
@@ -174,6 +183,7 @@ EV_REDUCE_ONLY_EXPIRED: Final = 17  # inst, lots, price; nothing was left to red
 EV_MARGIN_EXPIRED: Final = 18  # inst, lots, price; a fill had no margin
 EV_BACKSTOP_USED: Final = 15  # cause; amount: capital spent on assumed debt
 EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; amount; cause: BORNE_BY_*
+EV_HAIRCUT: Final = 19  # cause, counterparty; amount: of its profit, for the user's deficit
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -192,6 +202,7 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_MARGIN_EXPIRED: "margin_expired",
     EV_BACKSTOP_USED: "backstop_used",
     EV_WRITTEN_OFF: "written_off",
+    EV_HAIRCUT: "profit_haircut",
 }
 
 # --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --

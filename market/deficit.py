@@ -1,13 +1,15 @@
 """Deficits: what an account owes when there is nothing left to take or to close.
 
 They are booked at once, so that the account's next deposit does not pay them: debt down the
-reserve's waterfall, cash below zero to the treasury, or to those who hold positions (a switch).
+reserve's waterfall; cash below zero to winners (profit haircuts), to those who hold positions (a
+switch), and what is left to the treasury.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
 from stressbook.market.backstop import has_sold_out
 from stressbook.market.claims import sell_claim
 from stressbook.market.codes import (
+    ALLOCATE_PROFIT_HAIRCUT,
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
@@ -17,6 +19,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
 )
 from stressbook.market.events import log_event
+from stressbook.market.haircuts import cut_profits
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.reserve import repay, set_off, write_off
@@ -117,8 +120,12 @@ def _settle(v: VenueState, user: int, t_ms: int) -> None:
         sell_claim(v, user, int(v.par[0].row_treasury))
     deficit = -int(v.cash[user])
     if deficit > 0:
-        socialised = _socialise(v, user, deficit) if v.par[0].deficit_socialised == 1 else 0
-        move_cash(v, int(v.par[0].row_treasury), user, deficit - socialised, CAUSE_DEFICIT)
+        left = deficit
+        if v.par[0].allocate_policy == ALLOCATE_PROFIT_HAIRCUT and v.par[0].adl_on == 1:
+            left -= cut_profits(v, user, left, t_ms)
+        if v.par[0].deficit_socialised == 1 and left > 0:
+            left -= _socialise(v, user, left)
+        move_cash(v, int(v.par[0].row_treasury), user, left, CAUSE_DEFICIT)
         log_event(v, t_ms, EV_DEFICIT, user, -1, 0, 0, deficit, CAUSE_DEFICIT, -1)
     value_account(v, user)
     if v.user[user].breached == 1:

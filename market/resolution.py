@@ -24,6 +24,7 @@ from stressbook.market.backstop import (
 )
 from stressbook.market.book import cancel_all, cancel_newest_risk_increasing
 from stressbook.market.codes import (
+    ALLOCATE_PROFIT_HAIRCUT,
     BUY,
     CAUSE_FORCED_TRADE,
     EV_BREACH,
@@ -202,7 +203,7 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     r = v.risk[user]
     has_perps = holds_perps(v, user)
     has_collateral = holds_collateral(v, user)
-    if has_perps and r.equity_usd < 0.0 and v.par[0].adl_on == 1:
+    if has_perps and r.equity_usd < 0.0 and _closes_against_winners(v):
         v.work_index[place, _WAITS] = 1
     elif user == v.par[0].backstop_user:
         return  # judged by the first alone
@@ -221,6 +222,12 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
         _order_to_book(v, user, t_ms)
     elif has_collateral:
         _slice_if_due(v, user, t_ms)
+
+
+@inline_kernel
+def _closes_against_winners(v: VenueState) -> bool:
+    """Tell whether accounts below zero lose their positions to others, not to the book."""
+    return v.par[0].adl_on == 1 and v.par[0].allocate_policy != ALLOCATE_PROFIT_HAIRCUT
 
 
 @inline_kernel

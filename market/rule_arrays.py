@@ -1,5 +1,6 @@
 """The rules of a venue as records: what kernels read instead of the specification."""
 
+from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from stressbook.market.listing import ORACLE_MODES, AssetSpec, TokenSpec
 from stressbook.market.regimes.building import Leg, margin_tables
 from stressbook.market.regimes.spec import row_for
 from stressbook.market.regimes.tables import scratch_of
+from stressbook.market.rules import LiquidationRules
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import Records
 from stressbook.market.units import MICRO, PRICE_ONE
@@ -114,6 +116,7 @@ def _par(spec: VenueSpec) -> Records:
         "slice_of_remaining": liquidation.slice_of_remaining,
         "slice_full_discount": liquidation.slice_full_discount,
         "deficit_socialised": liquidation.deficit_socialised,
+        **_policies(liquidation),
         "pm_trigger_ratio": margin.trigger_ratio
         if spec.regime.collateral == "loan_to_value"
         else spec.regime.trigger_ratio,
@@ -134,6 +137,16 @@ def _par(spec: VenueSpec) -> Records:
     }
     _write(par[0], values)
     return par
+
+
+def _policies(liquidation: LiquidationRules) -> dict[str, int]:
+    """Return the code of each policy that rules choose by name."""
+    choices = {entry.name: entry.metadata.get("choices") for entry in fields(liquidation)}
+    return {
+        f"{name}_policy": codes[getattr(liquidation, name)]
+        for name, codes in choices.items()
+        if codes is not None
+    }
 
 
 def _twap_step_frac(spec: VenueSpec) -> float:

@@ -4,12 +4,13 @@ The classes carry unit, meaning and allowed range of each number; the numbers th
 sources come from a preset.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
-from stressbook.errors import Problem
+from stressbook.errors import Problem, nearest_name
+from stressbook.market.policies import ALLOCATE_POLICIES, RANK_SCORES
 
 __all__ = [
     "ClockRules",
@@ -20,6 +21,7 @@ __all__ = [
     "MarginRules",
     "MarkRules",
     "OrderRules",
+    "choice",
     "range_problems",
     "rule",
 ]
@@ -51,6 +53,34 @@ def rule(unit: str, text: str, *, low: float | None = None, high: float | None =
     ['caps.cap_usd = -1.0 is out of range.\n  allowed: 0.0 or more USD']
     """
     return field(metadata={"unit": unit, "help": text, "low": low, "high": high})
+
+
+def choice(text: str, choices: Mapping[str, int]) -> Any:
+    r"""Declare a required rule that is one of several names.
+
+    Parameters
+    ----------
+    text : str
+        One line that says what is chosen.
+    choices : mapping of str to int
+        The names, and the codes that kernels know them by.
+
+    Returns
+    -------
+    dataclasses.Field
+        As from `rule`, its unit "name".
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True)
+    ... class Way:
+    ...     allocate: str = choice("who bears it", {"rank": 0, "pro_rata": 1})
+    >>> [problem] = range_problems(Way("prorata"), place="way")
+    >>> problem.allowed, problem.hint
+    ('rank, pro_rata', "did you mean 'pro_rata'?")
+    """
+    named = {"unit": "name", "help": f"{text}: {', '.join(choices)}", "low": None, "high": None}
+    return field(metadata={**named, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -130,6 +160,8 @@ class LiquidationRules:
     slice_of_remaining: bool = rule("switch", "a slice is a part of what is left to take")
     slice_full_discount: bool = rule("switch", "slices of any size pay the full discount")
     deficit_socialised: bool = rule("switch", "holders of positions bear deficits")
+    allocate: str = choice("who bears what an account below zero leaves", ALLOCATE_POLICIES)
+    rank_score: str = choice("who comes first in its queue", RANK_SCORES)
 
 
 @dataclass(frozen=True)
@@ -179,6 +211,8 @@ def range_problems(rules: Any, *, place: str) -> Iterator[Problem]:
             name = f"{place}.{entry.name}"
             if not _is_of_kind(value, entry):
                 yield Problem("is of the wrong kind", name, value, f"{_kind(entry)}")
+            elif value not in entry.metadata.get("choices", (value,)):
+                yield _unknown_choice(name, value, entry.metadata["choices"])
             elif not _is_in_range(value, entry.metadata["low"], entry.metadata["high"]):
                 yield Problem("is out of range", name, value, allowed_range(entry))
 
@@ -190,6 +224,12 @@ def allowed_range(entry: Field[Any]) -> str:
     if high is None:
         return f"finite{suffix}" if low is None else f"{low} or more{suffix}"
     return f"{low} to {high}{suffix}"
+
+
+def _unknown_choice(name: str, value: str, choices: Mapping[str, int]) -> Problem:
+    nearest = nearest_name(value, list(choices))
+    hint = f"did you mean {nearest!r}?" if nearest else ""
+    return Problem("is unknown", name, value, ", ".join(choices), hint)
 
 
 def _kind(entry: Field[Any]) -> str:

@@ -56,6 +56,7 @@ VENUE_PARAMS = record_dtype(
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
     "slice_at_partial_threshold slice_of_remaining slice_full_discount deficit_socialised "
+    "allocate_policy rank_score_policy "  # codes of `policies`
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro",
@@ -260,6 +261,12 @@ class VenueState(NamedTuple):
     backstop: Records  # (1,) BACKSTOP_SUMS
     work_index: I64  # (n_users, 2) scratch of resolution: accounts in breach, in order
     work_rank: F64  # (n_users, 2) scratch of resolution: ranks of deleveraging
+    # scratch of an allocation, by user: what it has, its score, its share, and the order of taking
+    queue_size: I64  # (n_users,)
+    queue_score: F64  # (n_users,)
+    queue_taken: I64  # (n_users,)
+    queue_order: I64  # (n_users,)
+    queue_rest: F64  # (n_users,)
     ctr: I64  # (N_COUNTERS,)
 
 

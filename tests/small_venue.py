@@ -177,6 +177,11 @@ SCRATCH = {
     "digit_count",
     "work_index",
     "work_rank",
+    "queue_size",
+    "queue_score",
+    "queue_taken",
+    "queue_order",
+    "queue_rest",
     "client_slot",
 }
 LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stressbook.market.codes import (
+    ALLOCATE_PROFIT_HAIRCUT,
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
@@ -12,6 +13,7 @@ from stressbook.market.codes import (
     EV_WRITTEN_OFF,
 )
 from stressbook.market.reference.backstop import has_sold_out
+from stressbook.market.reference.deleveraging import cut_profits
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.valuation import value_account
 from stressbook.market.units import round_down
@@ -58,8 +60,12 @@ def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
         ledger.move_cash(treasury, user, lent, cause=CAUSE_REDEEM)
     deficit = -parts.cash(user)
     if deficit > 0:
-        shared = _socialise(parts, user, deficit) if parts.rules.deficit_socialised else 0
-        ledger.move_cash(treasury, user, deficit - shared, cause=CAUSE_DEFICIT)
+        left, rules = deficit, parts.rules
+        if rules.allocate_policy == ALLOCATE_PROFIT_HAIRCUT and rules.adl_on:
+            left -= cut_profits(parts, user, left, t_ms)
+        if rules.deficit_socialised and left > 0:
+            left -= _socialise(parts, user, left)
+        ledger.move_cash(treasury, user, left, cause=CAUSE_DEFICIT)
         parts.log(t_ms, EV_DEFICIT, user, amount_micro=deficit, cause=CAUSE_DEFICIT)
     value_account(parts, user)
     if parts.exchange.users[user].breached:

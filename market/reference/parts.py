@@ -76,6 +76,8 @@ class ResolutionRules(NamedTuple):
     slice_of_remaining: bool
     slice_full_discount: bool
     deficit_socialised: bool
+    allocate_policy: int
+    rank_score_policy: int
 
 
 @dataclass

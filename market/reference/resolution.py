@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stressbook.market.codes import (
+    ALLOCATE_PROFIT_HAIRCUT,
     BUY,
     CAUSE_FORCED_TRADE,
     EV_BREACH,
@@ -95,7 +96,8 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
         parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, lots=n_cancelled)
     worth, rules = parts.valuations[user], parts.rules
     perps, collateral = parts.perps(user), parts.collateral(user)
-    if perps and worth.equity_usd < 0.0 and rules.adl_on:
+    by_lots = rules.adl_on and rules.allocate_policy != ALLOCATE_PROFIT_HAIRCUT
+    if perps and worth.equity_usd < 0.0 and by_lots:
         return True
     if user == parts.rows.backstop:
         return False

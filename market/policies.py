@@ -1,0 +1,27 @@
+"""The policies of each step after a breach, by the names that rules give them."""
+
+from typing import Final
+
+from stressbook.market.codes import (
+    ALLOCATE_LEVELLING,
+    ALLOCATE_PRO_RATA,
+    ALLOCATE_PROFIT_HAIRCUT,
+    ALLOCATE_RANK,
+    SCORE_GAIN_LEVERAGE,
+    SCORE_PROFIT_COLLATERAL,
+    SCORE_PROFIT_LEVERAGE,
+)
+
+__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES"]
+
+ALLOCATE_POLICIES: Final = {
+    "rank": ALLOCATE_RANK,
+    "pro_rata": ALLOCATE_PRO_RATA,
+    "leverage_levelling": ALLOCATE_LEVELLING,
+    "profit_haircut": ALLOCATE_PROFIT_HAIRCUT,
+}
+RANK_SCORES: Final = {
+    "gain_times_leverage": SCORE_GAIN_LEVERAGE,
+    "profit_times_leverage": SCORE_PROFIT_LEVERAGE,
+    "profit_over_collateral": SCORE_PROFIT_COLLATERAL,
+}
