@@ -151,6 +151,10 @@ ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
 ORACLE_WEIGHTED: Final = 2  # both, the venue's with a weight
 
 # --- what follows a breach: one code a policy, by its step ----------------------------------------
+SELECT_ALL_OR_PART: Final = 0  # every perp, of a large one a part at first
+SELECT_SHARE_OF_ALL: Final = 1  # one share of every perp
+SELECT_RANDOM: Final = 2  # one perp, drawn
+SELECT_LARGEST: Final = 3  # of the perp that binds most, what covers the shortage
 ALLOCATE_RANK: Final = 0  # the highest scores of the other side are closed
 ALLOCATE_PRO_RATA: Final = 1  # every position of the other side, by size
 ALLOCATE_LEVELLING: Final = 2  # the most levered of the other side, down to one leverage

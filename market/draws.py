@@ -42,6 +42,7 @@ PURPOSE_LATENCY: Final = 30
 PURPOSE_LATENCY_JITTER: Final = 31
 PURPOSE_TIE: Final = 32
 PURPOSE_BREACH_ORDER: Final = 33
+PURPOSE_LIQUIDATED_POSITION: Final = 34
 
 # --- agents ---------------------------------------------------------------------------------------
 PURPOSE_FLOW_ARRIVAL: Final = 50
@@ -92,6 +93,8 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
      "account", "message", "messages", "order of messages effective together"),
     (PURPOSE_BREACH_ORDER, "breach_order", "market.resolution",
      "account", "0", "1", "order in which breached accounts are resolved"),
+    (PURPOSE_LIQUIDATED_POSITION, "liquidated_position", "market.selection",
+     "account", "0", "1", "which perp a breached account loses, where one is drawn"),
     (PURPOSE_FLOW_ARRIVAL, "flow.arrival", "agents.order_flow",
      "account", "0", "1", "orders that arrive"),
     (PURPOSE_FLOW_SIZE, "flow.size", "agents.order_flow",

@@ -10,10 +10,20 @@ from stressbook.market.codes import (
     SCORE_GAIN_LEVERAGE,
     SCORE_PROFIT_COLLATERAL,
     SCORE_PROFIT_LEVERAGE,
+    SELECT_ALL_OR_PART,
+    SELECT_LARGEST,
+    SELECT_RANDOM,
+    SELECT_SHARE_OF_ALL,
 )
 
-__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES"]
+__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES", "SELECT_POLICIES"]
 
+SELECT_POLICIES: Final = {
+    "all_or_part": SELECT_ALL_OR_PART,
+    "share_of_all": SELECT_SHARE_OF_ALL,
+    "random": SELECT_RANDOM,
+    "largest_contributor": SELECT_LARGEST,
+}
 ALLOCATE_POLICIES: Final = {
     "rank": ALLOCATE_RANK,
     "pro_rata": ALLOCATE_PRO_RATA,

@@ -45,6 +45,7 @@ from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.pockets import return_flat_pockets
+from stressbook.market.selection import backing_usd, plan_lots
 from stressbook.market.state import VenueState
 from stressbook.market.takeover import (
     loan_threshold_usd,
@@ -52,7 +53,7 @@ from stressbook.market.takeover import (
     take_perps,
     take_slice,
 )
-from stressbook.market.units import FLOOR, mul_div, round_nearest
+from stressbook.market.units import round_nearest
 from stressbook.market.valuation import (
     holds_collateral,
     holds_perps,
@@ -61,7 +62,7 @@ from stressbook.market.valuation import (
     value_all,
 )
 
-__all__ = ["forced_lots", "risk_step", "settle_step"]
+__all__ = ["risk_step", "settle_step"]
 
 # Columns of `work_index`: who, and whether it waits to be deleveraged.
 _WHO: Final = 0
@@ -114,47 +115,6 @@ def settle_step(v: VenueState, t_ms: int) -> None:
                 break
             log_event(v, t_ms, EV_RISK_ORDER_CANCELLED, user, inst, 1, 0, 0, 0, -1)
             value_account(v, user)
-
-
-@inline_kernel
-def forced_lots(
-    position: int,
-    notional_usd: float,
-    in_cooldown: bool,
-    partial_notional_micro: int,
-    partial_frac_e6: int,
-) -> int:
-    """Return how much of a position is sent to the book.
-
-    Parameters
-    ----------
-    position : int
-        Lots, not 0.
-    notional_usd : float
-        Of the position at the mark.
-    in_cooldown : bool
-        Whether a partial order was sent less than the cooldown ago.
-    partial_notional_micro : int
-        Larger positions are sold in parts.
-    partial_frac_e6 : int
-        The part, 1e-6.
-
-    Returns
-    -------
-    int
-        Lots, at least 1; all of them for a small position or during the cooldown.
-
-    Examples
-    --------
-    >>> forced_lots(-1_000, 150_000.0, False, 100_000_000_000, 200_000)
-    200
-    >>> forced_lots(-1_000, 150_000.0, True, 100_000_000_000, 200_000)
-    1000
-    """
-    lots = abs(position)
-    if in_cooldown or notional_usd * 1e6 <= float(partial_notional_micro):
-        return lots
-    return max(1, mul_div(lots, partial_frac_e6, 1_000_000, FLOOR))
 
 
 @sub_kernel
@@ -232,36 +192,23 @@ def _closes_against_winners(v: VenueState) -> bool:
 
 @inline_kernel
 def _is_below_backstop_margin(v: VenueState, user: int) -> bool:
-    r = v.risk[user]
-    backing_usd = r.equity_usd
-    if r.judged_as_portfolio == 1:
-        backing_usd = r.net_usd + r.credit_usd
-    return backing_usd < v.par[0].backstop_mm_frac * r.maintenance_usd
+    threshold_usd = v.par[0].backstop_mm_frac * v.risk[user].maintenance_usd
+    return backing_usd(v, user) < threshold_usd
 
 
 @inline_kernel
 def _order_to_book(v: VenueState, user: int, t_ms: int) -> None:
-    """Send each perp: a part of a large one, all of it during the cooldown after a part."""
-    me = v.user[user]
-    in_cooldown = t_ms < me.cooldown_until_ms
+    """Send what is planned of each perp."""
+    plan_lots(v, user, t_ms)
     for inst in range(v.inst.shape[0]):
-        position = int(v.perp[user, inst])
-        if position == 0:
+        lots = int(v.plan_lots[inst])
+        if lots == 0:
             continue
         price = v.price[v.inst[inst].asset]
-        notional_usd = float(abs(position)) * v.inst[inst].lot_size * price.mark_usd
-        lots = forced_lots(
-            position,
-            notional_usd,
-            in_cooldown,
-            int(v.par[0].partial_notional_micro),
-            int(v.par[0].partial_frac_e6),
-        )
-        if lots < abs(position):
-            me.cooldown_until_ms = t_ms + v.par[0].cooldown_ms
-        side = SELL if position > 0 else BUY
+        is_long = v.perp[user, inst] > 0
+        side = SELL if is_long else BUY
         emit_forced(v, user, inst, side, price.mark_usd, lots, FORCED | REDUCE_ONLY, t_ms)
-        signed = -lots if position > 0 else lots
+        signed = -lots if is_long else lots
         log_event(
             v,
             t_ms,

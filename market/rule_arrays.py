@@ -117,6 +117,8 @@ def _par(spec: VenueSpec) -> Records:
         "slice_full_discount": liquidation.slice_full_discount,
         "deficit_socialised": liquidation.deficit_socialised,
         **_policies(liquidation),
+        "share_step_frac": liquidation.share_step_frac,
+        "target_ratio": liquidation.target_ratio,
         "pm_trigger_ratio": margin.trigger_ratio
         if spec.regime.collateral == "loan_to_value"
         else spec.regime.trigger_ratio,

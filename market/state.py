@@ -56,13 +56,13 @@ VENUE_PARAMS = record_dtype(
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
     "slice_at_partial_threshold slice_of_remaining slice_full_discount deficit_socialised "
-    "allocate_policy rank_score_policy "  # codes of `policies`
+    "select_policy allocate_policy rank_score_policy "  # codes of `policies`
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
-    "latency_median_ms latency_jitter_frac forced_slippage_frac "
+    "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
     "twap_step_frac",  # share of the rest that one mark update sells: 1 - 2^(-period / half-life)
 )
 
@@ -261,6 +261,7 @@ class VenueState(NamedTuple):
     backstop: Records  # (1,) BACKSTOP_SUMS
     work_index: I64  # (n_users, 2) scratch of resolution: accounts in breach, in order
     work_rank: F64  # (n_users, 2) scratch of resolution: ranks of deleveraging
+    plan_lots: I64  # (n_insts,) scratch of resolution: how much of each perp an account loses
     # scratch of an allocation, by user: what it has, its score, its share, and the order of taking
     queue_size: I64  # (n_users,)
     queue_score: F64  # (n_users,)

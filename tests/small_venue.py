@@ -177,6 +177,7 @@ SCRATCH = {
     "digit_count",
     "work_index",
     "work_rank",
+    "plan_lots",
     "queue_size",
     "queue_score",
     "queue_taken",

@@ -53,7 +53,8 @@ def by_leverage(
     if sum(sizes.values()) <= wanted:
         return dict(sizes)
     level = 0.0
-    cut, before = list(sizes), [-1]
+    cut: list[int] = []
+    before = [-1]
     while cut != before:
         before = cut
         cut = [u for u, size in sizes.items() if float(size) > level * lots_per_leverage[u]]

@@ -24,6 +24,7 @@ from stressbook.market.reference.deficit import end_breach, settle_backstop, set
 from stressbook.market.reference.deleveraging import deleverage
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.pockets import return_flat_pockets
+from stressbook.market.reference.selection import backing_usd, plan
 from stressbook.market.reference.takeover import (
     loan_threshold_usd,
     take_everything,
@@ -132,25 +133,15 @@ def _note_what_was_taken(parts: VenueParts, user: int, *, was_usd: float) -> Non
 
 def _is_below_backstop_margin(parts: VenueParts, user: int) -> bool:
     """Tell whether less than 2/3 of maintenance is left; under portfolio margin credit counts."""
-    worth = parts.valuations[user]
-    backing = worth.net_usd + worth.credit_usd if worth.is_portfolio else worth.equity_usd
-    return backing < parts.rules.backstop_mm_frac * worth.maintenance_usd
+    threshold_usd = parts.rules.backstop_mm_frac * parts.valuations[user].maintenance_usd
+    return backing_usd(parts, user) < threshold_usd
 
 
 def _order_to_book(parts: VenueParts, user: int, t_ms: int) -> None:
-    """Send a fifth of each large perp, and all of the others; during the cooldown all of each."""
-    me, rules = parts.standings[user], parts.rules
-    in_cooldown = t_ms < me.cooldown_until_ms
-    for inst, position in parts.perps(user).items():
-        lots = abs(position)
-        lot_size = parts.exchange.instruments[inst].lot_size
-        notional_usd = float(lots) * lot_size * parts.mark_usd(inst)
-        is_large = notional_usd * 1e6 > float(rules.partial_notional_micro)
-        if is_large and not in_cooldown:
-            lots = max(1, lots * rules.partial_frac_e6 // 10**6)
-        if lots < abs(position):
-            me.cooldown_until_ms = t_ms + rules.cooldown_ms
-        side = SELL if position > 0 else BUY
+    """Send what is planned of each perp."""
+    held = parts.perps(user)
+    for inst, lots in plan(parts, user, t_ms).items():
+        side = SELL if held[inst] > 0 else BUY
         order(parts, user, inst, side=side, lots=lots, flags=FORCED | REDUCE_ONLY)
         parts.log(
             t_ms,
