@@ -159,6 +159,9 @@ ALLOCATE_RANK: Final = 0  # the highest scores of the other side are closed
 ALLOCATE_PRO_RATA: Final = 1  # every position of the other side, by size
 ALLOCATE_LEVELLING: Final = 2  # the most levered of the other side, down to one leverage
 ALLOCATE_PROFIT_HAIRCUT: Final = 3  # winners pay cash, the highest scores first
+SOCIALISE_NONE: Final = 0  # the treasury pays
+SOCIALISE_POSITIONS: Final = 1  # those who hold positions, by equity
+SOCIALISE_FACTOR: Final = 2  # everybody's equity, by one factor
 SCORE_GAIN_LEVERAGE: Final = 0  # mark over entry x leverage
 SCORE_PROFIT_LEVERAGE: Final = 1  # profit share x leverage
 SCORE_PROFIT_COLLATERAL: Final = 2  # profit over collateral x leverage
@@ -188,6 +191,7 @@ EV_MARGIN_EXPIRED: Final = 18  # inst, lots, price; a fill had no margin
 EV_BACKSTOP_USED: Final = 15  # cause; amount: capital spent on assumed debt
 EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; amount; cause: BORNE_BY_*
 EV_HAIRCUT: Final = 19  # cause, counterparty; amount: of its profit, for the user's deficit
+EV_SOCIALISED: Final = 20  # cause; amount: paid by others for the user's deficit
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -207,6 +211,7 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_BACKSTOP_USED: "backstop_used",
     EV_WRITTEN_OFF: "written_off",
     EV_HAIRCUT: "profit_haircut",
+    EV_SOCIALISED: "socialised",
 }
 
 # --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --

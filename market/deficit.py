@@ -1,8 +1,8 @@
 """Deficits: what an account owes when there is nothing left to take or to close.
 
 They are booked at once, so that the account's next deposit does not pay them: debt down the
-reserve's waterfall; cash below zero to winners (profit haircuts), to those who hold positions (a
-switch), and what is left to the treasury.
+reserve's waterfall; cash below zero to winners (profit haircuts), then to others by the rule of
+sharing, and what is left to the treasury.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
@@ -23,8 +23,8 @@ from stressbook.market.haircuts import cut_profits
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.reserve import repay, set_off, write_off
+from stressbook.market.socialising import socialise
 from stressbook.market.state import VenueState
-from stressbook.market.units import round_down
 from stressbook.market.valuation import holds_collateral, holds_perps, value_account
 
 __all__ = [
@@ -123,8 +123,8 @@ def _settle(v: VenueState, user: int, t_ms: int) -> None:
         left = deficit
         if v.par[0].allocate_policy == ALLOCATE_PROFIT_HAIRCUT and v.par[0].adl_on == 1:
             left -= cut_profits(v, user, left, t_ms)
-        if v.par[0].deficit_socialised == 1 and left > 0:
-            left -= _socialise(v, user, left)
+        if left > 0:
+            left -= socialise(v, user, left, t_ms)
         move_cash(v, int(v.par[0].row_treasury), user, left, CAUSE_DEFICIT)
         log_event(v, t_ms, EV_DEFICIT, user, -1, 0, 0, deficit, CAUSE_DEFICIT, -1)
     value_account(v, user)
@@ -144,20 +144,3 @@ def _write_off(v: VenueState, user: int, t_ms: int) -> None:
         log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, retained, BORNE_BY_RETAINED, -1)
     if borne > 0:
         log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, borne, BORNE_BY_SUPPLIERS, -1)
-
-
-@sub_kernel
-def _socialise(v: VenueState, user: int, deficit: int) -> int:
-    """Share a deficit over accounts with positions, by equity; return what they paid."""
-    total_usd = 0.0
-    for other in range(v.par[0].n_users):
-        if v.risk[other].equity_usd > 0.0 and holds_perps(v, other):
-            total_usd += v.risk[other].equity_usd
-    paid = 0
-    for other in range(v.par[0].n_users):
-        equity_usd = v.risk[other].equity_usd
-        if equity_usd > 0.0 and holds_perps(v, other):
-            share_micro = round_down(min(float(deficit) / total_usd, 1e6) * equity_usd)
-            move_cash(v, other, user, share_micro, CAUSE_DEFICIT)
-            paid += share_micro
-    return paid

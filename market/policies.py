@@ -14,9 +14,12 @@ from stressbook.market.codes import (
     SELECT_LARGEST,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
+    SOCIALISE_FACTOR,
+    SOCIALISE_NONE,
+    SOCIALISE_POSITIONS,
 )
 
-__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES", "SELECT_POLICIES"]
+__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES", "SELECT_POLICIES", "SOCIALISE_POLICIES"]
 
 SELECT_POLICIES: Final = {
     "all_or_part": SELECT_ALL_OR_PART,
@@ -29,6 +32,11 @@ ALLOCATE_POLICIES: Final = {
     "pro_rata": ALLOCATE_PRO_RATA,
     "leverage_levelling": ALLOCATE_LEVELLING,
     "profit_haircut": ALLOCATE_PROFIT_HAIRCUT,
+}
+SOCIALISE_POLICIES: Final = {
+    "none": SOCIALISE_NONE,
+    "positions": SOCIALISE_POSITIONS,
+    "withdrawal_factor": SOCIALISE_FACTOR,
 }
 RANK_SCORES: Final = {
     "gain_times_leverage": SCORE_GAIN_LEVERAGE,

@@ -115,7 +115,6 @@ def _par(spec: VenueSpec) -> Records:
         "slice_at_partial_threshold": liquidation.slice_at_partial_threshold,
         "slice_of_remaining": liquidation.slice_of_remaining,
         "slice_full_discount": liquidation.slice_full_discount,
-        "deficit_socialised": liquidation.deficit_socialised,
         **_policies(liquidation),
         "share_step_frac": liquidation.share_step_frac,
         "target_ratio": liquidation.target_ratio,

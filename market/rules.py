@@ -10,7 +10,12 @@ from math import isfinite
 from typing import Any
 
 from stressbook.errors import Problem, nearest_name
-from stressbook.market.policies import ALLOCATE_POLICIES, RANK_SCORES, SELECT_POLICIES
+from stressbook.market.policies import (
+    ALLOCATE_POLICIES,
+    RANK_SCORES,
+    SELECT_POLICIES,
+    SOCIALISE_POLICIES,
+)
 
 __all__ = [
     "ClockRules",
@@ -159,12 +164,12 @@ class LiquidationRules:
     )
     slice_of_remaining: bool = rule("switch", "a slice is a part of what is left to take")
     slice_full_discount: bool = rule("switch", "slices of any size pay the full discount")
-    deficit_socialised: bool = rule("switch", "holders of positions bear deficits")
     select: str = choice("which perps a breached account loses, and how much", SELECT_POLICIES)
     share_step_frac: float = rule("1", "step of the share of all perps", low=0.01, high=1.0)
     target_ratio: float = rule("1", "ratio that shares and sizes aim below", low=0.1, high=1.0)
     allocate: str = choice("who bears what an account below zero leaves", ALLOCATE_POLICIES)
     rank_score: str = choice("who comes first in its queue", RANK_SCORES)
+    socialise: str = choice("who shares a deficit before the treasury pays", SOCIALISE_POLICIES)
 
 
 @dataclass(frozen=True)

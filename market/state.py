@@ -55,8 +55,8 @@ VENUE_PARAMS = record_dtype(
     "row_outside row_treasury row_rounding row_backstop row_pool0 "  # token k: row_pool0 + k
     "mark_ema_ms last_ema_ms class_delay_us backstop_on adl_on "
     "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
-    "slice_at_partial_threshold slice_of_remaining slice_full_discount deficit_socialised "
-    "select_policy allocate_policy rank_score_policy "  # codes of `policies`
+    "slice_at_partial_threshold slice_of_remaining slice_full_discount "
+    "select_policy allocate_policy rank_score_policy socialise_policy "  # codes of `policies`
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro",

@@ -15,8 +15,8 @@ from stressbook.market.codes import (
 from stressbook.market.reference.backstop import has_sold_out
 from stressbook.market.reference.deleveraging import cut_profits
 from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.socialising import socialise
 from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import round_down
 
 __all__ = ["end_breach", "settle_backstop", "settle_flat_rows"]
 
@@ -63,8 +63,8 @@ def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
         left, rules = deficit, parts.rules
         if rules.allocate_policy == ALLOCATE_PROFIT_HAIRCUT and rules.adl_on:
             left -= cut_profits(parts, user, left, t_ms)
-        if rules.deficit_socialised and left > 0:
-            left -= _socialise(parts, user, left)
+        if left > 0:
+            left -= socialise(parts, user, left, t_ms)
         ledger.move_cash(treasury, user, left, cause=CAUSE_DEFICIT)
         parts.log(t_ms, EV_DEFICIT, user, amount_micro=deficit, cause=CAUSE_DEFICIT)
     value_account(parts, user)
@@ -91,21 +91,3 @@ def _write_off(parts: VenueParts, user: int, t_ms: int) -> None:
     for amount, bearer in ((kept, BORNE_BY_RETAINED), (lost, BORNE_BY_SUPPLIERS)):
         if amount > 0:
             parts.log(t_ms, EV_WRITTEN_OFF, user, amount_micro=amount, cause=bearer)
-
-
-def _socialise(parts: VenueParts, user: int, deficit: int) -> int:
-    """Share a deficit over accounts with positions, by equity; return what they paid."""
-    holders = {
-        other: worth.equity_usd
-        for other, worth in enumerate(parts.valuations)
-        if worth.equity_usd > 0.0 and parts.perps(other)
-    }
-    total_usd = 0.0
-    for equity_usd in holders.values():
-        total_usd += equity_usd
-    paid = 0
-    for other, equity_usd in holders.items():
-        share = round_down(min(float(deficit) / total_usd, 1e6) * equity_usd)
-        parts.exchange.ledger.move_cash(other, user, share, cause=CAUSE_DEFICIT)
-        paid += share
-    return paid

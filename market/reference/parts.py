@@ -75,12 +75,12 @@ class ResolutionRules(NamedTuple):
     slice_at_partial_threshold: bool
     slice_of_remaining: bool
     slice_full_discount: bool
-    deficit_socialised: bool
     select_policy: int
     share_step_frac: float
     target_ratio: float
     allocate_policy: int
     rank_score_policy: int
+    socialise_policy: int
 
 
 @dataclass

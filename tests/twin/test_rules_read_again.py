@@ -21,7 +21,6 @@ SWITCHES = {n for n in RULES if n.endswith("_on")} | {
     "slice_at_partial_threshold",
     "slice_of_remaining",
     "slice_full_discount",
-    "deficit_socialised",
     "user_cap_in_credit",
     "interest_is_simple",
 }

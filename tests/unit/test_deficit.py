@@ -1,5 +1,7 @@
 """What a flat account cannot pay, and who bears it, by hand-worked numbers on both engines."""
 
+import pytest
+
 from stressbook.market.codes import (
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
@@ -9,12 +11,14 @@ from stressbook.market.codes import (
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_FORCED_ORDER,
+    EV_SOCIALISED,
     EV_WRITTEN_OFF,
     IOC,
     OP_DEPOSIT,
     REDUCE_ONLY,
     SELL,
 )
+from stressbook.market.socialising import withdrawal_factor
 from tests.small_venue import (
     BTC_PERP,
     HOUSE,
@@ -47,7 +51,7 @@ def test_socialised_a_deficit_is_shared_by_equity_of_those_with_positions(engine
         trader(4, 1_000_000, {BTC_PERP: (-10, 100_000.0)}),
         trader(5, 5_000_000),
         engine=engine,
-        liquidation__deficit_socialised=True,
+        liquidation__socialise="positions",
     )
     s.update(HYPE=95.0)
     assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
@@ -135,3 +139,32 @@ def test_lent_cash_of_a_portfolio_account_pays_its_deficit(engine):
     assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
     assert (s.v.supply[LONG, 0], s.v.supply[treasury, 0]) == (0, 500_000_000)
     assert s.cash_usd(treasury) == -1_500.0
+
+
+def test_by_one_factor_everybody_shares_a_deficit(engine):
+    """A deficit of 1,000 out of 10m of equities: a factor of 1e-4, positions or none."""
+    s = SmallVenue(
+        trader(1, 9_000, {HYPE_PERP: (200_000, 105.0)}),
+        trader(2, 1_000_000, {HYPE_PERP: (-200_000, 100.0)}),
+        trader(3, 3_000_000),
+        trader(4, 6_000_000),
+        engine=engine,
+        liquidation__socialise="withdrawal_factor",
+        backstop_usd=0.0,
+    )
+    s.update(HYPE=95.0)
+    assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
+    # At the mark of 95 user 1 has won 10,000 before its position is closed at 100.
+    before = (1_010_000.0, 3_000_000.0, 6_000_000.0)
+    paid = [-float(s.v.flow[user, 0, CAUSE_DEFICIT]) / 1e6 for user in (1, 2, 3)]
+    assert paid == pytest.approx([usd * 1_000.0 / sum(before) for usd in before], abs=2e-6)
+    total = s.event(EV_SOCIALISED)["amount_micro"]
+    assert 1_000_000_000 - 3 <= total <= 1_000_000_000
+    assert s.v.flow[s.v.par[0].row_treasury, 0, CAUSE_DEFICIT] == total - 1_000_000_000
+
+
+def test_the_published_factor_of_paradex_divides_by_what_is_claimed():
+    # 3,000 of balances, less 2,000 of bankruptcy and 1,000 of insurance: 4,000 for 5,000 of claims.
+    assert withdrawal_factor(1_000.0, 4_000.0) == 0.2
+    assert withdrawal_factor(1_000.0, -200.0) == 1.0
+    assert withdrawal_factor(0.0, 0.0) == 0.0

@@ -259,9 +259,11 @@ def test_every_number_of_the_rules_has_its_value():
 
 
 def test_the_rules_that_decide_are_read_from_the_venue():
-    scenario = study(1).plan.scenario.with_(venue={"liquidation": {"deficit_socialised": True}})
+    scenario = study(1).plan.scenario.with_(venue={"liquidation": {"socialise": "positions"}})
     found = {row[0].text: row[1].text for row in deciding_table(scenario).rows}
-    assert found["the deficit of a flat account is paid by"] == "all other accounts"
+    assert found["the deficit of a flat account is paid by"] == (
+        "accounts with positions, by equity"
+    )
     assert found["capital of the backstop"] == "12.3 M USD"
 
 

@@ -12,6 +12,11 @@ from stressbook.report.numbers import NONE, percent, plain, usd
 __all__ = ["deciding_table", "rule_table"]
 
 _LABELS: Final = ("name", "asset", "kind")
+_PAYERS: Final = {  # by the rule of sharing
+    "none": "the treasury, without limit",
+    "positions": "accounts with positions, by equity",
+    "withdrawal_factor": "all accounts, by one factor on equity",
+}
 
 
 def deciding_table(scenario: Scenario) -> Table:
@@ -21,7 +26,7 @@ def deciding_table(scenario: Scenario) -> Table:
     margin, way = spec.margin, spec.liquidation
     loans = ", ".join(f"{t.name} {percent(t.ltv)} %" for t in pledged)
     supply = ", ".join(f"{t.name} {plain(t.platform_supply_cap, 0)}" for t in pledged)
-    payer = "all other accounts" if way.deficit_socialised else "the treasury, without limit"
+    payer = _PAYERS[way.socialise]
     rows = [
         ("loan-to-value of collateral", loans or NONE),
         (
