@@ -7,6 +7,7 @@ Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-01.
 """
 
 from stressbook.market.codes import (
+    BACKSTOP_NONE,
     BUY,
     CAUSE_REPAY,
     CAUSE_TWAP_SALE,
@@ -147,7 +148,8 @@ def loss_limit_holds(v: VenueState) -> bool:
     v : VenueState
         Read only; equity, capital inside, as last valued.
     """
-    return v.par[0].backstop_on == 1 and v.risk[v.par[0].backstop_user].equity_usd > 0.0
+    has_equity = v.risk[v.par[0].backstop_user].equity_usd > 0.0
+    return v.par[0].backstop_policy != BACKSTOP_NONE and has_equity
 
 
 @sub_kernel

@@ -155,6 +155,9 @@ SELECT_ALL_OR_PART: Final = 0  # every perp, of a large one a part at first
 SELECT_SHARE_OF_ALL: Final = 1  # one share of every perp
 SELECT_RANDOM: Final = 2  # one perp, drawn
 SELECT_LARGEST: Final = 3  # of the perp that binds most, what covers the shortage
+BACKSTOP_VAULT: Final = 0  # takes positions at the mark, with the margin behind them
+BACKSTOP_FUND: Final = 1  # takes them at the bankruptcy price, and pays shortfalls
+BACKSTOP_NONE: Final = 2
 ALLOCATE_RANK: Final = 0  # the highest scores of the other side are closed
 ALLOCATE_PRO_RATA: Final = 1  # every position of the other side, by size
 ALLOCATE_LEVELLING: Final = 2  # the most levered of the other side, down to one leverage
@@ -192,6 +195,9 @@ EV_BACKSTOP_USED: Final = 15  # cause; amount: capital spent on assumed debt
 EV_WRITTEN_OFF: Final = 16  # debt down the waterfall; amount; cause: BORNE_BY_*
 EV_HAIRCUT: Final = 19  # cause, counterparty; amount: of its profit, for the user's deficit
 EV_SOCIALISED: Final = 20  # cause; amount: paid by others for the user's deficit
+# Beside what changes hands at the mark: paid by the user, and paid for it by the counterparty.
+EV_LIQUIDATION_FEE: Final = 21  # cause, counterparty, amount
+EV_SHORTFALL_PAID: Final = 22  # cause, counterparty, amount
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -212,6 +218,8 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_WRITTEN_OFF: "written_off",
     EV_HAIRCUT: "profit_haircut",
     EV_SOCIALISED: "socialised",
+    EV_LIQUIDATION_FEE: "liquidation_fee",
+    EV_SHORTFALL_PAID: "shortfall_paid",
 }
 
 # --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --

@@ -1,8 +1,8 @@
 """Deficits: what an account owes when there is nothing left to take or to close.
 
 They are booked at once, so that the account's next deposit does not pay them: debt down the
-reserve's waterfall; cash below zero to winners (profit haircuts), then to others by the rule of
-sharing, and what is left to the treasury.
+reserve's waterfall; cash below zero to an insurance fund, to winners (profit haircuts), to others
+by the rule of sharing - each if rules say so - and what is left to the treasury.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
@@ -20,6 +20,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.events import log_event
 from stressbook.market.haircuts import cut_profits
+from stressbook.market.insurance_fund import pay_from_fund
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.reserve import repay, set_off, write_off
@@ -120,8 +121,9 @@ def _settle(v: VenueState, user: int, t_ms: int) -> None:
         sell_claim(v, user, int(v.par[0].row_treasury))
     deficit = -int(v.cash[user])
     if deficit > 0:
-        left = deficit
-        if v.par[0].allocate_policy == ALLOCATE_PROFIT_HAIRCUT and v.par[0].adl_on == 1:
+        left = deficit - pay_from_fund(v, user, deficit, CAUSE_DEFICIT, t_ms)
+        cuts_profits = v.par[0].allocate_policy == ALLOCATE_PROFIT_HAIRCUT
+        if cuts_profits and v.par[0].adl_on == 1 and left > 0:
             left -= cut_profits(v, user, left, t_ms)
         if left > 0:
             left -= socialise(v, user, left, t_ms)

@@ -7,6 +7,9 @@ from stressbook.market.codes import (
     ALLOCATE_PRO_RATA,
     ALLOCATE_PROFIT_HAIRCUT,
     ALLOCATE_RANK,
+    BACKSTOP_FUND,
+    BACKSTOP_NONE,
+    BACKSTOP_VAULT,
     SCORE_GAIN_LEVERAGE,
     SCORE_PROFIT_COLLATERAL,
     SCORE_PROFIT_LEVERAGE,
@@ -19,7 +22,13 @@ from stressbook.market.codes import (
     SOCIALISE_POSITIONS,
 )
 
-__all__ = ["ALLOCATE_POLICIES", "RANK_SCORES", "SELECT_POLICIES", "SOCIALISE_POLICIES"]
+__all__ = [
+    "ALLOCATE_POLICIES",
+    "BACKSTOP_POLICIES",
+    "RANK_SCORES",
+    "SELECT_POLICIES",
+    "SOCIALISE_POLICIES",
+]
 
 SELECT_POLICIES: Final = {
     "all_or_part": SELECT_ALL_OR_PART,
@@ -32,6 +41,11 @@ ALLOCATE_POLICIES: Final = {
     "pro_rata": ALLOCATE_PRO_RATA,
     "leverage_levelling": ALLOCATE_LEVELLING,
     "profit_haircut": ALLOCATE_PROFIT_HAIRCUT,
+}
+BACKSTOP_POLICIES: Final = {
+    "vault": BACKSTOP_VAULT,
+    "insurance_fund": BACKSTOP_FUND,
+    "none": BACKSTOP_NONE,
 }
 SOCIALISE_POLICIES: Final = {
     "none": SOCIALISE_NONE,

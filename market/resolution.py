@@ -43,6 +43,7 @@ from stressbook.market.deficit import (
 from stressbook.market.deleveraging import deleverage
 from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.events import log_event
+from stressbook.market.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.pockets import return_flat_pockets
 from stressbook.market.selection import backing_usd, plan_lots
@@ -163,7 +164,11 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     r = v.risk[user]
     has_perps = holds_perps(v, user)
     has_collateral = holds_collateral(v, user)
-    if has_perps and r.equity_usd < 0.0 and _closes_against_winners(v):
+    if has_perps and _goes_to_the_fund(v, user):
+        take_at_bankruptcy(v, user, t_ms)
+        value_account(v, int(v.par[0].backstop_user))
+        value_account(v, user)
+    elif has_perps and r.equity_usd < 0.0 and _closes_against_winners(v):
         v.work_index[place, _WAITS] = 1
     elif user == v.par[0].backstop_user:
         return  # judged by the first alone
@@ -188,6 +193,16 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
 def _closes_against_winners(v: VenueState) -> bool:
     """Tell whether accounts below zero lose their positions to others, not to the book."""
     return v.par[0].adl_on == 1 and v.par[0].allocate_policy != ALLOCATE_PROFIT_HAIRCUT
+
+
+@inline_kernel
+def _goes_to_the_fund(v: VenueState, user: int) -> bool:
+    """Tell whether an insurance fund takes an account's perps: below the backstop's threshold."""
+    if user == v.par[0].backstop_user or not _is_below_backstop_margin(v, user):
+        return False
+    if holds_collateral(v, user) and -v.risk[user].net_usd > loan_threshold_usd(v, user, True):
+        return False
+    return is_fund_able(v, user)
 
 
 @inline_kernel

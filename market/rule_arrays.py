@@ -103,7 +103,7 @@ def _par(spec: VenueSpec) -> Records:
         "price_band_frac_e6": round(spec.orders.price_band_frac * _E6),
         "sample_max_spread_on": spec.orders.sample_max_spread_on,
         "resolution_on": liquidation.resolution_on,
-        "backstop_on": liquidation.backstop_on,
+        "liquidation_fee_frac": liquidation.liquidation_fee_frac,
         "adl_on": liquidation.adl_on,
         "backstop_mm_frac": liquidation.backstop_mm_frac,
         "partial_notional_micro": round(liquidation.partial_notional_usd * MICRO),

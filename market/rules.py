@@ -12,6 +12,7 @@ from typing import Any
 from stressbook.errors import Problem, nearest_name
 from stressbook.market.policies import (
     ALLOCATE_POLICIES,
+    BACKSTOP_POLICIES,
     RANK_SCORES,
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
@@ -150,10 +151,13 @@ class LiquidationRules:
     forced_slippage_frac: float = rule(
         "1", "limit of forced orders from the mark", low=0.0, high=1.0
     )
-    backstop_on: bool = rule("switch", "the backstop takes over below its threshold")
+    backstop: str = choice("who takes over below the threshold", BACKSTOP_POLICIES)
     adl_on: bool = rule("switch", "equity below zero is deleveraged")
     backstop_mm_frac: float = rule("1", "takeover threshold, of maintenance", low=0.0, high=1.0)
     backstop_capital_usd: float = rule("USD", "capital of the backstop at the opening", low=0.0)
+    liquidation_fee_frac: float = rule(
+        "1", "largest fee of a forced fill to an insurance fund, of notional", low=0.0, high=0.1
+    )
     partial_notional_usd: float = rule("USD", "larger positions are sold in parts", low=0.0)
     partial_frac: float = rule("1", "first part of a larger position", low=1e-6, high=1.0)
     cooldown_ms: int = rule("ms", "whole orders only, after a part", low=0)

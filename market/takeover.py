@@ -23,6 +23,7 @@ __all__ = [
     "loan_threshold_usd",
     "slice_price_usd",
     "take_everything",
+    "take_perp",
     "take_perps",
     "take_slice",
 ]
@@ -85,6 +86,28 @@ def slice_price_usd(oracle_usd: float, ltv: float, part_usd: float, width_usd: f
 
 
 @sub_kernel
+def take_perp(v: VenueState, user: int, inst: int, lots: int, t_ms: int) -> None:
+    """Move a perp, or a part of it, to the backstop at the mark.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in the ledger, `backstop` and `event`.
+    user, inst : int
+        Whose, and what.
+    lots : int
+        Signed as the position.
+    t_ms : int
+        Time of the step.
+    """
+    backstop = int(v.par[0].row_backstop)
+    mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
+    paid = book_perp_at(v, user, backstop, inst, lots, mark_e8, CAUSE_TAKEOVER)
+    v.backstop[0].perp_cash_micro -= paid
+    log_event(v, t_ms, EV_TAKEOVER_PERPS, user, inst, lots, mark_e8, paid, CAUSE_TAKEOVER, backstop)
+
+
+@sub_kernel
 def take_perps(v: VenueState, user: int, t_ms: int) -> None:
     """Move every perp at the mark, and the margin behind them, to the backstop.
 
@@ -102,21 +125,7 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
     for inst in range(v.inst.shape[0]):
         lots = int(v.perp[user, inst])
         if lots != 0:
-            mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
-            paid = book_perp_at(v, user, backstop, inst, lots, mark_e8, CAUSE_TAKEOVER)
-            v.backstop[0].perp_cash_micro -= paid
-            log_event(
-                v,
-                t_ms,
-                EV_TAKEOVER_PERPS,
-                user,
-                inst,
-                lots,
-                mark_e8,
-                paid,
-                CAUSE_TAKEOVER,
-                backstop,
-            )
+            take_perp(v, user, inst, lots, t_ms)
     margin = int(v.cash[user]) - int(v.debt[user, 0])
     if v.risk[user].judged_as_portfolio == 1:
         margin += int(v.supply[user, 0])

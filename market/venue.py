@@ -12,6 +12,7 @@ from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
 from stressbook.market.faults import raise_faults
 from stressbook.market.funding import sample_premium, settle_funding
+from stressbook.market.insurance_fund import charge_forced_fills
 from stressbook.market.kernel import kernel
 from stressbook.market.match import match_messages
 from stressbook.market.oracle import update_prices
@@ -53,6 +54,7 @@ def match_step(v: VenueState, t_ms: int) -> None:
     """Do steps 7 to 9: sequence, match, settle; then sample the books that no taker reached."""
     n = sequence_outbox(v, t_ms)
     match_messages(v, n, t_ms)
+    charge_forced_fills(v, t_ms)
     if is_due(t_ms, v.par[0].dt_ms, v.par[0].price_period_ms):
         settle_step(v, t_ms)
     settle_flat_rows(v, t_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stressbook.market.codes import (
+    BACKSTOP_NONE,
     BUY,
     CAUSE_REPAY,
     CAUSE_TWAP_SALE,
@@ -37,7 +38,8 @@ def order(parts: VenueParts, user: int, inst: int, *, side: int, lots: int, flag
 
 def loss_limit_holds(parts: VenueParts) -> bool:
     """Tell whether the backstop may take perps: it is on, and has equity left."""
-    return parts.rules.backstop_on and parts.valuations[parts.rows.backstop].equity_usd > 0.0
+    has_equity = parts.valuations[parts.rows.backstop].equity_usd > 0.0
+    return parts.rules.backstop_policy != BACKSTOP_NONE and has_equity
 
 
 def holdings(parts: VenueParts) -> dict[int, int]:

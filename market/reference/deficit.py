@@ -14,6 +14,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.reference.backstop import has_sold_out
 from stressbook.market.reference.deleveraging import cut_profits
+from stressbook.market.reference.insurance_fund import pay_from_fund
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.socialising import socialise
 from stressbook.market.reference.valuation import value_account
@@ -61,7 +62,9 @@ def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
     deficit = -parts.cash(user)
     if deficit > 0:
         left, rules = deficit, parts.rules
-        if rules.allocate_policy == ALLOCATE_PROFIT_HAIRCUT and rules.adl_on:
+        left -= pay_from_fund(parts, user, left, CAUSE_DEFICIT, t_ms)
+        cuts_profits = rules.allocate_policy == ALLOCATE_PROFIT_HAIRCUT and rules.adl_on
+        if cuts_profits and left > 0:
             left -= cut_profits(parts, user, left, t_ms)
         if left > 0:
             left -= socialise(parts, user, left, t_ms)

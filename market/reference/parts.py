@@ -62,7 +62,8 @@ class ResolutionRules(NamedTuple):
     """What happens on a breach, in numbers: fields of `state.VENUE_PARAMS`."""
 
     resolution_on: bool
-    backstop_on: bool
+    backstop_policy: int
+    liquidation_fee_frac: float
     adl_on: bool
     pm_trigger_ratio: float
     backstop_mm_frac: float

@@ -22,6 +22,7 @@ from stressbook.market.reference.backstop import (
 )
 from stressbook.market.reference.deficit import end_breach, settle_backstop, settle_flat_rows
 from stressbook.market.reference.deleveraging import deleverage
+from stressbook.market.reference.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.pockets import return_flat_pockets
 from stressbook.market.reference.selection import backing_usd, plan
@@ -98,6 +99,11 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     worth, rules = parts.valuations[user], parts.rules
     perps, collateral = parts.perps(user), parts.collateral(user)
     by_lots = rules.adl_on and rules.allocate_policy != ALLOCATE_PROFIT_HAIRCUT
+    if perps and _goes_to_the_fund(parts, user):
+        take_at_bankruptcy(parts, user, t_ms)
+        value_account(parts, parts.rows.backstop)
+        value_account(parts, user)
+        return False
     if perps and worth.equity_usd < 0.0 and by_lots:
         return True
     if user == parts.rows.backstop:
@@ -129,6 +135,16 @@ def _note_what_was_taken(parts: VenueParts, user: int, *, was_usd: float) -> Non
     value_account(parts, user)
     left_usd = parts.valuations[user].equity_usd
     parts.taken_negative_usd[user] += max(min(left_usd, 0.0) - min(was_usd, 0.0), 0.0)
+
+
+def _goes_to_the_fund(parts: VenueParts, user: int) -> bool:
+    """Tell whether an insurance fund takes an account's perps: below the backstop's threshold."""
+    if user == parts.rows.backstop or not _is_below_backstop_margin(parts, user):
+        return False
+    owed_usd = -parts.valuations[user].net_usd
+    if parts.collateral(user) and owed_usd > loan_threshold_usd(parts, user, full=True):
+        return False
+    return is_fund_able(parts, user)
 
 
 def _is_below_backstop_margin(parts: VenueParts, user: int) -> bool:

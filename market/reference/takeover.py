@@ -12,7 +12,7 @@ from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.units import mul_div_reference
 from stressbook.market.units import FLOOR, NEAREST, round_down, round_up
 
-__all__ = ["loan_threshold_usd", "take_everything", "take_perps", "take_slice"]
+__all__ = ["loan_threshold_usd", "take_everything", "take_perp", "take_perps", "take_slice"]
 
 
 def loan_threshold_usd(parts: VenueParts, row: int, *, full: bool) -> float:
@@ -25,32 +25,37 @@ def loan_threshold_usd(parts: VenueParts, row: int, *, full: bool) -> float:
     return total
 
 
+def take_perp(parts: VenueParts, user: int, inst: int, lots: int, t_ms: int) -> None:
+    """Move a perp, or a part of it, at the mark."""
+    mark_e8, backstop = parts.mark_e8(inst), parts.rows.backstop
+    paid = parts.exchange.ledger.hand_over(
+        user,
+        backstop,
+        inst,
+        lots=lots,
+        price_e8=mark_e8,
+        mark_den=parts.mark_dens[inst],
+        cause=CAUSE_TAKEOVER,
+    )
+    parts.backstop.perp_cash_micro -= paid
+    parts.log(
+        t_ms,
+        EV_TAKEOVER_PERPS,
+        user,
+        inst=inst,
+        lots=lots,
+        price_e8=mark_e8,
+        amount_micro=paid,
+        cause=CAUSE_TAKEOVER,
+        counterparty=backstop,
+    )
+
+
 def take_perps(parts: VenueParts, user: int, t_ms: int) -> None:
     """Move perps at the mark, and the margin behind them: net USDC, what is lent last."""
     ledger, backstop = parts.exchange.ledger, parts.rows.backstop
     for inst, lots in parts.perps(user).items():
-        mark_e8 = parts.mark_e8(inst)
-        paid = ledger.hand_over(
-            user,
-            backstop,
-            inst,
-            lots=lots,
-            price_e8=mark_e8,
-            mark_den=parts.mark_dens[inst],
-            cause=CAUSE_TAKEOVER,
-        )
-        parts.backstop.perp_cash_micro -= paid
-        parts.log(
-            t_ms,
-            EV_TAKEOVER_PERPS,
-            user,
-            inst=inst,
-            lots=lots,
-            price_e8=mark_e8,
-            amount_micro=paid,
-            cause=CAUSE_TAKEOVER,
-            counterparty=backstop,
-        )
+        take_perp(parts, user, inst, lots, t_ms)
     margin = parts.cash(user) - parts.debt(user)
     if parts.valuations[user].is_portfolio:
         margin += parts.supply(user)

@@ -15,6 +15,7 @@ from stressbook.market.reference.accrual import (
     settle_funding,
 )
 from stressbook.market.reference.deficit import settle_flat_rows
+from stressbook.market.reference.insurance_fund import charge_forced_fills
 from stressbook.market.reference.mirror import Mirror
 from stressbook.market.reference.oracle import BookQuote, OracleDials
 from stressbook.market.reference.parts import VenueParts
@@ -84,6 +85,7 @@ class ReferenceVenue:
         exchange.reply_count[REPLY_PENDING] += waiting
         parts.replies = exchange.match(due, t_ms=t_ms)
         self._mirror.write_executed(due)
+        charge_forced_fills(parts, t_ms)
         if parts.clock.ends(parts.clock.price_ms, t_ms):
             settle_step(parts, t_ms)
         settle_flat_rows(parts, t_ms)

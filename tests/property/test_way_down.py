@@ -25,7 +25,13 @@ SEEDS = st.integers(0, 2**32 - 1)
 # A takeover of everything takes perps along: one measure, of which the second event speaks.
 MEASURES = (EV_DELEVERAGED, EV_FORCED_ORDER, EV_SLICE, EV_TAKEOVER_ALL, EV_TAKEOVER_PERPS)
 WAITING = ("slices_of_the_rest", "recorded_only")  # rules that leave a breach alone
-SHARING = ("socialised", "haircuts", "one_factor")  # rules by which others than the treasury pay
+SHARING = (
+    "socialised",
+    "haircuts",
+    "one_factor",
+    "fund",
+    "small_fund",
+)  # rules by which others than the treasury pay
 RESOLVING = st.sampled_from(sorted(set(RULE_SETS) - set(WAITING)))
 N_STEPS = 12
 PERPS_AND_TOKENS = (

@@ -51,7 +51,7 @@ def test_without_capital_the_book_is_tried_instead(engine):
 
 
 def test_switched_off_the_backstop_takes_no_perps(engine):
-    s = long_against_house(15_000, engine=engine, liquidation__backstop_on=False)
+    s = long_against_house(15_000, engine=engine, liquidation__backstop="none")
     s.update(HYPE=95.0)
     assert s.kinds(LONG) == [EV_BREACH, EV_FORCED_ORDER]
 

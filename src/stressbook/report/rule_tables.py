@@ -42,7 +42,7 @@ def deciding_table(scenario: Scenario) -> Table:
         (
             "the backstop takes over",
             f"below {percent(way.backstop_mm_frac)} % of maintenance, while it has equity left"
-            if way.backstop_on
+            if way.backstop != "none"
             else "never",
         ),
         ("capital of the backstop", f"{usd(way.backstop_capital_usd)} M USD"),
