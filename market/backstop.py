@@ -35,6 +35,7 @@ __all__ = [
     "loss_limit_holds",
     "repay_assumed_debt",
     "sell_taken_over",
+    "tick_of",
     "twap_lots",
 ]
 
@@ -65,7 +66,28 @@ def limit_tick(side: int, price_usd: float, slippage_frac: float, tick_usd: floa
     (180, 220)
     """
     slip = slippage_frac if side == BUY else -slippage_frac
-    return min(max(int(price_usd * (1.0 + slip) / tick_usd), 1), N_TICKS - 1)
+    return tick_of(price_usd * (1.0 + slip), tick_usd)
+
+
+@inline_kernel
+def tick_of(limit_usd: float, tick_usd: float) -> int:
+    """Return a limit in ticks, truncated, on the ladder.
+
+    Parameters
+    ----------
+    limit_usd, tick_usd : float
+        Limit, and tick of the book.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> tick_of(90.7, 0.5), tick_of(-3.0, 0.5)
+    (181, 1)
+    """
+    return min(max(int(limit_usd / tick_usd), 1), N_TICKS - 1)
 
 
 @inline_kernel
@@ -100,7 +122,7 @@ def emit_forced(
     user: int,
     inst: int,
     side: int,
-    price_usd: float,
+    price_tick: int,
     lots: int,
     flags: int,
     t_ms: int,
@@ -111,10 +133,8 @@ def emit_forced(
     ----------
     v : VenueState
         Changed in `outbox`.
-    user, inst, side, lots, flags : int
+    user, inst, side, price_tick, lots, flags : int
         Of the message, an immediate-or-cancel order.
-    price_usd : float
-        What its limit is measured from.
     t_ms : int
         Time of the step.
     """
@@ -127,9 +147,7 @@ def emit_forced(
     message.user = user
     message.inst = inst
     message.side = side
-    message.price_tick = limit_tick(
-        side, price_usd, v.par[0].forced_slippage_frac, v.inst[inst].tick_usd
-    )
+    message.price_tick = price_tick
     message.qty_lots = lots
     message.tif = IOC
     message.options = flags
@@ -177,7 +195,8 @@ def sell_taken_over(v: VenueState, t_ms: int) -> None:
             price_usd = price.mark_usd
         side = SELL if rest > 0 else BUY
         lots = twap_lots(rest, v.par[0].twap_step_frac)
-        emit_forced(v, user, inst, side, price_usd, lots, flags, t_ms)
+        tick = limit_tick(side, price_usd, v.par[0].forced_slippage_frac, spec.tick_usd)
+        emit_forced(v, user, inst, side, tick, lots, flags, t_ms)
 
 
 @sub_kernel

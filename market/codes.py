@@ -155,6 +155,10 @@ SELECT_ALL_OR_PART: Final = 0  # every perp, of a large one a part at first
 SELECT_SHARE_OF_ALL: Final = 1  # one share of every perp
 SELECT_RANDOM: Final = 2  # one perp, drawn
 SELECT_LARGEST: Final = 3  # of the perp that binds most, what covers the shortage
+PRICE_BOOK: Final = 0  # orders with a limit from the mark
+PRICE_FILLABLE: Final = 1  # orders with a limit that widens with distress
+PRICE_MARK: Final = 2  # to the backstop at the mark, for a penalty
+PRICE_AUCTION: Final = 3  # a share of the whole account, at a falling price
 BACKSTOP_VAULT: Final = 0  # takes positions at the mark, with the margin behind them
 BACKSTOP_FUND: Final = 1  # takes them at the bankruptcy price, and pays shortfalls
 BACKSTOP_NONE: Final = 2
@@ -198,6 +202,9 @@ EV_SOCIALISED: Final = 20  # cause; amount: paid by others for the user's defici
 # Beside what changes hands at the mark: paid by the user, and paid for it by the counterparty.
 EV_LIQUIDATION_FEE: Final = 21  # cause, counterparty, amount
 EV_SHORTFALL_PAID: Final = 22  # cause, counterparty, amount
+EV_AUCTION: Final = 23  # begins; amount: equity
+# Collateral for cash in an auction: inst is the token, lots are its units.
+EV_COLLATERAL_BOUGHT: Final = 24  # inst, cause, counterparty, lots; price: oracle; amount: paid
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -220,6 +227,8 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_SOCIALISED: "socialised",
     EV_LIQUIDATION_FEE: "liquidation_fee",
     EV_SHORTFALL_PAID: "shortfall_paid",
+    EV_AUCTION: "auction",
+    EV_COLLATERAL_BOUGHT: "collateral_bought",
 }
 
 # --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --

@@ -10,6 +10,10 @@ from stressbook.market.codes import (
     BACKSTOP_FUND,
     BACKSTOP_NONE,
     BACKSTOP_VAULT,
+    PRICE_AUCTION,
+    PRICE_BOOK,
+    PRICE_FILLABLE,
+    PRICE_MARK,
     SCORE_GAIN_LEVERAGE,
     SCORE_PROFIT_COLLATERAL,
     SCORE_PROFIT_LEVERAGE,
@@ -25,6 +29,7 @@ from stressbook.market.codes import (
 __all__ = [
     "ALLOCATE_POLICIES",
     "BACKSTOP_POLICIES",
+    "PRICE_POLICIES",
     "RANK_SCORES",
     "SELECT_POLICIES",
     "SOCIALISE_POLICIES",
@@ -41,6 +46,12 @@ ALLOCATE_POLICIES: Final = {
     "pro_rata": ALLOCATE_PRO_RATA,
     "leverage_levelling": ALLOCATE_LEVELLING,
     "profit_haircut": ALLOCATE_PROFIT_HAIRCUT,
+}
+PRICE_POLICIES: Final = {
+    "book": PRICE_BOOK,
+    "fillable": PRICE_FILLABLE,
+    "mark": PRICE_MARK,
+    "auction": PRICE_AUCTION,
 }
 BACKSTOP_POLICIES: Final = {
     "vault": BACKSTOP_VAULT,

@@ -16,8 +16,8 @@ measures are tried is ours: docs/decisions/0032-way-down.md.
 
 from typing import Final
 
+from stressbook.market.auction import auction_account, has_bidder
 from stressbook.market.backstop import (
-    emit_forced,
     loss_limit_holds,
     repay_assumed_debt,
     sell_taken_over,
@@ -25,14 +25,9 @@ from stressbook.market.backstop import (
 from stressbook.market.book import cancel_all, cancel_newest_risk_increasing
 from stressbook.market.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
-    BUY,
-    CAUSE_FORCED_TRADE,
     EV_BREACH,
-    EV_FORCED_ORDER,
     EV_RISK_ORDER_CANCELLED,
-    FORCED,
-    REDUCE_ONLY,
-    SELL,
+    PRICE_AUCTION,
 )
 from stressbook.market.deficit import (
     end_breach,
@@ -45,8 +40,9 @@ from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.events import log_event
 from stressbook.market.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.liquidation import liquidate_perps
 from stressbook.market.pockets import return_flat_pockets
-from stressbook.market.selection import backing_usd, plan_lots
+from stressbook.market.selection import backing_usd
 from stressbook.market.state import VenueState
 from stressbook.market.takeover import (
     loan_threshold_usd,
@@ -164,7 +160,11 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     r = v.risk[user]
     has_perps = holds_perps(v, user)
     has_collateral = holds_collateral(v, user)
-    if has_perps and _goes_to_the_fund(v, user):
+    if (has_perps or has_collateral) and _goes_to_auction(v, user):
+        auction_account(v, user, t_ms)
+        value_account(v, int(v.par[0].backstop_user))
+        value_account(v, user)
+    elif has_perps and _goes_to_the_fund(v, user):
         take_at_bankruptcy(v, user, t_ms)
         value_account(v, int(v.par[0].backstop_user))
         value_account(v, user)
@@ -184,7 +184,7 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
         value_account(v, int(v.par[0].backstop_user))
         value_account(v, user)
     elif has_perps:
-        _order_to_book(v, user, t_ms)
+        liquidate_perps(v, user, t_ms)
     elif has_collateral:
         _slice_if_due(v, user, t_ms)
 
@@ -193,6 +193,13 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
 def _closes_against_winners(v: VenueState) -> bool:
     """Tell whether accounts below zero lose their positions to others, not to the book."""
     return v.par[0].adl_on == 1 and v.par[0].allocate_policy != ALLOCATE_PROFIT_HAIRCUT
+
+
+@inline_kernel
+def _goes_to_auction(v: VenueState, user: int) -> bool:
+    if v.par[0].price_policy != PRICE_AUCTION or user == v.par[0].backstop_user:
+        return False
+    return has_bidder(v, user)
 
 
 @inline_kernel
@@ -209,33 +216,6 @@ def _goes_to_the_fund(v: VenueState, user: int) -> bool:
 def _is_below_backstop_margin(v: VenueState, user: int) -> bool:
     threshold_usd = v.par[0].backstop_mm_frac * v.risk[user].maintenance_usd
     return backing_usd(v, user) < threshold_usd
-
-
-@inline_kernel
-def _order_to_book(v: VenueState, user: int, t_ms: int) -> None:
-    """Send what is planned of each perp."""
-    plan_lots(v, user, t_ms)
-    for inst in range(v.inst.shape[0]):
-        lots = int(v.plan_lots[inst])
-        if lots == 0:
-            continue
-        price = v.price[v.inst[inst].asset]
-        is_long = v.perp[user, inst] > 0
-        side = SELL if is_long else BUY
-        emit_forced(v, user, inst, side, price.mark_usd, lots, FORCED | REDUCE_ONLY, t_ms)
-        signed = -lots if is_long else lots
-        log_event(
-            v,
-            t_ms,
-            EV_FORCED_ORDER,
-            user,
-            inst,
-            signed,
-            int(price.mark_e8),
-            0,
-            CAUSE_FORCED_TRADE,
-            -1,
-        )
 
 
 @inline_kernel

@@ -19,6 +19,21 @@ from stressbook.market.units import MICRO, PRICE_ONE
 
 __all__ = ["maintenance_table", "rule_arrays"]
 
+# Numbers of the policies that are there for comparison.
+_COMPARED: Final = (
+    "share_step_frac",
+    "target_ratio",
+    "fillable_adjustment",
+    "fillable_spread_frac",
+    "penalty_frac",
+    "auction_start_frac",
+    "auction_cutoff_frac",
+    "auction_period_ms",
+    "auction_insolvent_period_ms",
+    "auction_buffer_frac",
+    "auction_reserve_frac",
+    "liquidation_fee_frac",
+)
 _E6: Final = 1_000_000
 _E7: Final = 10_000_000
 
@@ -103,7 +118,6 @@ def _par(spec: VenueSpec) -> Records:
         "price_band_frac_e6": round(spec.orders.price_band_frac * _E6),
         "sample_max_spread_on": spec.orders.sample_max_spread_on,
         "resolution_on": liquidation.resolution_on,
-        "liquidation_fee_frac": liquidation.liquidation_fee_frac,
         "adl_on": liquidation.adl_on,
         "backstop_mm_frac": liquidation.backstop_mm_frac,
         "partial_notional_micro": round(liquidation.partial_notional_usd * MICRO),
@@ -116,8 +130,7 @@ def _par(spec: VenueSpec) -> Records:
         "slice_of_remaining": liquidation.slice_of_remaining,
         "slice_full_discount": liquidation.slice_full_discount,
         **_policies(liquidation),
-        "share_step_frac": liquidation.share_step_frac,
-        "target_ratio": liquidation.target_ratio,
+        **{name: getattr(liquidation, name) for name in _COMPARED},
         "pm_trigger_ratio": margin.trigger_ratio
         if spec.regime.collateral == "loan_to_value"
         else spec.regime.trigger_ratio,

@@ -13,6 +13,7 @@ from stressbook.errors import Problem, nearest_name
 from stressbook.market.policies import (
     ALLOCATE_POLICIES,
     BACKSTOP_POLICIES,
+    PRICE_POLICIES,
     RANK_SCORES,
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
@@ -171,6 +172,28 @@ class LiquidationRules:
     select: str = choice("which perps a breached account loses, and how much", SELECT_POLICIES)
     share_step_frac: float = rule("1", "step of the share of all perps", low=0.01, high=1.0)
     target_ratio: float = rule("1", "ratio that shares and sizes aim below", low=0.1, high=1.0)
+    price: str = choice("at what price it loses them", PRICE_POLICIES)
+    fillable_adjustment: float = rule(
+        "1", "how fast a fillable limit widens below maintenance", low=0.0, high=100.0
+    )
+    fillable_spread_frac: float = rule(
+        "1", "widest fillable limit from the mark, of maintenance", low=0.0, high=10.0
+    )
+    penalty_frac: float = rule(
+        "1", "penalty of a hand-over at the mark, of the maintenance set free", low=0.0, high=1.0
+    )
+    auction_start_frac: float = rule("1", "first price of an auction", low=0.0, high=1.0)
+    auction_cutoff_frac: float = rule("1", "its last price", low=0.0, high=1.0)
+    auction_period_ms: int = rule("ms", "from the first price to the last", low=1)
+    auction_insolvent_period_ms: int = rule(
+        "ms", "rise of the payout for an account below zero", low=1
+    )
+    auction_buffer_frac: float = rule(
+        "1", "buffer that an auction restores, of the requirement", low=0.0, high=10.0
+    )
+    auction_reserve_frac: float = rule(
+        "1", "discount, or part of the payout, that the backstop waits for", low=0.0, high=1.0
+    )
     allocate: str = choice("who bears what an account below zero leaves", ALLOCATE_POLICIES)
     rank_score: str = choice("who comes first in its queue", RANK_SCORES)
     socialise: str = choice("who shares a deficit before the treasury pays", SOCIALISE_POLICIES)

@@ -8,7 +8,10 @@ protocol-v2, math/liquidation.rs at 0ae3e3b): docs/decisions/0043-resolution-pol
 
 from typing import Final
 
+from stressbook.market.backstop import loss_limit_holds
 from stressbook.market.codes import (
+    BACKSTOP_FUND,
+    PRICE_MARK,
     SELECT_ALL_OR_PART,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
@@ -226,6 +229,21 @@ def plan_lots(v: VenueState, user: int, t_ms: int) -> None:
 
 
 @inline_kernel
+def _penalty_frac(v: VenueState) -> float:
+    """Return the penalty on what is set free, where the backstop takes at the mark."""
+    is_handed_over = v.par[0].price_policy == PRICE_MARK and loss_limit_holds(v)
+    return float(v.par[0].penalty_frac) if is_handed_over else 0.0
+
+
+@inline_kernel
+def _fund_fee_frac(v: VenueState) -> float:
+    """Return the fee of a forced fill, where there is a fund."""
+    to_book = v.par[0].price_policy != PRICE_MARK or not loss_limit_holds(v)
+    has_fund = v.par[0].backstop_policy == BACKSTOP_FUND
+    return float(v.par[0].liquidation_fee_frac) if has_fund and to_book else 0.0
+
+
+@inline_kernel
 def _notional_usd(v: VenueState, user: int, inst: int) -> float:
     spec = v.inst[inst]
     lots = float(abs(int(v.perp[user, inst])))
@@ -258,7 +276,7 @@ def _plan_share(v: VenueState, user: int) -> None:
         backing_usd(v, user),
         v.par[0].share_step_frac,
         v.par[0].target_ratio,
-        0.0,
+        _penalty_frac(v),
     )
     share_e6 = round_nearest(share * 1e6)
     for inst in range(v.inst.shape[0]):
@@ -297,7 +315,10 @@ def _plan_largest(v: VenueState, user: int) -> None:
     target = v.par[0].target_ratio
     shortage_usd = v.risk[user].maintenance_usd - target * backing_usd(v, user)
     rate = most_usd / _notional_usd(v, user, largest)
-    size = size_to_cover(shortage_usd, v.price[spec.asset].mark_usd, 1.0, rate, 0.0, 0.0)
+    # What is paid for it leaves the equity that is measured against the target.
+    fee = target * _penalty_frac(v) * rate
+    fund_fee = target * _fund_fee_frac(v)
+    size = size_to_cover(shortage_usd, v.price[spec.asset].mark_usd, 1.0, rate, fee, fund_fee)
     wanted = size / spec.lot_size
     if 0.0 < wanted < float(lots):
         lots = max(1, round_up(wanted))

@@ -57,14 +57,16 @@ VENUE_PARAMS = record_dtype(
     "partial_notional_micro partial_frac_e6 cooldown_ms slice_frac_e6 "
     "slice_at_partial_threshold slice_of_remaining slice_full_discount "
     # codes of `policies`
-    "select_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
+    "auction_period_ms auction_insolvent_period_ms "
+    "select_policy price_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
-    "liquidation_fee_frac "
+    "liquidation_fee_frac fillable_adjustment fillable_spread_frac penalty_frac "
+    "auction_start_frac auction_cutoff_frac auction_buffer_frac auction_reserve_frac "
     "twap_step_frac",  # share of the rest that one mark update sells: 1 - 2^(-period / half-life)
 )
 

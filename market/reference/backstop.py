@@ -22,13 +22,23 @@ from stressbook.market.state import N_TICKS
 __all__ = ["has_sold_out", "loss_limit_holds", "order", "repay_assumed_debt", "sell_taken_over"]
 
 
-def order(parts: VenueParts, user: int, inst: int, *, side: int, lots: int, flags: int) -> None:
-    """Send an order without latency, at most the slippage away from mark or, for tokens, oracle."""
+def order(
+    parts: VenueParts,
+    user: int,
+    inst: int,
+    *,
+    side: int,
+    lots: int,
+    flags: int,
+    bound_usd: float | None = None,
+) -> None:
+    """Send an order without latency; by default at most the slippage from mark or oracle."""
     rules = parts.exchange.instruments[inst]
     prices = parts.desk.assets[rules.asset]
     price_usd = prices.mark_usd if rules.is_perp else prices.oracle_usd
     slippage = parts.rules.forced_slippage_frac
-    bound_usd = price_usd * (1.0 + (slippage if side == BUY else -slippage))
+    if bound_usd is None:
+        bound_usd = price_usd * (1.0 + (slippage if side == BUY else -slippage))
     tick = min(max(int(bound_usd / rules.tick_usd), 1), N_TICKS - 1)
     message = Message(
         OP_NEW, user, inst=inst, side=side, tif=IOC, flags=flags, price_tick=tick, qty_lots=lots

@@ -64,6 +64,16 @@ class ResolutionRules(NamedTuple):
     resolution_on: bool
     backstop_policy: int
     liquidation_fee_frac: float
+    price_policy: int
+    fillable_adjustment: float
+    fillable_spread_frac: float
+    penalty_frac: float
+    auction_start_frac: float
+    auction_cutoff_frac: float
+    auction_period_ms: int
+    auction_insolvent_period_ms: int
+    auction_buffer_frac: float
+    auction_reserve_frac: float
     adl_on: bool
     pm_trigger_ratio: float
     backstop_mm_frac: float

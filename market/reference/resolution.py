@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from stressbook.market.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
-    BUY,
-    CAUSE_FORCED_TRADE,
     EV_BREACH,
-    EV_FORCED_ORDER,
     EV_RISK_ORDER_CANCELLED,
-    FORCED,
-    REDUCE_ONLY,
-    SELL,
+    PRICE_AUCTION,
 )
 from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
+from stressbook.market.reference.auction import auction_account, has_bidder
 from stressbook.market.reference.backstop import (
     loss_limit_holds,
-    order,
     repay_assumed_debt,
     sell_taken_over,
 )
 from stressbook.market.reference.deficit import end_breach, settle_backstop, settle_flat_rows
 from stressbook.market.reference.deleveraging import deleverage
 from stressbook.market.reference.insurance_fund import is_fund_able, take_at_bankruptcy
+from stressbook.market.reference.liquidation import liquidate_perps
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.pockets import return_flat_pockets
-from stressbook.market.reference.selection import backing_usd, plan
+from stressbook.market.reference.selection import backing_usd
 from stressbook.market.reference.takeover import (
     loan_threshold_usd,
     take_everything,
@@ -99,6 +95,12 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     worth, rules = parts.valuations[user], parts.rules
     perps, collateral = parts.perps(user), parts.collateral(user)
     by_lots = rules.adl_on and rules.allocate_policy != ALLOCATE_PROFIT_HAIRCUT
+    goes_to_auction = rules.price_policy == PRICE_AUCTION and user != parts.rows.backstop
+    if (perps or collateral) and goes_to_auction and has_bidder(parts, user):
+        auction_account(parts, user, t_ms)
+        value_account(parts, parts.rows.backstop)
+        value_account(parts, user)
+        return False
     if perps and _goes_to_the_fund(parts, user):
         take_at_bankruptcy(parts, user, t_ms)
         value_account(parts, parts.rows.backstop)
@@ -116,7 +118,7 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     elif perps and _is_below_backstop_margin(parts, user) and loss_limit_holds(parts):
         take_perps(parts, user, t_ms)
     elif perps:
-        _order_to_book(parts, user, t_ms)
+        liquidate_perps(parts, user, t_ms)
         return False
     elif collateral and _is_slice_due(parts, user, t_ms):
         parts.pay_from_own(user)
@@ -151,23 +153,6 @@ def _is_below_backstop_margin(parts: VenueParts, user: int) -> bool:
     """Tell whether less than 2/3 of maintenance is left; under portfolio margin credit counts."""
     threshold_usd = parts.rules.backstop_mm_frac * parts.valuations[user].maintenance_usd
     return backing_usd(parts, user) < threshold_usd
-
-
-def _order_to_book(parts: VenueParts, user: int, t_ms: int) -> None:
-    """Send what is planned of each perp."""
-    held = parts.perps(user)
-    for inst, lots in plan(parts, user, t_ms).items():
-        side = SELL if held[inst] > 0 else BUY
-        order(parts, user, inst, side=side, lots=lots, flags=FORCED | REDUCE_ONLY)
-        parts.log(
-            t_ms,
-            EV_FORCED_ORDER,
-            user,
-            inst=inst,
-            lots=-lots if side == SELL else lots,
-            price_e8=parts.mark_e8(inst),
-            cause=CAUSE_FORCED_TRADE,
-        )
 
 
 def _is_slice_due(parts: VenueParts, user: int, t_ms: int) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from stressbook.market.codes import (
+    BACKSTOP_FUND,
+    PRICE_MARK,
     SELECT_ALL_OR_PART,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
 )
 from stressbook.market.draws import PURPOSE_LIQUIDATED_POSITION, uniform
+from stressbook.market.reference.backstop import loss_limit_holds
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.units import round_nearest, round_up
 
@@ -40,6 +43,19 @@ def maintenance_usd(parts: VenueParts, user: int, inst: int) -> float:
     return parts.account(user).perps[perps.index(inst)].maintenance_usd()
 
 
+def _is_handed_over(parts: VenueParts) -> bool:
+    return parts.rules.price_policy == PRICE_MARK and loss_limit_holds(parts)
+
+
+def _penalty_frac(parts: VenueParts) -> float:
+    return parts.rules.penalty_frac if _is_handed_over(parts) else 0.0
+
+
+def _fund_fee_frac(parts: VenueParts) -> float:
+    has_fund = parts.rules.backstop_policy == BACKSTOP_FUND
+    return parts.rules.liquidation_fee_frac if has_fund and not _is_handed_over(parts) else 0.0
+
+
 def _notional_usd(parts: VenueParts, user: int, inst: int) -> float:
     lots = abs(parts.exchange.ledger.perp(user, inst))
     return float(lots) * parts.exchange.instruments[inst].lot_size * parts.mark_usd(inst)
@@ -65,7 +81,10 @@ def _share_of_all(parts: VenueParts, user: int) -> dict[int, int]:
     needed, backing = parts.valuations[user].maintenance_usd, backing_usd(parts, user)
     rules = parts.rules
     share, n = rules.share_step_frac, 1
-    while share < 1.0 and not needed * (1.0 - share) < rules.target_ratio * backing:
+    while share < 1.0:
+        left = backing - share * _penalty_frac(parts) * needed
+        if needed * (1.0 - share) < rules.target_ratio * left:
+            break
         n += 1
         share = float(n) * rules.share_step_frac
     share_e6 = round_nearest(min(share, 1.0) * 1e6)
@@ -89,8 +108,12 @@ def _largest_contributor(parts: VenueParts, user: int) -> dict[int, int]:
     shortage_usd = parts.valuations[user].maintenance_usd
     shortage_usd -= parts.rules.target_ratio * backing_usd(parts, user)
     rate = needs[inst] / _notional_usd(parts, user, inst)
-    freed_usd = parts.mark_usd(inst) * rate
-    wanted = shortage_usd / freed_usd / parts.exchange.instruments[inst].lot_size
+    target, mark_usd = parts.rules.target_ratio, parts.mark_usd(inst)
+    freed_usd = mark_usd * (rate - target * _penalty_frac(parts) * rate)
+    freed_usd -= mark_usd * (target * _fund_fee_frac(parts))
+    wanted = math.inf
+    if freed_usd > 0.0:
+        wanted = shortage_usd / freed_usd / parts.exchange.instruments[inst].lot_size
     if 0.0 < wanted < float(lots):
         lots = max(1, round_up(wanted))
     return {inst: lots}

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from stressbook.market.codes import (
+    EV_AUCTION,
     EV_BACKSTOP_USED,
     EV_BREACH,
     EV_BREACH_ENDED,
+    EV_COLLATERAL_BOUGHT,
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_FORCED_ORDER,
@@ -24,12 +26,28 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
     EV_WRITTEN_OFF,
 )
+from stressbook.market.policies import (
+    ALLOCATE_POLICIES,
+    BACKSTOP_POLICIES,
+    PRICE_POLICIES,
+    RANK_SCORES,
+    SELECT_POLICIES,
+    SOCIALISE_POLICIES,
+)
 from tests.distress import RULE_SETS, DistressedVenue
 from tests.small_venue import differences
 
 pytestmark = pytest.mark.boundscheck
 
 SEEDS = range(12)
+POLICIES = {
+    "select": SELECT_POLICIES,
+    "price": PRICE_POLICIES,
+    "backstop": BACKSTOP_POLICIES,
+    "allocate": ALLOCATE_POLICIES,
+    "rank_score": RANK_SCORES,
+    "socialise": SOCIALISE_POLICIES,
+}
 N_STEPS = 16
 
 
@@ -56,6 +74,24 @@ def test_both_venues_stay_equal_all_the_way_down(rules):
             twin.step()
 
 
+def test_both_venues_stay_equal_under_any_combination_of_policies():
+    """Each seed draws one policy of every step, and how much capital there is."""
+    for seed in range(36):
+        rng = np.random.default_rng(1_000 + seed)
+        values = {
+            f"liquidation__{step}": str(rng.choice(sorted(p))) for step, p in POLICIES.items()
+        }
+        values |= {
+            "backstop_usd": float(rng.choice([0.0, 5_000.0, 300_000.0])),
+            "liquidation__auction_period_ms": int(rng.choice([3_000, 30_000])),
+            "liquidation__auction_reserve_frac": float(rng.choice([0.0, 0.01, 0.1])),
+            "liquidation__auction_insolvent_period_ms": 60_000,
+        }
+        twin = Twin(seed, values)
+        for _ in range(N_STEPS):
+            twin.step()
+
+
 def test_the_random_venues_reach_every_branch():
     """Or the test above would prove less than it says."""
     seen = Counter()
@@ -66,9 +102,11 @@ def test_the_random_venues_reach_every_branch():
                 venue.random_step()
                 seen.update(venue.kinds())
     wanted = {
+        EV_AUCTION,
         EV_BACKSTOP_USED,
         EV_BREACH,
         EV_BREACH_ENDED,
+        EV_COLLATERAL_BOUGHT,
         EV_DEFICIT,
         EV_DELEVERAGED,
         EV_FORCED_ORDER,
