@@ -20,7 +20,7 @@ from stressbook.market.codes import (
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
-from stressbook.market.requirements import maintenance_of
+from stressbook.market.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.state import C_FILLS, Record, VenueState
 from stressbook.market.takeover import take_perp
 from stressbook.market.units import NEAREST, mul_div, round_down, round_nearest
@@ -32,7 +32,6 @@ __all__ = [
     "fund_room_micro",
     "insurance_delta",
     "is_fund_able",
-    "maintenance_of_lots",
     "pay_backstop",
     "pay_from_fund",
     "take_at_bankruptcy",
@@ -96,30 +95,6 @@ def insurance_delta(surplus_usd: float, notional_usd: float, fee_frac: float) ->
     if surplus_usd > 0.0:
         return min(fee_frac * notional_usd, surplus_usd)
     return surplus_usd
-
-
-@inline_kernel
-def maintenance_of_lots(v: VenueState, inst: int, lots: int) -> float:
-    """Return the maintenance requirement of a position of some size, at the mark.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    inst : int
-        A perp.
-    lots : int
-        Signed or not.
-
-    Returns
-    -------
-    float
-        USD.
-    """
-    spec = v.inst[inst]
-    asset = int(spec.asset)
-    notional_usd = float(abs(lots)) * spec.lot_size * v.price[asset].mark_usd
-    return maintenance_of(v.tier, asset, int(v.asset[asset].n_tiers), notional_usd)
 
 
 @sub_kernel
@@ -239,17 +214,25 @@ def take_at_bankruptcy(v: VenueState, user: int, t_ms: int) -> None:
         lots = int(v.perp[user, inst])
         if lots == 0:
             continue
-        requirement = 0.0
-        for other in range(v.inst.shape[0]):
-            if v.perp[user, other] != 0:
-                requirement += maintenance_of_lots(v, other, int(v.perp[user, other]))
-        slice_requirement = maintenance_of_lots(v, inst, lots)
+        slice_requirement = freed_by_closing_usd(v, user, inst)
+        v.shift_lots[inst] = 0
+        requirement = maintenance_after_usd(v, user)
+        if not _holds_beyond(v, user, inst):
+            slice_requirement = requirement  # the last takes what is left
         mark_e8 = int(v.price[v.inst[inst].asset].mark_e8)
         value = mul_div(lots, mark_e8, int(v.inst[inst].mark_den), NEAREST)
         collateral = float(_margin_micro(v, user))
         quote = bankruptcy_quote(-float(value), collateral, -slice_requirement, requirement)
         take_perp(v, user, inst, lots, t_ms)
         pay_backstop(v, user, value - round_nearest(quote), t_ms)
+
+
+@inline_kernel
+def _holds_beyond(v: VenueState, user: int, inst: int) -> bool:
+    held = 0
+    for other in range(inst + 1, v.inst.shape[0]):
+        held |= int(v.perp[user, other])
+    return held != 0
 
 
 @sub_kernel
@@ -285,7 +268,7 @@ def _is_forced_perp(v: VenueState, fill: Record) -> bool:
 def _charge(v: VenueState, user: int, t_ms: int) -> None:
     value_account(v, user)
     proceeds = notional = 0
-    value_change = before_usd = after_usd = 0.0
+    value_change = 0.0
     for inst in range(v.inst.shape[0]):
         filled = 0
         for k in range(v.ctr[C_FILLS]):
@@ -295,12 +278,13 @@ def _charge(v: VenueState, user: int, t_ms: int) -> None:
                 notional += cost
                 filled += int(fill.qty_lots) if fill.taker_side == BUY else -int(fill.qty_lots)
                 proceeds += -cost if fill.taker_side == BUY else cost
-        lots = int(v.perp[user, inst])
-        if lots != 0 or filled != 0:
+        v.shift_lots[inst] = -filled
+        if filled != 0:
             spec = v.inst[inst]
             value_change += float(filled) * spec.lot_size * v.price[spec.asset].mark_usd
-            after_usd += maintenance_of_lots(v, inst, lots)
-            before_usd += maintenance_of_lots(v, inst, lots - filled)
+    before_usd = maintenance_after_usd(v, user)
+    # Filled at the mark, a hedge that is sold may leave more to maintain: then nothing is its part.
+    after_usd = min(v.risk[user].maintenance_usd, before_usd)
     if before_usd <= 0.0:
         return
     proceeds_usd = float(proceeds) / 1e6

@@ -17,8 +17,9 @@ from stressbook.market.codes import (
     SELL,
 )
 from stressbook.market.events import log_event
-from stressbook.market.insurance_fund import maintenance_of_lots, pay_backstop
+from stressbook.market.insurance_fund import pay_backstop
 from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.selection import backing_usd, plan_lots
 from stressbook.market.state import VenueState
 from stressbook.market.takeover import take_perp
@@ -123,7 +124,7 @@ def _fillable_usd(v: VenueState, user: int, inst: int) -> float:
         size,
         backing_usd(v, user),
         v.risk[user].maintenance_usd,
-        maintenance_of_lots(v, inst, int(v.perp[user, inst])),
+        freed_by_closing_usd(v, user, inst),
         v.par[0].fillable_adjustment,
         v.par[0].fillable_spread_frac,
     )
@@ -132,14 +133,14 @@ def _fillable_usd(v: VenueState, user: int, inst: int) -> float:
 @inline_kernel
 def _hand_over(v: VenueState, user: int, t_ms: int) -> None:
     """Give the backstop what is planned at the mark, with the penalty on what is set free."""
-    freed_usd = 0.0
     for inst in range(v.inst.shape[0]):
         lots = int(v.plan_lots[inst])
-        position = int(v.perp[user, inst])
-        if lots > 0:
-            before_usd = maintenance_of_lots(v, inst, position)
-            freed_usd += before_usd - maintenance_of_lots(v, inst, abs(position) - lots)
-            take_perp(v, user, inst, lots if position > 0 else -lots, t_ms)
+        v.shift_lots[inst] = -lots if v.perp[user, inst] > 0 else lots
+    left_usd = maintenance_after_usd(v, user)
+    freed_usd = max(0.0, v.risk[user].maintenance_usd - left_usd)
+    for inst in range(v.inst.shape[0]):
+        if v.shift_lots[inst] != 0:
+            take_perp(v, user, inst, -int(v.shift_lots[inst]), t_ms)
     penalty_usd = min(v.par[0].penalty_frac * freed_usd, max(0.0, v.risk[user].equity_usd))
     pay_backstop(v, user, round_down(penalty_usd * 1e6), t_ms)
     value_account(v, int(v.par[0].backstop_user))

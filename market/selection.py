@@ -18,7 +18,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.draws import PURPOSE_LIQUIDATED_POSITION, uniform
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.requirements import maintenance_of
+from stressbook.market.marginal import freed_by_closing_usd
 from stressbook.market.state import VenueState
 from stressbook.market.units import CEIL, FLOOR, mul_div, round_nearest, round_up
 
@@ -305,9 +305,7 @@ def _plan_largest(v: VenueState, user: int) -> None:
     most_usd = -1.0
     for inst in range(v.inst.shape[0]):
         if v.perp[user, inst] != 0:
-            asset = int(v.inst[inst].asset)
-            n_tiers = int(v.asset[asset].n_tiers)
-            needed = maintenance_of(v.tier, asset, n_tiers, _notional_usd(v, user, inst))
+            needed = freed_by_closing_usd(v, user, inst)
             if needed > most_usd:
                 largest, most_usd = inst, needed
     spec = v.inst[largest]

@@ -282,6 +282,7 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "work_index": ((n_users, 2), i8),
         "work_rank": ((n_users, 2), f8),
         "plan_lots": ((n_insts,), i8),
+        "shift_lots": ((n_insts,), i8),
         "queue_size": ((n_users,), i8),
         "queue_score": ((n_users,), f8),
         "queue_taken": ((n_users,), i8),

@@ -266,6 +266,7 @@ class VenueState(NamedTuple):
     work_index: I64  # (n_users, 2) scratch of resolution: accounts in breach, in order
     work_rank: F64  # (n_users, 2) scratch of resolution: ranks of deleveraging
     plan_lots: I64  # (n_insts,) scratch of resolution: how much of each perp an account loses
+    shift_lots: I64  # (n_insts,) scratch of resolution: what is added to each perp in a trial
     # scratch of an allocation, by user: what it has, its score, its share, and the order of taking
     queue_size: I64  # (n_users,)
     queue_score: F64  # (n_users,)

@@ -178,6 +178,7 @@ SCRATCH = {
     "work_index",
     "work_rank",
     "plan_lots",
+    "shift_lots",
     "queue_size",
     "queue_score",
     "queue_taken",

@@ -11,6 +11,7 @@ from stressbook.market.codes import (
     FORCED,
     TWAP,
 )
+from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.records import Fill
 from stressbook.market.reference.takeover import take_perp
@@ -22,21 +23,10 @@ __all__ = [
     "charge_forced_fills",
     "fund_room_micro",
     "is_fund_able",
-    "maintenance_of_lots",
     "pay_backstop",
     "pay_from_fund",
     "take_at_bankruptcy",
 ]
-
-
-def maintenance_of_lots(parts: VenueParts, inst: int, lots: int) -> float:
-    """Return the maintenance requirement of a position of some size, at the mark."""
-    rules = parts.exchange.instruments[inst]
-    notional = abs(float(lots)) * rules.lot_size * parts.mark_usd(inst)
-    tiers = parts.desk.assets[rules.asset].tiers
-    within = [tier for tier in tiers if notional > tier[0]] or tiers[:1]
-    _, rate, deduction = within[-1]
-    return notional * rate - deduction
 
 
 def pay_backstop(parts: VenueParts, user: int, amount: int, t_ms: int) -> None:
@@ -97,14 +87,12 @@ def take_at_bankruptcy(parts: VenueParts, user: int, t_ms: int) -> None:
     """Move every perp to the fund, each with its part, by maintenance, of what is left."""
     held = parts.perps(user)
     while held:
-        needs = {inst: maintenance_of_lots(parts, inst, lots) for inst, lots in held.items()}
-        requirement = 0.0
-        for needed in needs.values():
-            requirement += needed
         inst, lots = next(iter(held.items()))
+        requirement = maintenance_after_usd(parts, user, {})
+        part = freed_by_closing_usd(parts, user, inst) if len(held) > 1 else requirement
         value = mul_div_reference(lots, parts.mark_e8(inst), parts.mark_dens[inst], NEAREST)
         margin = float(_margin_micro(parts, user))
-        quote = round_nearest(float(value) - margin * needs[inst] / requirement)
+        quote = round_nearest(float(value) - margin * part / requirement)
         take_perp(parts, user, inst, lots, t_ms)
         pay_backstop(parts, user, value - quote, t_ms)
         held = parts.perps(user)
@@ -126,16 +114,16 @@ def charge_forced_fills(parts: VenueParts, t_ms: int) -> None:
 
 def _charge(parts: VenueParts, user: int, fills: list[Fill], t_ms: int) -> None:
     value_account(parts, user)
-    value_change = before_usd = after_usd = 0.0
+    value_change, filled_lots = 0.0, {}
     signs = [1 if fill.taker_side == BUY else -1 for fill in fills]
     costs = [f.qty_lots * f.price_tick * parts.exchange.instruments[f.inst].k for f in fills]
     for inst, rules in enumerate(parts.exchange.instruments):
-        lots = parts.exchange.ledger.perp(user, inst)
         filled = sum(s * f.qty_lots for s, f in zip(signs, fills, strict=True) if f.inst == inst)
-        if lots or filled:
+        if filled:
             value_change += float(filled) * rules.lot_size * parts.mark_usd(inst)
-            after_usd += maintenance_of_lots(parts, inst, lots)
-            before_usd += maintenance_of_lots(parts, inst, lots - filled)
+            filled_lots[inst] = -filled
+    before_usd = maintenance_after_usd(parts, user, filled_lots)
+    after_usd = min(parts.valuations[user].maintenance_usd, before_usd)
     if before_usd <= 0.0:
         return
     proceeds_usd = float(-sum(s * cost for s, cost in zip(signs, costs, strict=True))) / 1e6

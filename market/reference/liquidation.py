@@ -13,7 +13,8 @@ from stressbook.market.codes import (
     SELL,
 )
 from stressbook.market.reference.backstop import loss_limit_holds, order
-from stressbook.market.reference.insurance_fund import maintenance_of_lots, pay_backstop
+from stressbook.market.reference.insurance_fund import pay_backstop
+from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.selection import backing_usd, plan
 from stressbook.market.reference.takeover import take_perp
@@ -60,19 +61,19 @@ def _fillable_usd(parts: VenueParts, user: int, inst: int) -> float:
     size = float(lots) * parts.exchange.instruments[inst].lot_size
     left = backing_usd(parts, user) / parts.valuations[user].maintenance_usd
     distress = min(max(rules.fillable_adjustment * (1.0 - left), 0.0), 1.0)
-    needed_usd = maintenance_of_lots(parts, inst, lots)
+    needed_usd = freed_by_closing_usd(parts, user, inst)
     value_usd = size * parts.mark_usd(inst)
     return (value_usd - distress * rules.fillable_spread_frac * needed_usd) / size
 
 
 def _hand_over(parts: VenueParts, user: int, wanted: dict[int, int], t_ms: int) -> None:
     """Give the backstop what is planned at the mark, with the penalty on what is set free."""
-    freed_usd = 0.0
-    for inst, lots in wanted.items():
-        position = parts.exchange.ledger.perp(user, inst)
-        before_usd = maintenance_of_lots(parts, inst, position)
-        freed_usd += before_usd - maintenance_of_lots(parts, inst, abs(position) - lots)
-        take_perp(parts, user, inst, lots if position > 0 else -lots, t_ms)
+    held = parts.perps(user)
+    lost = {inst: lots if held[inst] > 0 else -lots for inst, lots in wanted.items()}
+    left_usd = maintenance_after_usd(parts, user, {inst: -lots for inst, lots in lost.items()})
+    freed_usd = max(0.0, parts.valuations[user].maintenance_usd - left_usd)
+    for inst, lots in lost.items():
+        take_perp(parts, user, inst, lots, t_ms)
     equity_usd = max(0.0, parts.valuations[user].equity_usd)
     penalty_usd = min(parts.rules.penalty_frac * freed_usd, equity_usd)
     pay_backstop(parts, user, round_down(penalty_usd * 1e6), t_ms)

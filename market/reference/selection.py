@@ -13,10 +13,11 @@ from stressbook.market.codes import (
 )
 from stressbook.market.draws import PURPOSE_LIQUIDATED_POSITION, uniform
 from stressbook.market.reference.backstop import loss_limit_holds
+from stressbook.market.reference.marginal import freed_by_closing_usd
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.units import round_nearest, round_up
 
-__all__ = ["backing_usd", "maintenance_usd", "plan"]
+__all__ = ["backing_usd", "plan"]
 
 
 def plan(parts: VenueParts, user: int, t_ms: int) -> dict[int, int]:
@@ -35,12 +36,6 @@ def backing_usd(parts: VenueParts, user: int) -> float:
     """Return what stands behind the perps: equity, under portfolio margin net and credit."""
     worth = parts.valuations[user]
     return worth.net_usd + worth.credit_usd if worth.is_portfolio else worth.equity_usd
-
-
-def maintenance_usd(parts: VenueParts, user: int, inst: int) -> float:
-    """Return the maintenance requirement of one position."""
-    perps = [i for i, rules in enumerate(parts.exchange.instruments) if rules.is_perp]
-    return parts.account(user).perps[perps.index(inst)].maintenance_usd()
 
 
 def _is_handed_over(parts: VenueParts) -> bool:
@@ -102,7 +97,7 @@ def _one_drawn(parts: VenueParts, user: int, t_ms: int) -> dict[int, int]:
 
 def _largest_contributor(parts: VenueParts, user: int) -> dict[int, int]:
     held = parts.perps(user)
-    needs = {inst: maintenance_usd(parts, user, inst) for inst in held}
+    needs = {inst: freed_by_closing_usd(parts, user, inst) for inst in held}
     inst = max(needs, key=lambda inst: needs[inst])
     lots = abs(held[inst])
     shortage_usd = parts.valuations[user].maintenance_usd
