@@ -75,7 +75,7 @@ def test_both_venues_stay_equal_all_the_way_down(rules):
 
 
 def test_both_venues_stay_equal_under_any_combination_of_policies():
-    """Each seed draws one policy of every step, and how much capital there is."""
+    """Each seed draws one policy of every step, a margin regime, and how much capital there is."""
     for seed in range(36):
         rng = np.random.default_rng(1_000 + seed)
         values = {
@@ -86,6 +86,7 @@ def test_both_venues_stay_equal_under_any_combination_of_policies():
             "liquidation__auction_period_ms": int(rng.choice([3_000, 30_000])),
             "liquidation__auction_reserve_frac": float(rng.choice([0.0, 0.01, 0.1])),
             "liquidation__auction_insolvent_period_ms": 60_000,
+            "regime": str(rng.choice(["hyperliquid-pm", "scan", "derive", "isolated"])),
         }
         twin = Twin(seed, values)
         for _ in range(N_STEPS):
