@@ -12,9 +12,10 @@ import numpy as np
 
 from stressbook.experiments.shortfall import MINUTE_MS, Minutes, value_reserve
 from stressbook.market.codes import (
-    CAUSE_DEFICIT,
     EV_DEFICIT,
     EV_DELEVERAGED,
+    EV_HAIRCUT,
+    EV_SOCIALISED,
     EV_WRITTEN_OFF,
 )
 from stressbook.market.state import F64, Records, VenueState
@@ -57,7 +58,7 @@ LOSSES: Final = (
         "USD",
         "what the deleveraged lost against the mark, gains of others not netted",
     ),
-    Loss("socialised_usd", "USD", "deficits that accounts with positions paid (a switch)"),
+    Loss("socialised_usd", "USD", "deficits that other accounts paid: shared, or out of profits"),
     Loss(
         "reserve_shortfall_usd",
         "USD",
@@ -131,7 +132,7 @@ def named_losses(
         By name, in the order of `LOSSES`.
     """
     now = minutes.row[minutes.n[0]]
-    found = _below_zero(v, events) | _borne_by_accounts(v, events, since_ms)
+    found = _below_zero(v, events) | _borne_by_accounts(events, since_ms)
     found |= {
         "reserve_shortfall_usd": float(now["shortfall_usd"]),
         "shortfall_valued_frac": _share_valued(now["shortfall_usd"], now["booked_usd"]),
@@ -173,13 +174,12 @@ def _deepest_write_off_usd(events: Records, n_users: int) -> F64:
     return deepest
 
 
-def _borne_by_accounts(v: VenueState, events: Records, since_ms: int) -> dict[str, float]:
+def _borne_by_accounts(events: Records, since_ms: int) -> dict[str, float]:
     closed = events[(events["kind"] == EV_DELEVERAGED) & (events["t_ms"] > since_ms)]
-    deficits = int(events["amount_micro"][events["kind"] == EV_DEFICIT].sum())
-    by_treasury = -int(v.flow[v.par[0].row_treasury, 0, CAUSE_DEFICIT])
+    shared = events["amount_micro"][np.isin(events["kind"], (EV_HAIRCUT, EV_SOCIALISED))]
     return {
         "gap_at_adl_usd": float(np.maximum(closed["amount_micro"], 0).sum()) / 1e6,
-        "socialised_usd": float(deficits - by_treasury) / 1e6,
+        "socialised_usd": float(shared.sum()) / 1e6,
     }
 
 

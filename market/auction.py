@@ -257,6 +257,7 @@ def _take_whole(v: VenueState, user: int, elapsed_ms: float, t_ms: int) -> None:
     if par.backstop_policy == BACKSTOP_VAULT:
         paid = round_nearest(payout_usd * 1e6)
         move_cash(v, treasury, backstop, paid, CAUSE_DEFICIT)
+        v.backstop[0].perp_cash_micro += paid
         log_event(v, t_ms, EV_SHORTFALL_PAID, user, -1, 0, 0, paid, CAUSE_DEFICIT, treasury)
 
 

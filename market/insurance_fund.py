@@ -116,6 +116,7 @@ def pay_backstop(v: VenueState, user: int, amount: int, t_ms: int) -> None:
     if amount == 0:
         return
     move_cash(v, user, backstop, amount, CAUSE_TAKEOVER)
+    v.backstop[0].perp_cash_micro += amount
     kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
     log_event(v, t_ms, kind, user, -1, 0, 0, abs(amount), CAUSE_TAKEOVER, backstop)
 
@@ -167,6 +168,7 @@ def pay_from_fund(v: VenueState, user: int, deficit: int, cause: int, t_ms: int)
     if paid > 0:
         backstop = int(v.par[0].row_backstop)
         move_cash(v, backstop, user, paid, cause)
+        v.backstop[0].perp_cash_micro -= paid
         log_event(v, t_ms, EV_SHORTFALL_PAID, user, -1, 0, 0, paid, cause, backstop)
         value_account(v, backstop)
     return paid

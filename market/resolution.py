@@ -160,25 +160,20 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     r = v.risk[user]
     has_perps = holds_perps(v, user)
     has_collateral = holds_collateral(v, user)
+    before_usd = float(r.equity_usd)
     if (has_perps or has_collateral) and _goes_to_auction(v, user):
         auction_account(v, user, t_ms)
-        value_account(v, int(v.par[0].backstop_user))
-        value_account(v, user)
+        _note_what_was_taken(v, user, before_usd)
     elif has_perps and _goes_to_the_fund(v, user):
         take_at_bankruptcy(v, user, t_ms)
-        value_account(v, int(v.par[0].backstop_user))
-        value_account(v, user)
+        _note_what_was_taken(v, user, before_usd)
     elif has_perps and r.equity_usd < 0.0 and _closes_against_winners(v):
         v.work_index[place, _WAITS] = 1
     elif user == v.par[0].backstop_user:
         return  # judged by the first alone
     elif has_collateral and -r.net_usd > loan_threshold_usd(v, user, True):
-        before_usd = r.equity_usd
         take_everything(v, user, has_perps and loss_limit_holds(v), t_ms)
-        value_account(v, int(v.par[0].backstop_user))
-        value_account(v, user)
-        taken_usd = min(r.equity_usd, 0.0) - min(before_usd, 0.0)
-        v.taken_negative_usd[user] += max(taken_usd, 0.0)
+        _note_what_was_taken(v, user, before_usd)
     elif has_perps and _is_below_backstop_margin(v, user) and loss_limit_holds(v):
         take_perps(v, user, t_ms)
         value_account(v, int(v.par[0].backstop_user))
@@ -187,6 +182,15 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
         liquidate_perps(v, user, t_ms)
     elif has_collateral:
         _slice_if_due(v, user, t_ms)
+
+
+@sub_kernel
+def _note_what_was_taken(v: VenueState, user: int, before_usd: float) -> None:
+    """Value both sides of a takeover; what lay below zero is the backstop's now."""
+    value_account(v, int(v.par[0].backstop_user))
+    value_account(v, user)
+    taken_usd = min(v.risk[user].equity_usd, 0.0) - min(before_usd, 0.0)
+    v.taken_negative_usd[user] += max(taken_usd, 0.0)
 
 
 @inline_kernel

@@ -95,6 +95,7 @@ def _take_whole(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> N
     if rules.backstop_policy == BACKSTOP_VAULT:
         paid, treasury = round_nearest(payout_usd * 1e6), parts.rows.treasury
         parts.exchange.ledger.move_cash(treasury, parts.rows.backstop, paid, cause=CAUSE_DEFICIT)
+        parts.backstop.perp_cash_micro += paid
         parts.log(
             t_ms,
             EV_SHORTFALL_PAID,

@@ -35,6 +35,7 @@ def pay_backstop(parts: VenueParts, user: int, amount: int, t_ms: int) -> None:
         return
     backstop = parts.rows.backstop
     parts.exchange.ledger.move_cash(user, backstop, amount, cause=CAUSE_TAKEOVER)
+    parts.backstop.perp_cash_micro += amount
     kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
     parts.log(
         t_ms,
@@ -60,6 +61,7 @@ def pay_from_fund(parts: VenueParts, user: int, deficit: int, cause: int, t_ms: 
     paid = min(deficit, fund_room_micro(parts))
     if paid > 0:
         parts.exchange.ledger.move_cash(backstop, user, paid, cause=cause)
+        parts.backstop.perp_cash_micro -= paid
         parts.log(
             t_ms,
             EV_SHORTFALL_PAID,

@@ -98,13 +98,11 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     goes_to_auction = rules.price_policy == PRICE_AUCTION and user != parts.rows.backstop
     if (perps or collateral) and goes_to_auction and has_bidder(parts, user):
         auction_account(parts, user, t_ms)
-        value_account(parts, parts.rows.backstop)
-        value_account(parts, user)
+        _note_what_was_taken(parts, user, was_usd=worth.equity_usd)
         return False
     if perps and _goes_to_the_fund(parts, user):
         take_at_bankruptcy(parts, user, t_ms)
-        value_account(parts, parts.rows.backstop)
-        value_account(parts, user)
+        _note_what_was_taken(parts, user, was_usd=worth.equity_usd)
         return False
     if perps and worth.equity_usd < 0.0 and by_lots:
         return True

@@ -140,7 +140,7 @@ def test_what_accounts_with_positions_paid_is_socialised(engine, socialised):
         trader(3, 3_000_000, {BTC_PERP: (10, 100_000.0)}),
         trader(4, 1_000_000, {BTC_PERP: (-10, 100_000.0)}),
         engine=engine,
-        liquidation__deficit_socialised=socialised,
+        liquidation__socialise="positions" if socialised else "none",
     )
     assert losses_after(s, 95.0)["socialised_usd"] == (1_000.0 if socialised else 0.0)
 
