@@ -185,6 +185,9 @@ SCRATCH = {
     "queue_order",
     "queue_rest",
     "client_slot",
+    "pocket",
+    "unit_scratch",
+    "loss",
 }
 LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}
 
