@@ -10,6 +10,9 @@ and gets exactly one measure, the first that applies:
 3. *orders* to the book for each perp;
 4. a *slice* of its loan, with collateral.
 
+Rules may put an auction or an insurance fund before them, and change which perps are lost, at what
+price, and who bears what is left: docs/decisions/0043-resolution-policies.md.
+
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19. The order in which
 measures are tried is ours: docs/decisions/0032-way-down.md.
 """
