@@ -7,12 +7,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments.disposal import AFTER_MIN, peak_of, rest_frac
 from stressbook.experiments.losses import LOSSES, Loss, losses_of
 from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import (
     CAUSE_DEFICIT,
     CAUSE_FEE,
+    CAUSE_OPENING,
     EV_BREACH,
     EV_DEFICIT,
     EV_DELEVERAGED,
@@ -47,6 +49,8 @@ class _Run:
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
         self.onset = max(onset_step(sim, onset_s) - since_step, 0)
         self.losses = losses_of(sim, since_step=since_step)
+        minutes = sim.minutes.row[: sim.minutes.n[0] + 1]  # the last is of the end
+        self.held_usd: F64 = minutes["held_usd"][minutes["t_ms"] > since_step * sim.dt_ms]
 
     @property
     def first_valued(self) -> int:
@@ -58,6 +62,11 @@ class _Run:
     def backstop_low_usd(self) -> float:
         """Lowest equity of the backstop since its first valuation."""
         return float(self.backstop_lows_usd[self.first_valued :].min())
+
+    @property
+    def capital_usd(self) -> float:
+        """Capital of the backstop at the opening."""
+        return float(self.v.flow[self.v.par[0].row_backstop, 0, CAUSE_OPENING]) / 1e6
 
     def events_of(self, *kinds: int) -> Records:
         return self.events[np.isin(self.events["kind"], kinds)]
@@ -100,6 +109,15 @@ def _open_interest_usd(r: _Run) -> float:
 
 def _outcome_of(loss: Loss) -> Outcome:
     return Outcome(*loss, lambda r: r.losses[loss.name])
+
+
+def _rest_after(minutes: int) -> Outcome:
+    return Outcome(
+        f"backstop_rest_{minutes}min_frac",
+        "1",
+        f"share of the most that the backstop held that is left {minutes} min later, or at the end",
+        lambda r: rest_frac(r.held_usd, minutes),
+    )
 
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
@@ -165,6 +183,19 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         lambda r: r.amount_usd(EV_DEFICIT),
     ),
     *(_outcome_of(loss) for loss in LOSSES),
+    Outcome(
+        "backstop_held_usd",
+        "USD",
+        "the most that the backstop held at a minute's end, perps and tokens, long or short",
+        lambda r: peak_of(r.held_usd),
+    ),
+    Outcome(
+        "backstop_held_frac",
+        "1",
+        "the same over its capital at the opening; 0 without any",
+        lambda r: peak_of(r.held_usd) / r.capital_usd if r.capital_usd > 0.0 else 0.0,
+    ),
+    *(_rest_after(minutes) for minutes in AFTER_MIN),
     Outcome(
         "backstop_low_usd",
         "USD",

@@ -66,7 +66,9 @@ _SOLD: Final = 1
 MINUTE_ROW = record_dtype(
     "t_ms",
     # booked: of the shortfall, what suppliers have lost already
-    "shortfall_usd booked_usd retained_used_usd backstop_used_usd gross_gaps_usd utilisation",
+    # held: perps and tokens of the backstop, long and short alike
+    "shortfall_usd booked_usd retained_used_usd backstop_used_usd gross_gaps_usd utilisation "
+    "held_usd",
 )
 
 
@@ -268,6 +270,23 @@ def _value_reserve(v: VenueState, s: Series, m: Minutes, row: Record) -> None:
     row.backstop_used_usd = used + (gross - net)
     row.gross_gaps_usd = booked + retained + used + gaps + gross
     row.utilisation = utilisation(reserve)
+    row.held_usd = _held_usd(v, backstop)
+
+
+@sub_kernel
+def _held_usd(v: VenueState, row: int) -> float:
+    """Return the value of a row's perps at the mark and tokens at the oracle, sizes summed up."""
+    total = 0.0
+    for i in range(v.par[0].n_insts):
+        spec = v.inst[i]
+        if spec.kind == PERP:
+            lots = float(abs(int(v.perp[row, i])))
+            total += lots * spec.lot_size * v.price[spec.asset].mark_usd
+    for k in range(1, v.par[0].n_tokens):
+        token = v.token_spec[k]
+        units = float(v.token[row, k]) / float(token.unit)
+        total += units * v.price[token.asset].oracle_usd
+    return total
 
 
 @sub_kernel

@@ -82,6 +82,10 @@ def test_the_scores_rank_differently():
     assert profit[0] > profit[1]
 
 
+def test_parts_of_a_lot_go_to_different_accounts_when_levelling():
+    assert taken_by_leverage([10, 10, 10], [1.0, 1.0, 1.0], 5) == (0, [2, 2, 1])
+
+
 # --- what must hold for any sizes -----------------------------------------------------------------
 
 
