@@ -82,7 +82,7 @@ def as_messages(stream: Stream) -> list[Records]:
 def make_venue(target_live: int) -> VenueState:
     """Return a venue of one perp and 500 accounts, with room for what will rest."""
     preset = load_preset("hyperliquid").with_values(
-        {"orders.admission_on": False, "orders.price_band_frac": 0.0}
+        {"orders.admission_on": False, "orders.price_band_frac": 0.0, "orders.order_min_usd": 0.0}
     )
     spec = replace(preset, instruments=preset.instruments[:1])
     accounts = [AccountOpening(key=(1 << 20) + user) for user in range(2 * ACCOUNTS_A_SIDE)]

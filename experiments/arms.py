@@ -25,7 +25,7 @@ from stressbook.experiments.recorder import liquidated_lots
 from stressbook.experiments.running_on import run_on
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
-from stressbook.market.codes import BUY, IOC, OP_NEW, SELL
+from stressbook.market.codes import BUY, IOC, OP_NEW, PLACEBO, SELL
 from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.state import F64, N_TICKS
 from stressbook.market.world import advance
@@ -206,7 +206,8 @@ def one_lot_order(sim: Simulation, out: Outbox) -> None:
     row.op, row.user, row.inst, row.side, row.tif = OP_NEW, _first_taker(sim), inst, BUY, IOC
     row.price_tick = min(int(v.best[inst, SELL] * (1.0 + MARKET_SLIPPAGE_FRAC)), N_TICKS - 1)
     row.qty_lots = 1
-    row.options = row.client_id = row.handle = 0
+    row.options = PLACEBO  # a lot may be worth less than the least order
+    row.client_id = row.handle = 0
     out.count[0] += 1
 
 

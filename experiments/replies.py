@@ -33,6 +33,8 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_MARGIN,
     R_NOT_ELIGIBLE,
     R_NOT_SUPPORTED,
+    R_ORDER_TOO_LARGE,
+    R_ORDER_TOO_SMALL,
     R_POSITION_BOUND,
     R_POST_ONLY_WOULD_TAKE,
     R_PRICE_BAND,
@@ -98,6 +100,8 @@ MEANINGS: Final[dict[str, str]] = {
         R_UTILISATION_FULL: "the reserve has not that much left to lend or to give back",
         R_NOT_SUPPORTED: "the venue does not do that",
         R_PRICE_BAND: "an order that may rest, too far from the oracle",
+        R_ORDER_TOO_SMALL: "worth less than the venue's least order, and no close of a position",
+        R_ORDER_TOO_LARGE: "worth more than the venue's largest market or limit order",
     }.items()
 }
 

@@ -22,7 +22,8 @@ REDUCE_ONLY: Final = 1
 FORCED: Final = 2  # liquidation order: no latency, no admission, matched in step 8
 TWAP: Final = 4  # backstop selling collateral that it took over
 OWN_MOVE: Final = 8  # deposit or withdrawal against the account's own outside book
-FROM_POCKET: Final = 16  # transfer of isolated margin back to the account
+FROM_POCKET: Final = 1024  # transfer of isolated margin back to the account
+PLACEBO: Final = 16  # order that a study adds to see what one lot changes: of any size
 
 # --- operations of a message -------------------------------------------------------------------
 OP_NEW: Final = 0
@@ -69,6 +70,8 @@ R_BAD_LEVERAGE: Final = 35
 R_UTILISATION_FULL: Final = 36
 R_NOT_SUPPORTED: Final = 37
 R_PRICE_BAND: Final = 38  # an order that may rest, too far from the oracle
+R_ORDER_TOO_SMALL: Final = 39  # worth less than the venue's least order
+R_ORDER_TOO_LARGE: Final = 40  # worth more than the largest order of its kind
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_OP: "bad_operation",
@@ -94,8 +97,10 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     R_UTILISATION_FULL: "utilisation_full",
     R_NOT_SUPPORTED: "not_supported",
     R_PRICE_BAND: "price_outside_band",
+    R_ORDER_TOO_SMALL: "order_too_small",
+    R_ORDER_TOO_LARGE: "order_too_large",
 }
-N_REPLIES: Final = 39
+N_REPLIES: Final = 41
 
 # --- causes of bookings (third axis of `flow`) ---------------------------------------------------
 CAUSE_OPENING: Final = 0

@@ -14,6 +14,7 @@ __all__ = [
     "FeeTier",
     "InstrumentSpec",
     "MarginTier",
+    "OrderSizeTier",
     "TokenSpec",
 ]
 
@@ -115,3 +116,11 @@ class FeeTier:
     perp_maker_frac: float = rule("1", "of notional", low=-0.01, high=0.1)
     spot_taker_frac: float = rule("1", "of notional", low=-0.01, high=0.1)
     spot_maker_frac: float = rule("1", "of notional", low=-0.01, high=0.1)
+
+
+@dataclass(frozen=True)
+class OrderSizeTier:
+    """Largest market order in perps whose maximum leverage is at least this."""
+
+    leverage_from: int = rule("1", "maximum leverage from which the tier holds", low=1, high=1000)
+    market_order_max_usd: float = rule("USD", "largest market order; 0 is any", low=0.0)

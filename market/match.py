@@ -38,6 +38,7 @@ from stressbook.market.codes import (
     OP_TRANSFER,
     OP_WITHDRAW,
     OWN_MOVE,
+    PLACEBO,
     R_BAD_INSTRUMENT,
     R_BAD_OP,
     R_BAD_USER,
@@ -50,6 +51,7 @@ from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.pockets import transfer_margin
+from stressbook.market.order_rules import refusal_by_rules
 from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState
@@ -57,7 +59,7 @@ from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records,
 __all__ = ["match_batch", "match_messages"]
 
 _AHEAD: Final = 6  # messages between the prefetch of what one needs and its execution
-_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET
+_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO
 
 
 @inline_kernel
@@ -149,7 +151,8 @@ def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
     code = check_order(v, user, inst, side, tick, lots, tif, flags, client_id)
     if code == ACCEPTED:
         lots = lots_allowed(v, user, inst, side, lots, flags)
-        if v.par[0].admission_on != 0:
+        code = refusal_by_rules(v, user, inst, side, tick, lots, tif, flags)
+        if code == ACCEPTED and v.par[0].admission_on != 0:
             code = admits(v, user, inst, side, tick, lots, flags)
         if code == ACCEPTED:
             return place(v, user, inst, side, tick, lots, tif, flags, client_id, t_ms)

@@ -115,6 +115,7 @@ def _par(spec: VenueSpec) -> Records:
         "n_tokens": len(spec.tokens),
         "class_delay_us": spec.orders.class_delay_ms * 1000,
         "admission_on": spec.orders.admission_on,
+        "order_min_micro": round(spec.orders.order_min_usd * MICRO),
         "price_band_frac_e6": round(spec.orders.price_band_frac * _E6),
         "sample_max_spread_on": spec.orders.sample_max_spread_on,
         "resolution_on": liquidation.resolution_on,
@@ -181,6 +182,7 @@ def _instruments(spec: VenueSpec) -> Records:
     for record, entry in zip(records, spec.instruments, strict=True):
         is_spot = entry.kind == "spot"
         token = _index(spec, "tokens", asset=entry.asset) if is_spot else -1
+        most_usd = spec.market_order_max_usd(entry)
         values = {
             "kind": SPOT if is_spot else PERP,
             "asset": _index(spec, "assets", name=entry.asset),
@@ -193,6 +195,8 @@ def _instruments(spec: VenueSpec) -> Records:
             "lot_units": spec.tokens[token].unit // 10**entry.sz_decimals if is_spot else 0,
             "max_position_lots": spec.max_position_lots(entry),
             "impact_notional_micro": round(entry.impact_notional_usd * MICRO),
+            "market_order_max_micro": round(most_usd * MICRO),
+            "limit_order_max_micro": round(most_usd * spec.orders.limit_order_max_factor * MICRO),
             "two_sided_max_spread_frac": entry.two_sided_max_spread_frac,
         }
         _write(record, values)

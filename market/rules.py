@@ -207,6 +207,10 @@ class OrderRules:
     price_band_frac: float = rule(
         "1", "farthest an order may rest from the oracle; 0 is any distance", low=0.0
     )
+    order_min_usd: float = rule("USD", "least value of an order at its limit; 0 is any", low=0.0)
+    limit_order_max_factor: float = rule(
+        "1", "largest value of an order that may rest, over that of a market order", low=1.0
+    )
     class_delay_ms: int = rule("ms", "wait of orders that may take", low=0)
     sample_max_spread_on: bool = rule("switch", "a wide book does not count as two-sided")
 

@@ -10,6 +10,7 @@ from stressbook.market.listing import (
     FeeTier,
     InstrumentSpec,
     MarginTier,
+    OrderSizeTier,
     TokenSpec,
 )
 from stressbook.market.presets import preset_document, read_rules
@@ -34,6 +35,7 @@ __all__ = [
     "FeeTier",
     "InstrumentSpec",
     "MarginTier",
+    "OrderSizeTier",
     "TokenSpec",
     "VenueSpec",
     "load_preset",
@@ -55,8 +57,8 @@ class VenueSpec:
         Of the rules; the date in ISO form.
     clock, mark, funding, margin, lending, liquidation, orders, latency
         Rules that are one number for the venue; see `stressbook.market.rules`.
-    assets, tokens, instruments, fee_tiers : tuple
-        In the order of the arrays of the state. Token 0 is USDC; fee tiers rise.
+    assets, tokens, instruments, fee_tiers, order_sizes : tuple
+        In the order of the arrays of the state. Token 0 is USDC; fee and size tiers rise.
     regime : RegimeRules
         Choices and numbers of the regime that accounts enrol in.
     regime_rows : MarginRegime
@@ -92,6 +94,7 @@ class VenueSpec:
     tokens: tuple[TokenSpec, ...]
     instruments: tuple[InstrumentSpec, ...]
     fee_tiers: tuple[FeeTier, ...]
+    order_sizes: tuple[OrderSizeTier, ...]
     regime: RegimeRules = field(default_factory=lambda: load_regime("hyperliquid-pm").rules)
     regime_rows: MarginRegime = field(default_factory=lambda: load_regime("hyperliquid-pm"))
     ordinary: MarginRegime = field(default_factory=lambda: load_regime("cross"))
@@ -238,6 +241,14 @@ class VenueSpec:
             ladder_room(entry.name, price_usd=price[entry.asset], tick_e8=entry.tick_e8)
             for entry in self.instruments
         )
+
+    def market_order_max_usd(self, instrument: InstrumentSpec) -> float:
+        """Return the largest market order of a book, USD; 0 of a token: no bound."""
+        if instrument.kind != "perp":
+            return 0.0
+        tiers = next(asset.tiers for asset in self.assets if asset.name == instrument.asset)
+        reached = [one for one in self.order_sizes if one.leverage_from <= tiers[0].max_leverage]
+        return reached[-1].market_order_max_usd
 
     def max_position_lots(self, instrument: InstrumentSpec) -> int:
         """Return the bound of |position| + open orders of one side, in lots."""

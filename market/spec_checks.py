@@ -29,7 +29,7 @@ SECTIONS: Final = (
     "latency",
     "regime",
 )
-TABLES: Final = ("assets", "tokens", "instruments", "fee_tiers")
+TABLES: Final = ("assets", "tokens", "instruments", "fee_tiers", "order_sizes")
 
 
 def spec_problems(spec: VenueSpec) -> Iterator[Problem]:
@@ -47,6 +47,7 @@ def spec_problems(spec: VenueSpec) -> Iterator[Problem]:
     yield from _token_problems(spec)
     yield from _instrument_problems(spec)
     yield from _fee_problems(spec)
+    yield from _order_size_problems(spec)
 
 
 def _name_problems(spec: VenueSpec) -> Iterator[Problem]:
@@ -158,6 +159,13 @@ def _fee_problems(spec: VenueSpec) -> Iterator[Problem]:
     median_ms, p99_ms = spec.latency.median_ms, spec.latency.p99_ms
     if p99_ms < median_ms:
         yield Problem("is below the median", "latency.p99_ms", p99_ms, f"{median_ms} or more ms")
+
+
+def _order_size_problems(spec: VenueSpec) -> Iterator[Problem]:
+    bounds = [tier.leverage_from for tier in spec.order_sizes]
+    if not bounds or bounds[0] != 1 or sorted(set(bounds)) != bounds:
+        place = "order_sizes.leverage_from"
+        yield Problem("do not rise from 1", place, bounds, "1, then rising")
 
 
 def _is_perp(entry: InstrumentSpec) -> bool:

@@ -61,7 +61,7 @@ VENUE_PARAMS = record_dtype(
     "select_policy price_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
-    "eligible_volume_micro eligible_value_micro account_value_max_micro",
+    "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
@@ -72,9 +72,10 @@ VENUE_PARAMS = record_dtype(
 
 # Static description of an instrument. value_usd = lots * lot_size * price_usd.
 INSTRUMENT = record_dtype(
-    "kind asset token k tick_e8 mark_den lot_units max_position_lots impact_notional_micro",
+    "kind asset token k tick_e8 mark_den lot_units max_position_lots impact_notional_micro "
+    "market_order_max_micro limit_order_max_micro",
     # k: micro-USDC of one lot at one tick; mark_den: micro-USDC = lots * price_e8 / mark_den;
-    # lot_units: token units of one lot (spot)
+    # lot_units: token units of one lot (spot); largest orders: 0 is any
     "lot_size tick_usd two_sided_max_spread_frac",
 )
 # Margin tiers of the perp of an asset, first `n_tiers` valid: rate and deduction of maintenance.

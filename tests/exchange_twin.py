@@ -29,8 +29,8 @@ from stressbook.market.state import (
 SPEC = load_preset("hyperliquid")
 BTC_PERP, ETH_PERP, SOL_PERP, HYPE_PERP, BTC_SPOT, ETH_SPOT, HYPE_SPOT = range(7)
 CAPACITY = Capacity(orders=64, messages=512, fills=4096, events=4096)
-# Orders need no margin, and may rest anywhere on the ladder.
-FREE = {"orders.admission_on": False, "orders.price_band_frac": 0.0}
+# Orders need no margin, may rest anywhere on the ladder, and have any size.
+FREE = {"orders.admission_on": False, "orders.price_band_frac": 0.0, "orders.order_min_usd": 0.0}
 FIELDS = {"flags": "options"}
 
 

@@ -66,6 +66,7 @@ class SmallVenue:
         regime="hyperliquid-pm",
         **values,
     ):
+        values = {"orders__order_min_usd": 0.0} | values  # a lot is worth a dollar
         spec = SPEC.with_regime(regime).with_values(
             {name.replace("__", "."): x for name, x in values.items()}
         )

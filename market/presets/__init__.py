@@ -15,6 +15,7 @@ from stressbook.market.listing import (
     FeeTier,
     InstrumentSpec,
     MarginTier,
+    OrderSizeTier,
     TokenSpec,
 )
 
@@ -35,6 +36,7 @@ _TABLE_CLASS: dict[str, type] = {
     "tokens": TokenSpec,
     "instruments": InstrumentSpec,
     "fee_tiers": FeeTier,
+    "order_sizes": OrderSizeTier,
 }
 _PLAIN = ("name", "as_of", "sources")
 

@@ -27,6 +27,7 @@ from stressbook.market.codes import (
     OP_NEW,
     OWN_MOVE,
     PARTLY_FILLED_CANCELLED,
+    PLACEBO,
     POST_ONLY,
     R_BAD_INSTRUMENT,
     R_BAD_OP,
@@ -50,6 +51,7 @@ from stressbook.market.codes import (
 from stressbook.market.reference.book import Depth, RestingOrder
 from stressbook.market.reference.ledger import ReferenceLedger, fee_of
 from stressbook.market.reference.pockets import move_margin_of_trade
+from stressbook.market.reference.order_rules import OrderRules
 from stressbook.market.reference.records import (
     Event,
     FeeRates,
@@ -65,7 +67,7 @@ from stressbook.market.state import N_TICKS
 
 __all__ = ["ReferenceExchange"]
 
-_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET
+_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO
 
 
 @dataclass
@@ -97,6 +99,8 @@ class ReferenceExchange:
         Orders that can rest at once.
     desk : Desk
         Who admits orders and answers messages that are no orders.
+    order_rules : OrderRules
+        What orders have to satisfy beside their margin.
 
     Examples
     --------
@@ -116,6 +120,7 @@ class ReferenceExchange:
     ledger: ReferenceLedger = field(default_factory=lambda: ReferenceLedger(treasury=-1))
     n_slots: int = 16_384
     desk: Desk = field(default_factory=NoMargin)
+    order_rules: OrderRules = field(default_factory=lambda: OrderRules(books=[]))
     orders: RestingOrders = field(init=False)
     last_ticks: dict[int, int] = field(default_factory=dict)
     steps: list[StepOfBook] = field(init=False)  # of the books, in this step
@@ -181,6 +186,8 @@ class ReferenceExchange:
         lots = message.qty_lots
         if code == ACCEPTED:
             lots = self.lots_allowed(message)
+            code = self.order_rules.refusal(self, message, lots=lots)
+        if code == ACCEPTED:
             code = self.desk.admit(self, message, lots=lots)
         if code != ACCEPTED:
             if message.flags & FORCED:

@@ -10,6 +10,7 @@ from stressbook.market.reference.margin_desk import (
     TokenRules,
 )
 from stressbook.market.reference.match import ReferenceExchange
+from stressbook.market.reference.order_rules import order_rules_of
 from stressbook.market.reference.records import FeeRates, Instrument, Participant
 from stressbook.market.reference.regime_reading import regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
@@ -51,6 +52,7 @@ def exchange_of(v: VenueState) -> ReferenceExchange:
         ledger=ledger_of(v),
         n_slots=v.order.shape[0],
         desk=desk_of(v),
+        order_rules=order_rules_of(v),
         last_ticks={inst: int(v.book[inst].last_tick) for inst in range(v.inst.shape[0])},
     )
 

@@ -14,6 +14,7 @@ from stressbook.market.reference.ledger import Asset
 from stressbook.market.reference.margin_desk import MarginDesk
 from stressbook.market.reference.opening import desk_of, exchange_of, sequencer_of
 from stressbook.market.reference.oracle import AssetPrices
+from stressbook.market.reference.order_rules import order_rules_of
 from stressbook.market.reference.parts import (
     BackstopSums,
     Clock,
@@ -136,6 +137,7 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
     parts.widths_usd = [float(token.slice_width_usd) for token in state.token_spec]
     parts.platform_supply_caps = [int(token.platform_supply_cap) for token in state.token_spec]
     _read_desk_rules(parts.desk, state)
+    parts.exchange.order_rules = order_rules_of(state)
     _read_sequencer_rules(parts, state)
     _read_averages(parts, par)
 

@@ -24,14 +24,14 @@ def hasty():
 
             def decide(self, view, out):
                 if view.t_s == 0:
-                    out.buy("BTC-PERP", 1)  # nobody offers yet
+                    out.buy("BTC-PERP", 20)  # nobody offers yet
                 elif view.t_s == 3:
-                    out.sell("BTC-SPOT", 10)  # it has none
+                    out.sell("BTC-SPOT", 20)  # it has none
                     out.cancel(5)
                     out.cancel(6)
                 elif view.t_s == 4:
-                    out.buy("BTC-PERP", 1)
-                    out.buy("BTC-PERP", 1, 1.0)  # far below the oracle
+                    out.buy("BTC-PERP", 20)
+                    out.buy("BTC-PERP", 20, 1.0)  # far below the oracle
 
         calm = sb.scenario("skeleton").with_(warmup=0.0, duration=8.0, stresses=[])
         yield calm.add(Hasty, n=3)
