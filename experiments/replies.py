@@ -33,6 +33,7 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_MARGIN,
     R_NOT_ELIGIBLE,
     R_NOT_SUPPORTED,
+    R_OPEN_INTEREST_CAP,
     R_ORDER_TOO_LARGE,
     R_ORDER_TOO_SMALL,
     R_POSITION_BOUND,
@@ -101,6 +102,7 @@ MEANINGS: Final[dict[str, str]] = {
         R_NOT_SUPPORTED: "the venue does not do that",
         R_PRICE_BAND: "an order that may rest, too far from the oracle",
         R_ORDER_TOO_SMALL: "worth less than the venue's least order, and no close of a position",
+        R_OPEN_INTEREST_CAP: "opens, or rests far away, while the perp is at its open-interest cap",
         R_ORDER_TOO_LARGE: "worth more than the venue's largest market or limit order",
     }.items()
 }

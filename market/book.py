@@ -39,6 +39,7 @@ from stressbook.market.depth import sample_book
 from stressbook.market.fills import is_marketable, meets_live_order, reducible_lots, take
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots
+from stressbook.market.price_band import is_near_oracle
 from stressbook.market.resting import (
     cancel_order,
     has_free_slot,
@@ -46,7 +47,6 @@ from stressbook.market.resting import (
     rest_order,
 )
 from stressbook.market.state import C_REPLIES, N_TICKS, VenueState
-from stressbook.market.units import ON_THE_EDGE
 
 __all__ = [
     "cancel_all",
@@ -54,7 +54,6 @@ __all__ = [
     "cancel_handle",
     "cancel_newest_risk_increasing",
     "check_order",
-    "is_near_oracle",
     "lots_allowed",
     "place",
 ]
@@ -79,31 +78,6 @@ def lots_allowed(v: VenueState, user: int, inst: int, side: int, lots: int, flag
     if flags & REDUCE_ONLY == 0:
         return lots
     return min(lots, reducible_lots(v, user, inst, side))
-
-
-@inline_kernel
-def is_near_oracle(v: VenueState, inst: int, price_tick: int) -> bool:
-    """Tell whether a limit price lies within the price band, a fraction of the oracle.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    inst, price_tick : int
-        Of an order.
-
-    Returns
-    -------
-    bool
-        True without a band, which is 0. A price at its edge is in, whatever floats make of it.
-        Source: error texts of the venue as public clients quote them, 2026-08.
-    """
-    band_e6 = int(v.par[0].price_band_frac_e6)
-    if band_e6 == 0:
-        return True
-    oracle_usd = v.price[natural(v.inst[inst].asset)].oracle_usd
-    distance_usd = abs(float(price_tick) * v.inst[inst].tick_usd - oracle_usd)
-    return distance_usd <= float(band_e6) / 1e6 * oracle_usd * ON_THE_EDGE
 
 
 @inline_kernel

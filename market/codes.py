@@ -22,7 +22,7 @@ REDUCE_ONLY: Final = 1
 FORCED: Final = 2  # liquidation order: no latency, no admission, matched in step 8
 TWAP: Final = 4  # backstop selling collateral that it took over
 OWN_MOVE: Final = 8  # deposit or withdrawal against the account's own outside book
-FROM_POCKET: Final = 1024  # transfer of isolated margin back to the account
+FROM_POCKET: Final = 128  # transfer of isolated margin back to the account
 PLACEBO: Final = 16  # order that a study adds to see what one lot changes: of any size
 
 # --- operations of a message -------------------------------------------------------------------
@@ -72,6 +72,7 @@ R_NOT_SUPPORTED: Final = 37
 R_PRICE_BAND: Final = 38  # an order that may rest, too far from the oracle
 R_ORDER_TOO_SMALL: Final = 39  # worth less than the venue's least order
 R_ORDER_TOO_LARGE: Final = 40  # worth more than the largest order of its kind
+R_OPEN_INTEREST_CAP: Final = 41  # opens, or rests far from the oracle, while the perp is at its cap
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_OP: "bad_operation",
@@ -99,8 +100,9 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     R_PRICE_BAND: "price_outside_band",
     R_ORDER_TOO_SMALL: "order_too_small",
     R_ORDER_TOO_LARGE: "order_too_large",
+    R_OPEN_INTEREST_CAP: "open_interest_cap",
 }
-N_REPLIES: Final = 41
+N_REPLIES: Final = 42
 
 # --- causes of bookings (third axis of `flow`) ---------------------------------------------------
 CAUSE_OPENING: Final = 0

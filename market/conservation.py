@@ -2,7 +2,7 @@
 
 Cash and tokens sum to constants over all rows, perps to zero. The reserve's pool and debts are what
 supplies, retained interest and the claim of rounding add up to; claims that change hands sum to
-zero. Each balance is the sum of its flows.
+zero. Each balance is the sum of its flows, and open interest what all longs hold.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stressbook.market.state import I64, VenueState
 __all__ = ["Conservation"]
 
 _CLAIMS: Final = 1  # column of `flow` for claims on the pool, which tokens do not use
-_N_OTHERS: Final = 4  # three sums of the reserve, and balances against flows
+_N_OTHERS: Final = 5  # three sums of the reserve, balances against flows, open interest
 
 
 class Conservation:
@@ -52,6 +52,7 @@ class Conservation:
         self._names += ["claims on the pool"] + [f"token {k}" for k in range(1, n_tokens)]
         self._names += [f"perp of instrument {inst}" for inst in range(n_insts)]
         self._names += ["pool and debts of the reserve", "debts", "supplies", "flows"]
+        self._names += ["open interest"]
         self._constants = _sums_of(state)
         self._constants[1 + n_tokens :] = 0
 
@@ -106,6 +107,11 @@ def _add_up(v: VenueState, sums: I64) -> None:
         for column in range(n):
             if column != _CLAIMS:
                 sums[n + 3] += abs(_balance(v, row, column) - _flows(v, row, column))
+    for inst in range(v.perp.shape[1]):
+        longs = 0
+        for row in range(v.perp.shape[0]):
+            longs += max(int(v.perp[row, inst]), 0)
+        sums[n + 4] += abs(int(v.open_interest[inst]) - longs)
 
 
 @kernel

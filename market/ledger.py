@@ -364,6 +364,7 @@ def _add_perp(v: VenueState, row: int, inst: int, lots: int, cost_micro: int, ca
     entry_cost = entry_cost_after(int(v.entry_cost[row, inst]), position, lots, cost_micro)
     total = int(v.flow[row, 1 + v.token.shape[1] + inst, cause]) + lots
     v.perp[row, inst] = position + lots
+    v.open_interest[inst] += max(position + lots, 0) - max(position, 0)
     v.entry_cost[row, inst] = entry_cost
     v.flow[row, 1 + v.token.shape[1] + inst, cause] = total
     _check(v, entry_cost, total)

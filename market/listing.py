@@ -81,6 +81,7 @@ class InstrumentSpec:
     sz_decimals: int = rule("1", "decimals of a size; a lot is the last of them", low=0, high=8)
     impact_notional_usd: float = rule("USD", "size of the impact prices of funding", low=1.0)
     two_sided_max_spread_frac: float = rule("1", "wider is not two-sided", low=0.0, high=1.0)
+    open_interest_cap_usd: float = rule("USD", "open interest of a perp; 0 is any", low=0.0)
     tick_e8: int = 0  # fixed by `VenueSpec.with_opening_prices`
 
     @property

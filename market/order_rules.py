@@ -1,4 +1,4 @@
-"""What a venue asks of an order apart from its margin: that it is neither too small nor too large.
+"""What a venue asks of an order apart from its margin: its size, and room under a cap.
 
 Source: Hyperliquid docs, tick and lot size, contract specifications, error responses, 2026;
 readings in docs/decisions/0042.
@@ -16,6 +16,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.fills import reducible_lots
 from stressbook.market.kernel import inline_kernel
+from stressbook.market.open_interest import cap_refusal
 from stressbook.market.state import VenueState
 
 __all__ = ["refusal_by_rules", "size_refusal"]
@@ -43,7 +44,10 @@ def refusal_by_rules(
     """
     if flags & (FORCED | TWAP | PLACEBO) != 0:
         return ACCEPTED
-    return size_refusal(v, user, inst, side, price_tick, lots, tif)
+    code = size_refusal(v, user, inst, side, price_tick, lots, tif)
+    if code == ACCEPTED:
+        code = cap_refusal(v, user, inst, side, price_tick, lots, tif, flags)
+    return code
 
 
 @inline_kernel

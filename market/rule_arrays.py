@@ -116,6 +116,7 @@ def _par(spec: VenueSpec) -> Records:
         "class_delay_us": spec.orders.class_delay_ms * 1000,
         "admission_on": spec.orders.admission_on,
         "order_min_micro": round(spec.orders.order_min_usd * MICRO),
+        "cap_rest_band_frac_e6": round(spec.orders.cap_rest_band_frac * _E6),
         "price_band_frac_e6": round(spec.orders.price_band_frac * _E6),
         "sample_max_spread_on": spec.orders.sample_max_spread_on,
         "resolution_on": liquidation.resolution_on,
@@ -198,6 +199,7 @@ def _instruments(spec: VenueSpec) -> Records:
             "market_order_max_micro": round(most_usd * MICRO),
             "limit_order_max_micro": round(most_usd * spec.orders.limit_order_max_factor * MICRO),
             "two_sided_max_spread_frac": entry.two_sided_max_spread_frac,
+            "open_interest_cap_usd": entry.open_interest_cap_usd,
         }
         _write(record, values)
     return records

@@ -211,6 +211,11 @@ class OrderRules:
     limit_order_max_factor: float = rule(
         "1", "largest value of an order that may rest, over that of a market order", low=1.0
     )
+    cap_rest_band_frac: float = rule(
+        "1",
+        "farthest an order may rest from the oracle in a perp at its cap",
+        low=0.0,
+    )
     class_delay_ms: int = rule("ms", "wait of orders that may take", low=0)
     sample_max_spread_on: bool = rule("switch", "a wide book does not count as two-sided")
 

@@ -174,6 +174,7 @@ def make_state(
         rows.setdefault(user, []).append((row, inst))
     for user, mine in rows.items():
         _open_pockets(v, user, mine)
+    v.open_interest[:] = v.perp.clip(min=0).sum(axis=0)
     _open_reserves(v)
     return v
 
@@ -242,6 +243,7 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "cash": ((n_rows,), i8),
         "token": ((n_rows, n_tokens), i8),
         "perp": ((n_rows, n_insts), i8),
+        "open_interest": ((n_insts,), i8),
         "entry_cost": ((n_rows, n_insts), i8),
         "supply": ((n_rows, n_tokens), i8),
         "debt": ((n_rows, n_tokens), i8),

@@ -114,6 +114,9 @@ def _instrument_problems(spec: VenueSpec) -> Iterator[Problem]:
         if entry.asset not in prices:
             yield Problem("is unknown", f"{place}.asset", entry.asset, ", ".join(prices))
             continue
+        if entry.kind == "spot" and entry.open_interest_cap_usd != 0.0:
+            found = entry.open_interest_cap_usd
+            yield Problem("is no perp", f"{place}.open_interest_cap_usd", found, "0.0 for a token")
         if entry.kind == "spot":
             yield from _lot_problems(entry, token_of.get(entry.asset), place)
         yield from _tick_problems(entry, prices[entry.asset], place)

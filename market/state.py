@@ -61,7 +61,8 @@ VENUE_PARAMS = record_dtype(
     "select_policy price_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
-    "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro",
+    "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro "
+    "cap_rest_band_frac_e6",
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
@@ -76,7 +77,7 @@ INSTRUMENT = record_dtype(
     "market_order_max_micro limit_order_max_micro",
     # k: micro-USDC of one lot at one tick; mark_den: micro-USDC = lots * price_e8 / mark_den;
     # lot_units: token units of one lot (spot); largest orders: 0 is any
-    "lot_size tick_usd two_sided_max_spread_frac",
+    "lot_size tick_usd two_sided_max_spread_frac open_interest_cap_usd",
 )
 # Margin tiers of the perp of an asset, first `n_tiers` valid: rate and deduction of maintenance.
 # oracle_mode: 0 outside spot, 1 the venue's own spot, 2 both, the venue's with this weight.
@@ -223,6 +224,7 @@ class VenueState(NamedTuple):
     cash: I64  # (n_rows,) micro-USDC, raw
     token: I64  # (n_rows, n_tokens) token units; column 0 unused (USDC is `cash`)
     perp: I64  # (n_rows, n_insts) lots; spot columns 0
+    open_interest: I64  # (n_insts,) lots of all longs; spot columns 0
     entry_cost: I64  # (n_rows, n_insts) micro-USDC paid for the open position, a memo
     supply: I64  # (n_rows, n_tokens) claim on the pool; USDC in micro
     debt: I64  # (n_rows, n_tokens)

@@ -102,6 +102,8 @@ class Twin:
         v, ledger, desk = self.v, self.exchange.ledger, self.exchange.desk
         n_rows = v.cash.shape[0]
         assert v.cash.tolist() == [ledger.cash(row) for row in range(n_rows)]
+        longs = [ledger.open_interest(inst) for inst in range(v.perp.shape[1])]
+        assert v.open_interest.tolist() == v.perp.clip(min=0).sum(axis=0).tolist() == longs
         for token in range(1, v.token.shape[1]):
             assert v.token[:, token].tolist() == [ledger.token(r, token) for r in range(n_rows)]
         for inst in range(v.perp.shape[1]):

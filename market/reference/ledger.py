@@ -90,6 +90,11 @@ class ReferenceLedger:
         """Return the position in a perp, lots."""
         return self.balances[("perp", inst), row]
 
+    def open_interest(self, inst: int) -> int:
+        """Return what all longs of a perp hold, lots."""
+        held = (lots for (asset, _), lots in self.balances.items() if asset == ("perp", inst))
+        return sum(max(lots, 0) for lots in held)
+
     def total(self, asset: Asset) -> int:
         """Return the sum of an asset over all rows: a constant, for perps 0."""
         return sum(amount for (other, _), amount in self.balances.items() if other == asset)

@@ -150,6 +150,7 @@ class Mirror:
         for (asset, row), amount in ledger.balances.items():
             if asset != CLAIMS:
                 balance_array(state, asset)[row] = amount
+        state.open_interest[:] = [ledger.open_interest(inst) for inst in range(len(state.inst))]
         for (asset, row, cause), amount in ledger.flows.items():
             state.flow[row, self._columns[asset], cause] = amount
         for (inst, row), cost in ledger.entry_costs.items():

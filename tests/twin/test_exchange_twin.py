@@ -258,6 +258,7 @@ def test_random_streams_meet_nearly_every_reply():
         rich = {"cash_micro": 3 * 10**8, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
         rules = {"orders.admission_on": admission, "orders.price_band_frac": 0.5 * admission}
         rules |= {"orders.order_min_usd": 3.0, "order_sizes.3.market_order_max_usd": 200.0}
+        rules |= {"instruments.SOL-PERP.open_interest_cap_usd": 200.0}
         twin = Twin(venue(values=rules, **rich))
         run_stream(twin, seed, n_steps=60, scale=400)
         counts += twin.v.reply_count

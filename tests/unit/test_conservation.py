@@ -41,6 +41,10 @@ def claims(v):
     v.flow[0, 1, CAUSE_TRADE] += 8
 
 
+def open_interest(v):
+    v.open_interest[BTC_PERP] -= 9
+
+
 @pytest.mark.parametrize(
     ("fault", "name", "moved"),
     [
@@ -52,6 +56,7 @@ def claims(v):
         (supplies, "supplies", 6),
         (flows, "flows", 7),
         (claims, "claims on the pool", 8),
+        (open_interest, "open interest", 9),
     ],
 )
 def test_what_is_created_or_lost_is_named(fault, name, moved):

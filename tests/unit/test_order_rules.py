@@ -72,11 +72,15 @@ def test_a_whole_position_may_be_closed_whatever_it_is_worth():
 def test_a_reduce_only_order_is_worth_what_is_left_to_reduce():
     twin = sized()
     twin.step(order(1, BTC_PERP, SELL, 80_000, 20), order(0, BTC_PERP, BUY, 80_000, 20))
-    twin.v.perp[0, BTC_PERP] = 5
-    twin.exchange.ledger.balances[("perp", BTC_PERP), 0] = 5
-    twin.constants[1 + twin.v.token.shape[1] + BTC_PERP] -= 15
-    cut = order(0, BTC_PERP, SELL, 80_000, 100, flags=REDUCE_ONLY)
+    twin.step(order(2, BTC_PERP, BUY, 80_000, 15), order(0, BTC_PERP, SELL, 80_000, 15))
+    cut = order(0, BTC_PERP, SELL, 80_000, 100, flags=REDUCE_ONLY)  # 5 lots
     assert twin.step(cut) == [RESTING]
+    most = SIZES | {"order_sizes.3.market_order_max_usd": 10.0}
+    twin = Twin(venue(3, values=most))
+    twin.step(order(1, BTC_PERP, SELL, 80_000, 20), order(0, BTC_PERP, BUY, 80_000, 20))
+    twin.step(order(0, BTC_PERP, SELL, 80_000, 8, tif=IOC))
+    cut = order(0, BTC_PERP, SELL, 50_000, 10**6, tif=IOC, flags=REDUCE_ONLY)  # 20 lots, 10 USD
+    assert twin.step(cut) == [CANCELLED]
 
 
 def test_a_few_lots_of_a_token_cannot_be_sold():

@@ -24,7 +24,7 @@ def hasty():
 
             def decide(self, view, out):
                 if view.t_s == 0:
-                    out.buy("BTC-PERP", 20)  # nobody offers yet
+                    out.buy("BTC-PERP", 20, 70e3, tif="ioc")  # nobody offers yet
                 elif view.t_s == 3:
                     out.sell("BTC-SPOT", 20)  # it has none
                     out.cancel(5)
