@@ -151,6 +151,7 @@ def observe_accounts(v: VenueState, accounts: Accounts, listed: I64) -> None:
         me.breached = v.user[u].breached
         me.n_orders = v.user[u].n_orders
         me.n_pending = 0
+        me.n_triggers = v.n_triggers[u]
         me.cash_micro = v.cash[u]
         me.debt_micro = v.debt[u, 0]
         me.equity_usd = r.equity_usd

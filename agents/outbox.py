@@ -15,6 +15,7 @@ from stressbook.market.codes import (
     OP_NEW,
     OP_REDEEM,
     OP_SUPPLY,
+    OP_TRIGGER,
     OP_WITHDRAW,
     OWN_MOVE,
 )
@@ -80,14 +81,35 @@ def place(
 
 
 @inline_kernel
+def place_trigger(
+    out: Outbox,
+    me: Any,
+    inst: int,
+    side: int,
+    trigger_tick: int,
+    price_tick: int,
+    qty_lots: int,
+    tif: int,
+    flags: int,
+    client_id: int,
+) -> None:
+    """Emit an order that waits for the mark to reach a tick; `price_tick` 0 is a market order."""
+    n = out.count[0]
+    user = me.account.user
+    _put(out, user, OP_TRIGGER, inst, side, price_tick, qty_lots, tif, flags, client_id)
+    if out.count[0] > n:
+        out.message[n].handle = trigger_tick
+
+
+@inline_kernel
 def cancel(out: Outbox, me: Any, client_id: int) -> None:
-    """Emit the cancel of one own order by its client id."""
+    """Emit the cancel of one own order or trigger by its client id."""
     _put(out, me.account.user, OP_CANCEL_CLIENT_ID, 0, 0, 0, 0, 0, 0, client_id)
 
 
 @inline_kernel
 def cancel_all(out: Outbox, me: Any, inst: int) -> None:
-    """Emit the cancel of every own order in one book, or in all of them with inst = -1."""
+    """Emit the cancel of every own order and trigger in one book, or in all with inst = -1."""
     _put(out, me.account.user, OP_CANCEL_ALL, inst, 0, 0, 0, 0, 0, 0)
 
 

@@ -20,19 +20,22 @@ from stressbook.market.codes import (
     OP_CANCEL_CLIENT_ID,
     OP_DEPOSIT,
     OP_NEW,
+    OP_TRIGGER,
     OP_WITHDRAW,
     POST_ONLY,
     REDUCE_ONLY,
     SELL,
+    TAKE,
 )
 from stressbook.market.state import MESSAGE, N_TICKS
 
 __all__ = ["MARKET_SLIPPAGE_FRAC", "OutboxView", "write_messages"]
 
 MARKET_SLIPPAGE_FRAC: Final = 0.05  # how far an order without a price may walk; assumed
+_SIDES: Final = {"buy": BUY, "sell": SELL}
 _TIFS: Final = {"gtc": GTC, "ioc": IOC, "post_only": POST_ONLY}
 _N_FIELDS: Final = len(MESSAGE.names or ())
-_N_WRITTEN: Final = 9  # op to client_id, the first fields of a message; the venue writes the rest
+_N_WRITTEN: Final = 10  # op to handle, the first fields of a message; the venue writes the rest
 _BEYOND: Final = 2**63
 _NEARLY: Final = 1e-6  # of a tick: prices computed in floats are meant to be on the grid
 
@@ -102,12 +105,69 @@ class OutboxView:
         """Sell lots in a book; as `buy`, with the limit rounded up to the grid."""
         self._order(SELL, instrument, lots, price, tif, reduce_only, client_id)
 
+    def stop(
+        self,
+        side: str,
+        instrument: str,
+        lots: int,
+        trigger: float,
+        price: float | None = None,
+        *,
+        reduce_only: bool = False,
+        client_id: int = 0,
+    ) -> None:
+        """Let an order wait until the mark has moved against it: up for a buy, down for a sale.
+
+        It binds no margin until then, and passes all checks when it is sent. An account that is
+        liquidated loses it.
+
+        Parameters
+        ----------
+        side : {"buy", "sell"}
+            Of the order.
+        instrument : str
+            Name of a perp's book.
+        lots : int
+            Size.
+        trigger : float
+            Price of the mark, USD, to the nearest tick. Refused if the mark is there already.
+        price : float, optional
+            Limit, USD, as of `buy`; the order then rests. Without it the order takes at once, up
+            to 10 % beyond the trigger.
+        reduce_only : bool, default False
+            Whether it may only bring a position nearer to zero.
+        client_id : int, default 0
+            Own number to cancel it by, unique among live orders and waiting triggers; 0 for none.
+
+        Raises
+        ------
+        UnknownName
+            If the venue lists no such book, or there is no such side.
+        InvalidInput
+            If a number is none.
+        """
+        self._trigger(0, side, instrument, lots, trigger, price, reduce_only, client_id)
+
+    def take(
+        self,
+        side: str,
+        instrument: str,
+        lots: int,
+        trigger: float,
+        price: float | None = None,
+        *,
+        reduce_only: bool = False,
+        client_id: int = 0,
+    ) -> None:
+        """Let an order wait until the mark has moved in its favour; as `stop`, the other way."""
+        self._trigger(TAKE, side, instrument, lots, trigger, price, reduce_only, client_id)
+
     def cancel(self, client_id: int) -> None:
-        """Cancel one own order by the number that it was given."""
+        """Cancel one own order, or a waiting trigger, by the number that it was given."""
         self._put(OP_CANCEL_CLIENT_ID, client_id=_whole("client_id", client_id))
 
     def cancel_all(self, instrument: str | None = None) -> None:
-        """Cancel every own order in one book, or in all of them."""
+        """Cancel every own order and waiting trigger in one book, or in all of them."""
         self._put(OP_CANCEL_ALL, inst=-1 if instrument is None else self._book(instrument))
 
     def deposit_usd(self, usd: float) -> None:
@@ -153,10 +213,39 @@ class OutboxView:
             client_id
             if type(client_id) is int and abs(client_id) < _BEYOND
             else _whole("client_id", client_id),
+            0,
+        )
+
+    def _trigger(
+        self,
+        flags: int,
+        side: str,
+        instrument: str,
+        lots: int,
+        trigger: float,
+        price: float | None,
+        reduce_only: bool,
+        client_id: int,
+    ) -> None:
+        book = self._book(instrument)
+        if side not in _SIDES:
+            raise UnknownName("side", side, known=_SIDES)
+        code, tick_usd = _SIDES[side], self._now.book_tick_usd[instrument]
+        self._flat += (
+            OP_TRIGGER,
+            self._user,
+            book,
+            code,
+            IOC if price is None else GTC,
+            flags | (REDUCE_ONLY if reduce_only else 0),
+            0 if price is None else _limit_tick(code, price, tick_usd),
+            _whole("lots", lots),
+            _whole("client_id", client_id),
+            _limit_tick(BUY, trigger + 0.5 * tick_usd, tick_usd),
         )
 
     def _put(self, op: int, *, inst: int = 0, qty: int = 0, client_id: int = 0) -> None:
-        self._flat += (op, self._user, inst, 0, 0, 0, 0, qty, client_id)
+        self._flat += (op, self._user, inst, 0, 0, 0, 0, qty, client_id, 0)
 
     def _book(self, instrument: str) -> int:
         try:

@@ -326,6 +326,12 @@ class View:
         pending: int = self._now.own_n_pending[self._row]
         return pending
 
+    @property
+    def n_triggers(self) -> int:
+        """Own stops and takes that wait for the mark."""
+        waiting: int = self._now.own_n_triggers[self._row]
+        return waiting
+
     def orders(self, instrument: str | None = None) -> list[OwnOrder]:
         """Return the own resting orders: by book, then side, the best price first.
 

@@ -40,7 +40,8 @@ TOKEN_VIEW = record_dtype(
 )
 # Own account. Margin figures are those of the last mark update (every 3 s).
 ACCOUNT_VIEW = record_dtype(
-    "key user class_id account_mode enrolled breached n_orders n_pending cash_micro debt_micro",
+    "key user class_id account_mode enrolled breached n_orders n_pending n_triggers "
+    "cash_micro debt_micro",
     "equity_usd initial_usd maintenance_usd available_usd ratio",
     # equity: venue equity, debt deducted; available: free for new initial margin, borrowing room in
 )

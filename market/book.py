@@ -47,6 +47,7 @@ from stressbook.market.resting import (
     rest_order,
 )
 from stressbook.market.state import C_REPLIES, N_TICKS, VenueState
+from stressbook.market.trigger_table import is_waiting
 
 __all__ = [
     "cancel_all",
@@ -121,7 +122,7 @@ def check_order(
         return R_BAD_PRICE
     if tif != IOC and not is_near_oracle(v, inst, price_tick):
         return R_PRICE_BAND
-    if client_id != 0 and _is_known(v, user, client_id):
+    if client_id != 0 and (_is_known(v, user, client_id) or is_waiting(v, user, client_id)):
         return R_DUPLICATE_CLIENT_ID
     allowed = lots_allowed(v, user, inst, side, lots, flags)
     if allowed == 0:

@@ -24,6 +24,8 @@ TWAP: Final = 4  # backstop selling collateral that it took over
 OWN_MOVE: Final = 8  # deposit or withdrawal against the account's own outside book
 FROM_POCKET: Final = 128  # transfer of isolated margin back to the account
 PLACEBO: Final = 16  # order that a study adds to see what one lot changes: of any size
+TAKE: Final = 32  # trigger that takes a profit; without it one that stops a loss
+TRIGGERED: Final = 64  # order of a trigger that was reached: no latency, matched in step 8
 
 # --- operations of a message -------------------------------------------------------------------
 OP_NEW: Final = 0
@@ -37,7 +39,10 @@ OP_SUPPLY: Final = 7
 OP_REDEEM: Final = 8
 OP_ENROL: Final = 9  # account_mode in `qty_lots`
 OP_LEVERAGE: Final = 10  # leverage of one instrument in `qty_lots`
-N_OPS: Final = 11
+# An order that waits off the book; `handle` is the tick of the mark that it waits for,
+# `price_tick` 0 a market order.
+OP_TRIGGER: Final = 11
+N_OPS: Final = 12
 
 # --- replies ------------------------------------------------------------------------------------
 REPLY_PENDING: Final = 0  # effective time lies beyond the step
@@ -73,6 +78,8 @@ R_PRICE_BAND: Final = 38  # an order that may rest, too far from the oracle
 R_ORDER_TOO_SMALL: Final = 39  # worth less than the venue's least order
 R_ORDER_TOO_LARGE: Final = 40  # worth more than the largest order of its kind
 R_OPEN_INTEREST_CAP: Final = 41  # opens, or rests far from the oracle, while the perp is at its cap
+R_BAD_TRIGGER: Final = 42  # the mark is there already, or never can be
+R_TRIGGERS_FULL: Final = 43
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_OP: "bad_operation",
@@ -101,8 +108,10 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     R_ORDER_TOO_SMALL: "order_too_small",
     R_ORDER_TOO_LARGE: "order_too_large",
     R_OPEN_INTEREST_CAP: "open_interest_cap",
+    R_BAD_TRIGGER: "bad_trigger",
+    R_TRIGGERS_FULL: "triggers_full",
 }
-N_REPLIES: Final = 42
+N_REPLIES: Final = 44
 
 # --- causes of bookings (third axis of `flow`) ---------------------------------------------------
 CAUSE_OPENING: Final = 0
@@ -193,11 +202,12 @@ EV_SLICE: Final = 5  # inst, cause, counterparty, lots; price: borrow oracle; am
 EV_DELEVERAGED: Final = 6  # inst, cause, counterparty, price, amount; lots: signed
 EV_DEFICIT: Final = 7  # cause; amount: booked
 EV_BREACH_ENDED: Final = 8
-EV_RISK_ORDER_CANCELLED: Final = 9  # lots: orders; inst in step 9, none at a breach
+EV_RISK_ORDER_CANCELLED: Final = 9  # lots: orders, triggers too; inst in step 9, none at a breach
 # The next two are hourly, of no user.
 EV_FUNDING: Final = 10  # inst, cause; lots: of longs; price: rate in 1e-15; amount: paid by longs
 EV_INTEREST: Final = 11  # cause; amount: charged to debts
-EV_REFUSAL: Final = 13  # of forced orders, all others are counted; inst, lots; cause: the refusal
+# Of forced and triggered orders, all others are counted; inst, lots; cause: the refusal.
+EV_REFUSAL: Final = 13
 # Resting orders expire; the price is the order's.
 EV_SELF_TRADE: Final = 14  # inst, lots, price
 EV_REDUCE_ONLY_EXPIRED: Final = 17  # inst, lots, price; nothing was left to reduce
@@ -212,6 +222,7 @@ EV_SHORTFALL_PAID: Final = 22  # cause, counterparty, amount
 EV_AUCTION: Final = 23  # begins; amount: equity
 # Collateral for cash in an auction: inst is the token, lots are its units.
 EV_COLLATERAL_BOUGHT: Final = 24  # inst, cause, counterparty, lots; price: oracle; amount: paid
+EV_TRIGGERED: Final = 25  # inst; lots: signed; price: mark; cause: TRIGGER_*
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -236,6 +247,19 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_SHORTFALL_PAID: "shortfall_paid",
     EV_AUCTION: "auction",
     EV_COLLATERAL_BOUGHT: "collateral_bought",
+    EV_TRIGGERED: "triggered",
+}
+
+# --- what was triggered: cause of EV_TRIGGERED ----------------------------------------------------
+TRIGGER_STOP_MARKET: Final = 1
+TRIGGER_STOP_LIMIT: Final = 2
+TRIGGER_TAKE_MARKET: Final = 3
+TRIGGER_TAKE_LIMIT: Final = 4
+TRIGGER_NAMES: Final[dict[int, str]] = {
+    TRIGGER_STOP_MARKET: "stop_market",
+    TRIGGER_STOP_LIMIT: "stop_limit",
+    TRIGGER_TAKE_MARKET: "take_market",
+    TRIGGER_TAKE_LIMIT: "take_limit",
 }
 
 # --- who bears what is written off: cause of EV_WRITTEN_OFF; 0 would be the backstop's capital --

@@ -15,6 +15,7 @@ from stressbook.market.state import (
     C_EVENTS,
     C_FILLS,
     C_PENDING,
+    C_TRIGGERS,
     EMPTY_ASK,
     EMPTY_BID,
     I64,
@@ -71,11 +72,12 @@ def canonical_state(v: VenueState) -> bytes:
     Returns
     -------
     bytes
-        Ledger, users, prices, reserves, queues and waiting messages.
+        Ledger, users, prices, reserves, queues, waiting messages and triggers.
     """
     parts = [np.ascontiguousarray(getattr(v, name)).tobytes() for name in _LEDGER + _RECORDS]
     parts.append(canonical_queues(v).tobytes())
     parts.append(v.pending[: v.ctr[C_PENDING]].tobytes())
+    parts.append(v.trigger[: v.ctr[C_TRIGGERS]].tobytes())
     return b"".join(parts)
 
 

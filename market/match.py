@@ -36,6 +36,7 @@ from stressbook.market.codes import (
     OP_REDEEM,
     OP_SUPPLY,
     OP_TRANSFER,
+    OP_TRIGGER,
     OP_WITHDRAW,
     OWN_MOVE,
     PLACEBO,
@@ -44,22 +45,27 @@ from stressbook.market.codes import (
     R_BAD_USER,
     R_NOT_SUPPORTED,
     REDUCE_ONLY,
+    TAKE,
+    TRIGGERED,
     TWAP,
 )
 from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
-from stressbook.market.pockets import transfer_margin
 from stressbook.market.order_rules import refusal_by_rules
+from stressbook.market.pockets import transfer_margin
 from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState
+from stressbook.market.trigger_table import cancel_trigger, cancel_triggers
+from stressbook.market.triggers import place_trigger
 
 __all__ = ["match_batch", "match_messages"]
 
 _AHEAD: Final = 6  # messages between the prefetch of what one needs and its execution
-_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO
+_ALL_FLAGS: Final = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO | TRIGGERED
+_TRIGGER_FLAGS: Final = REDUCE_ONLY | TAKE
 
 
 @inline_kernel
@@ -122,7 +128,8 @@ def match_batch(v: VenueState, messages: Records, n: int, t_ms: int) -> int:
 @inline_kernel
 def _execute(v: VenueState, message: Record, t_ms: int) -> int:
     op, user, flags = int(message.op), int(message.user), int(message.options)
-    if op < 0 or op >= N_OPS or flags & ~_ALL_FLAGS != 0:
+    allowed = _TRIGGER_FLAGS if op == OP_TRIGGER else _ALL_FLAGS
+    if op < 0 or op >= N_OPS or flags & ~allowed != 0:
         return R_BAD_OP
     if user < 0 or user >= v.user.shape[0]:
         return R_BAD_USER
@@ -131,7 +138,10 @@ def _execute(v: VenueState, message: Record, t_ms: int) -> int:
     if op == OP_NEW:
         return _execute_order(v, message, t_ms)
     if op == OP_CANCEL_CLIENT_ID:
-        return cancel_client_id(v, user, int(message.client_id))
+        code = cancel_client_id(v, user, int(message.client_id))
+        if code != CANCELLED and cancel_trigger(v, user, int(message.client_id)):
+            return CANCELLED
+        return code
     if op == OP_CANCEL:
         return cancel_handle(v, user, int(message.handle))
     inst = int(message.inst)
@@ -139,7 +149,10 @@ def _execute(v: VenueState, message: Record, t_ms: int) -> int:
         if inst < -1 or inst >= v.inst.shape[0]:
             return R_BAD_INSTRUMENT
         cancel_all(v, user, inst)
+        cancel_triggers(v, user, inst)
         return CANCELLED
+    if op == OP_TRIGGER:
+        return place_trigger(v, message)
     return _execute_request(v, op, user, inst, int(message.qty_lots), flags)
 
 
@@ -156,7 +169,7 @@ def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
             code = admits(v, user, inst, side, tick, lots, flags)
         if code == ACCEPTED:
             return place(v, user, inst, side, tick, lots, tif, flags, client_id, t_ms)
-    if flags & FORCED != 0:
+    if flags & (FORCED | TRIGGERED) != 0:
         log_event(v, t_ms, EV_REFUSAL, user, inst, lots, 0, 0, code, -1)
     return code
 

@@ -53,6 +53,7 @@ from stressbook.market.takeover import (
     take_perps,
     take_slice,
 )
+from stressbook.market.trigger_table import cancel_triggers
 from stressbook.market.units import round_nearest
 from stressbook.market.valuation import (
     holds_collateral,
@@ -155,9 +156,10 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     user = int(v.work_index[place, _WHO])
     v.work_index[place, _WAITS] = 0
     parent = int(v.user[user].parent)
-    n_cancelled = cancel_all(v, user, -1)
+    n_cancelled = cancel_all(v, user, -1) + cancel_triggers(v, user, -1)
     if parent >= 0:
-        n_cancelled += cancel_all(v, parent, int(v.user[user].pocket_inst))
+        inst = int(v.user[user].pocket_inst)
+        n_cancelled += cancel_all(v, parent, inst) + cancel_triggers(v, parent, inst)
     if n_cancelled > 0:
         log_event(v, t_ms, EV_RISK_ORDER_CANCELLED, user, -1, n_cancelled, 0, 0, 0, -1)
     r = v.risk[user]

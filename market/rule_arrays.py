@@ -118,6 +118,7 @@ def _par(spec: VenueSpec) -> Records:
         "order_min_micro": round(spec.orders.order_min_usd * MICRO),
         "cap_rest_band_frac_e6": round(spec.orders.cap_rest_band_frac * _E6),
         "price_band_frac_e6": round(spec.orders.price_band_frac * _E6),
+        "trigger_slippage_frac": spec.orders.trigger_slippage_frac,
         "sample_max_spread_on": spec.orders.sample_max_spread_on,
         "resolution_on": liquidation.resolution_on,
         "adl_on": liquidation.adl_on,

@@ -216,6 +216,9 @@ class OrderRules:
         "farthest an order may rest from the oracle in a perp at its cap",
         low=0.0,
     )
+    trigger_slippage_frac: float = rule(
+        "1", "limit of a triggered market order from its trigger", low=0.0, high=1.0
+    )
     class_delay_ms: int = rule("ms", "wait of orders that may take", low=0)
     sample_max_spread_on: bool = rule("switch", "a wide book does not count as two-sided")
 

@@ -1,7 +1,8 @@
 """In which order messages reach the books: effective times within the step, ties by draw.
 
 Effective time = start of the step + latency of the account, with jitter, + delay of the class: none
-for cancels, post-only orders and what is no order. Forced orders come at the very end of the step.
+for cancels, post-only orders and what is no order. Forced and triggered orders come at the very end
+of the step.
 What becomes effective at the end or later waits in `pending`.
 Source: Hyperliquid docs, latency and order book, 2026; the delay is assumed.
 """
@@ -15,6 +16,7 @@ from stressbook.market.codes import (
     OP_NEW,
     POST_ONLY,
     REPLY_PENDING,
+    TRIGGERED,
     TWAP,
 )
 from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
@@ -34,6 +36,7 @@ _DIGIT_BITS: Final = 7  # three digits make a second in microseconds
 _DIGIT_MASK: Final = N_SORT_DIGITS - 1
 _KEY_BITS: Final = 62
 _TIES: Final = 2.0**38
+_NO_LATENCY: Final = FORCED | TWAP | TRIGGERED
 
 
 @inline_kernel
@@ -146,7 +149,7 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
         message.effective_us = start_us
         return
     sender = v.user[user]
-    if message.op == OP_NEW and message.options & (FORCED | TWAP) != 0:
+    if message.op == OP_NEW and message.options & _NO_LATENCY != 0:
         message.effective_us = t_ms * _US_PER_MS
         return
     draw = 0.5
@@ -163,7 +166,7 @@ def _time_message(v: VenueState, place: int, t_ms: int) -> None:
 def _is_due(message: Record, t_ms: int) -> bool:
     if message.effective_us < t_ms * _US_PER_MS:
         return True
-    return message.op == OP_NEW and message.options & (FORCED | TWAP) != 0
+    return message.op == OP_NEW and message.options & _NO_LATENCY != 0
 
 
 @inline_kernel

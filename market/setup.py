@@ -263,6 +263,8 @@ def _allocated(spec: VenueSpec, n_users: int, capacity: Capacity) -> VenueState:
         "open_lots": ((n_users, n_insts, 2), i8),
         "open_notional": ((n_users, n_insts, 2), i8),
         "book": ((n_insts,), state.BOOK),
+        "trigger": ((capacity.triggers,), state.TRIGGER),
+        "n_triggers": ((n_users,), i8),
         "price": ((n_assets,), state.PRICE),
         "oracle_history": ((n_assets, state.N_ORACLE_HISTORY), f8),
         "outside": ((n_assets,), state.OUTSIDE),

@@ -66,6 +66,7 @@ VENUE_PARAMS = record_dtype(
     "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
+    "trigger_slippage_frac "
     "liquidation_fee_frac fillable_adjustment fillable_spread_frac penalty_frac "
     "auction_start_frac auction_cutoff_frac auction_buffer_frac auction_reserve_frac "
     "twap_step_frac",  # share of the rest that one mark update sells: 1 - 2^(-period / half-life)
@@ -174,6 +175,8 @@ MESSAGE = record_dtype(
     "op user inst side tif options price_tick qty_lots client_id handle "
     "effective_us number emitted_ms"
 )
+# An order that waits for the mark to reach `trigger_tick`, oldest first; `options` has TAKE.
+TRIGGER = record_dtype("user inst side tif options price_tick qty_lots client_id trigger_tick")
 REPLY = record_dtype("code user client_id handle filled_lots")
 FILL = record_dtype(
     "t_ms inst price_tick qty_lots taker maker taker_side options taker_client_id maker_client_id "
@@ -195,6 +198,7 @@ C_USED_SLOTS: Final = 9  # slots ever used; those above it are untouched
 C_STEP: Final = 10
 C_PRICE_UPDATES: Final = 11
 C_REPLIES: Final = 12
+C_TRIGGERS: Final = 13
 N_COUNTERS: Final = 16
 
 
@@ -246,6 +250,8 @@ class VenueState(NamedTuple):
     open_lots: I64  # (n_users, n_insts, 2) resting lots
     open_notional: I64  # (n_users, n_insts, 2) micro-USDC at limit prices, non-reduce-only orders
     book: Records  # (n_insts,) BOOK
+    trigger: Records  # (capacity,) TRIGGER, waiting ones in the order of their placing
+    n_triggers: I64  # (n_users,) how many of them are each user's
     # prices and reserves
     price: Records  # (n_assets,) PRICE
     oracle_history: F64  # (n_assets, N_ORACLE_HISTORY) ring of composed oracles, USD
@@ -286,3 +292,4 @@ class Capacity(NamedTuple):
     messages: int = 16_384
     fills: int = 32_768
     events: int = 16_384
+    triggers: int = 4_096

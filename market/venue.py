@@ -26,6 +26,7 @@ from stressbook.market.state import (
     C_STEP,
     VenueState,
 )
+from stressbook.market.triggers import fire_triggers
 
 
 @kernel
@@ -47,6 +48,7 @@ def before_decide(v: VenueState, t_ms: int) -> None:
         accrue(v, t_ms)
     if price_update:
         risk_step(v, t_ms)
+        fire_triggers(v, t_ms)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """A venue twice, compiled and in plain Python, and what must be equal after every step."""
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from stressbook.market.state import (
     C_FILLS,
     C_LIVE,
     C_REPLIES,
+    C_TRIGGERS,
     EMPTY_ASK,
     EMPTY_BID,
     N_TICKS,
@@ -31,6 +33,7 @@ BTC_PERP, ETH_PERP, SOL_PERP, HYPE_PERP, BTC_SPOT, ETH_SPOT, HYPE_SPOT = range(7
 CAPACITY = Capacity(orders=64, messages=512, fills=4096, events=4096)
 # Orders need no margin, may rest anywhere on the ladder, and have any size.
 FREE = {"orders.admission_on": False, "orders.price_band_frac": 0.0, "orders.order_min_usd": 0.0}
+FREE |= {f"order_sizes.{tier}.market_order_max_usd": 0.0 for tier in range(4)}
 FIELDS = {"flags": "options"}
 
 
@@ -89,6 +92,10 @@ class Twin:
     def compare(self):
         v, exchange = self.v, self.exchange
         assert read(Fill, v.fill[: v.ctr[C_FILLS]]) == exchange.fills
+        waiting = [tuple(t) for t in v.trigger[: v.ctr[C_TRIGGERS]].tolist()]
+        assert waiting == [tuple(t) for t in exchange.triggers]
+        counts = Counter(trigger[0] for trigger in waiting)
+        assert v.n_triggers.tolist() == [counts[user] for user in range(v.user.shape[0])]
         assert read(Event, v.event[: v.ctr[C_EVENTS]]) == exchange.events
         assert queues_of(exchange) == [tuple(row) for row in canonical_queues(v).tolist()]
         self._compare_ledger()

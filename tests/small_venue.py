@@ -21,6 +21,7 @@ from stressbook.market.state import (
     C_OUTBOX,
     C_PENDING,
     C_REPLIES,
+    C_TRIGGERS,
     Capacity,
 )
 from stressbook.market.units import MICRO
@@ -191,6 +192,7 @@ SCRATCH = {
     "loss",
 }
 LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}
+LOGS |= {"trigger": C_TRIGGERS}
 
 
 def differences(a, b):

@@ -25,6 +25,7 @@ from stressbook.market.codes import (
     OP_CANCEL_ALL,
     OP_CANCEL_CLIENT_ID,
     OP_NEW,
+    OP_TRIGGER,
     OWN_MOVE,
     PARTLY_FILLED_CANCELLED,
     PLACEBO,
@@ -46,12 +47,14 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     RESTING,
     SELL,
+    TAKE,
+    TRIGGERED,
     TWAP,
 )
 from stressbook.market.reference.book import Depth, RestingOrder
 from stressbook.market.reference.ledger import ReferenceLedger, fee_of
-from stressbook.market.reference.pockets import move_margin_of_trade
 from stressbook.market.reference.order_rules import OrderRules
+from stressbook.market.reference.pockets import move_margin_of_trade
 from stressbook.market.reference.records import (
     Event,
     FeeRates,
@@ -63,11 +66,13 @@ from stressbook.market.reference.records import (
 )
 from stressbook.market.reference.requests import Desk, NoMargin
 from stressbook.market.reference.resting import RestingOrders
+from stressbook.market.reference.triggers import Trigger, refusal_of_trigger, trigger_of
 from stressbook.market.state import N_TICKS
 
 __all__ = ["ReferenceExchange"]
 
-_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO
+_ALL_FLAGS = REDUCE_ONLY | FORCED | TWAP | OWN_MOVE | FROM_POCKET | PLACEBO | TRIGGERED
+_TRIGGER_FLAGS = REDUCE_ONLY | TAKE
 
 
 @dataclass
@@ -124,6 +129,8 @@ class ReferenceExchange:
     orders: RestingOrders = field(init=False)
     last_ticks: dict[int, int] = field(default_factory=dict)
     steps: list[StepOfBook] = field(init=False)  # of the books, in this step
+    triggers: list[Trigger] = field(default_factory=list)  # that wait, oldest first
+    n_trigger_slots: int = 4_096
     fills: list[Fill] = field(default_factory=list)  # of this step
     events: list[Event] = field(default_factory=list)  # since their owner cleared them
     reply_count: Counter[int] = field(default_factory=Counter)
@@ -159,7 +166,8 @@ class ReferenceExchange:
 
     def _answer(self, message: Message, t_ms: int) -> Reply:
         op, user = message.op, message.user
-        if not 0 <= op < N_OPS or message.flags & ~_ALL_FLAGS:
+        allowed = _TRIGGER_FLAGS if op == OP_TRIGGER else _ALL_FLAGS
+        if not 0 <= op < N_OPS or message.flags & ~allowed:
             return self._reply(R_BAD_OP, message)
         if not 0 <= user < len(self.users):
             return self._reply(R_BAD_USER, message)
@@ -168,8 +176,7 @@ class ReferenceExchange:
         if op == OP_NEW:
             return self._answer_order(message, t_ms)
         if op == OP_CANCEL_CLIENT_ID:
-            named = self.orders.by_client_id.get((user, message.client_id))
-            return self._reply(self._cancel_if_own(named, user), message)
+            return self._reply(self._cancel_by_name(user, message.client_id), message)
         if op == OP_CANCEL:
             return self._reply(
                 self._cancel_if_own(self.orders.by_handle.get(message.handle), user), message
@@ -179,6 +186,11 @@ class ReferenceExchange:
                 return self._reply(R_BAD_INSTRUMENT, message)
             self.cancel_all(user, inst=message.inst)
             return self._reply(CANCELLED, message)
+        if op == OP_TRIGGER:
+            code = refusal_of_trigger(self, message)
+            if code == ACCEPTED:
+                self.triggers.append(trigger_of(message))
+            return self._reply(code, message)
         return self._reply(self.desk.answer(self, message), message)
 
     def _answer_order(self, message: Message, t_ms: int) -> Reply:
@@ -190,7 +202,7 @@ class ReferenceExchange:
         if code == ACCEPTED:
             code = self.desk.admit(self, message, lots=lots)
         if code != ACCEPTED:
-            if message.flags & FORCED:
+            if message.flags & (FORCED | TRIGGERED):
                 refusal = Event(
                     t_ms, EV_REFUSAL, message.user, message.inst, lots, price_e8=0, cause=code
                 )
@@ -220,7 +232,7 @@ class ReferenceExchange:
             return R_BAD_PRICE
         if order.tif != IOC and not self.desk.is_near_oracle(self, order):
             return R_PRICE_BAND
-        if (order.user, order.client_id) in self.orders.by_client_id:
+        if self.is_name_in_use(order.user, order.client_id):
             return R_DUPLICATE_CLIENT_ID
         lots = self.lots_allowed(order)
         if lots == 0:
@@ -396,11 +408,26 @@ class ReferenceExchange:
     # --- cancels ----------------------------------------------------------------------------------
 
     def cancel_all(self, user: int, *, inst: int = -1) -> int:
-        """Cancel all orders of a user, book by book, newest first; return how many there were."""
+        """Cancel a user's orders, book by book, newest first, and triggers; return how many."""
         own = [order for order in self.orders.of_user(user) if inst in (-1, order.inst)]
         for order in sorted(own, key=lambda order: order.inst):
             self.orders.remove(order)
-        return len(own)
+        waiting = [t for t in self.triggers if t.user == user and inst in (-1, t.inst)]
+        self.triggers = [t for t in self.triggers if t not in waiting]
+        return len(own) + len(waiting)
+
+    def is_name_in_use(self, user: int, client_id: int) -> bool:
+        """Tell whether an order that rests or a trigger that waits has that client id."""
+        waiting = {(t.user, t.client_id) for t in self.triggers if t.client_id != 0}
+        return (user, client_id) in self.orders.by_client_id or (user, client_id) in waiting
+
+    def _cancel_by_name(self, user: int, client_id: int) -> int:
+        named = self.orders.by_client_id.get((user, client_id))
+        waiting = [t for t in self.triggers if (t.user, t.client_id) == (user, client_id)]
+        if named is None and waiting and client_id != 0:
+            self.triggers.remove(waiting[0])
+            return CANCELLED
+        return self._cancel_if_own(named, user)
 
     def cancel_newest_risk_increasing(self, user: int) -> int:
         """Cancel the newest order that bids for a token or could add to a perp; its book, or -1."""

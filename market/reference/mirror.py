@@ -41,6 +41,7 @@ from stressbook.market.state import (
     C_REPLIES,
     C_SEQUENCE,
     C_STEP,
+    C_TRIGGERS,
     C_USED_SLOTS,
     EMPTY_ASK,
     EMPTY_BID,
@@ -123,6 +124,7 @@ class Mirror:
     def _write_common(self, parts: VenueParts) -> None:
         events = [tuple(event) for event in parts.exchange.events]
         self._write_log(self.state.event, events, C_EVENTS, FAULT_EVENT_LOG)
+        self._write_triggers(parts)
         self._write_ledger(parts)
         self._write_reserve(parts)
         for asset in range(len(self.state.price)):
@@ -133,6 +135,12 @@ class Mirror:
             self.state.ctr[C_FAULT] |= FAULT_LADDER
         if parts.exchange.ledger.has_overflowed:
             self.state.ctr[C_FAULT] |= FAULT_OVERFLOW
+
+    def _write_triggers(self, parts: VenueParts) -> None:
+        waiting = parts.exchange.triggers
+        self._write_log(self.state.trigger, [tuple(t) for t in waiting], C_TRIGGERS, 0)
+        by_user = Counter(trigger.user for trigger in waiting)
+        self.state.n_triggers[:] = [by_user[user] for user in range(len(self.state.user))]
 
     def _write_log(
         self, log: Records, entries: Sequence[tuple[int, ...]], counter: int, fault: int
@@ -226,7 +234,9 @@ class Mirror:
         slots = [_link(order) - 1 for order in resting]
         for column, name in _ORDER_COLUMNS.items():
             state.order[column][slots] = [getattr(order, name) for order in resting]
-        state.order["generation"][slots] = [order.handle >> 24 for order in resting]
+        # Slots that were taken and freed within the step count too: their next order is one later.
+        for slot, generation in orders.slots.generations.items():
+            state.order["generation"][slot] = generation
         for order in resting:
             self._count_order(parts, order)
         for inst, book in enumerate(orders.books):

@@ -51,6 +51,7 @@ def exchange_of(v: VenueState) -> ReferenceExchange:
         ],
         ledger=ledger_of(v),
         n_slots=v.order.shape[0],
+        n_trigger_slots=v.trigger.shape[0],
         desk=desk_of(v),
         order_rules=order_rules_of(v),
         last_ticks={inst: int(v.book[inst].last_tick) for inst in range(v.inst.shape[0])},

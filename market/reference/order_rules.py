@@ -32,6 +32,7 @@ class BookRules(NamedTuple):
     market_order_max_micro: int
     limit_order_max_micro: int
     open_interest_cap_usd: float
+    mark_e8: int
     mark_usd: float
     oracle_usd: float
 
@@ -50,12 +51,15 @@ class OrderRules:
         How far an order may rest from the oracle in a perp at its open-interest cap.
     backstop : int
         A user that caps do not bind.
+    trigger_slippage_frac : float
+        How far beyond its trigger a triggered market order may trade.
     """
 
     books: list[BookRules]
     order_min_micro: int = 0
     cap_rest_band_frac: float = 0.0
     backstop: int = -1
+    trigger_slippage_frac: float = 0.0
 
     def refusal(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Return why an order of so many lots is refused; the venue's and a study's pass."""
@@ -110,6 +114,7 @@ def order_rules_of(v: VenueState) -> OrderRules:
         order_min_micro=int(v.par[0].order_min_micro),
         cap_rest_band_frac=float(v.par[0].cap_rest_band_frac_e6) / 1e6,
         backstop=int(v.par[0].backstop_user),
+        trigger_slippage_frac=float(v.par[0].trigger_slippage_frac),
     )
 
 
@@ -120,6 +125,7 @@ def _book_rules(v: VenueState, inst: int) -> BookRules:
         market_order_max_micro=int(spec.market_order_max_micro),
         limit_order_max_micro=int(spec.limit_order_max_micro),
         open_interest_cap_usd=float(spec.open_interest_cap_usd),
+        mark_e8=int(price.mark_e8),
         mark_usd=float(price.mark_usd),
         oracle_usd=float(price.oracle_usd),
     )

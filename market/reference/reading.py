@@ -27,12 +27,14 @@ from stressbook.market.reference.parts import (
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.resting import RestingOrders
 from stressbook.market.reference.sequence import TimedMessage
+from stressbook.market.reference.triggers import Trigger
 from stressbook.market.state import (
     C_FREE,
     C_PENDING,
     C_PRICE_UPDATES,
     C_SEQUENCE,
     C_STEP,
+    C_TRIGGERS,
     C_USED_SLOTS,
     I64,
     N_ORACLE_HISTORY,
@@ -72,6 +74,7 @@ def read_parts(state: VenueState) -> VenueParts:
         _drop_zeros(sums)
     exchange.reply_count.update({code: int(n) for code, n in enumerate(state.reply_count)})
     _read_orders(state, exchange.orders)
+    exchange.triggers = [Trigger(*t.tolist()) for t in state.trigger[: state.ctr[C_TRIGGERS]]]
     for array, claims in (
         (state.supply, exchange.desk.reserve.supplies),
         (state.debt, exchange.desk.reserve.debts),

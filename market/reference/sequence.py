@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import FORCED, OP_NEW, POST_ONLY, TWAP
+from stressbook.market.codes import FORCED, OP_NEW, POST_ONLY, TRIGGERED, TWAP
 from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
 from stressbook.market.reference.records import Message, Participant
 from stressbook.market.units import round_nearest
@@ -104,4 +104,4 @@ class ReferenceSequencer:
 
 
 def _is_without_latency(message: Message) -> bool:
-    return message.op == OP_NEW and message.flags & (FORCED | TWAP) != 0
+    return message.op == OP_NEW and message.flags & (FORCED | TWAP | TRIGGERED) != 0

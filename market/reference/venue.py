@@ -22,6 +22,7 @@ from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.reading import read_parts, read_rules
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.resolution import risk_step, settle_step
+from stressbook.market.reference.triggers import fire_triggers
 from stressbook.market.state import C_OUTBOX, VenueState
 
 __all__ = ["ReferenceVenue"]
@@ -72,6 +73,7 @@ class ReferenceVenue:
             accrue_interest(parts, t_ms)
         if is_update:
             risk_step(parts, t_ms)
+            fire_triggers(parts, t_ms)
         self._mirror.write_risk(parts)
         raise_faults(self.state, t_ms)
 

@@ -25,6 +25,7 @@ from stressbook.market.codes import (
     OP_REDEEM,
     OP_SUPPLY,
     OP_TRANSFER,
+    OP_TRIGGER,
     OP_WITHDRAW,
     POST_ONLY,
     R_UTILISATION_FULL,
@@ -34,9 +35,11 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     RESTING,
     SELL,
+    TAKE,
     TWAP,
 )
 from stressbook.market.reference.opening import desk_of
+from stressbook.market.reference.order_rules import order_rules_of
 from stressbook.market.reference.records import Message
 from tests.exchange_twin import (
     BTC_PERP,
@@ -104,13 +107,26 @@ class RandomStream:
             "handle": int(rng.choice(handles)),
             "qty_lots": int(rng.choice((0, 1, 2, 5, 40, 10**6, 10**11))),
         }
+        if draw > 0.97:
+            return self.trigger()
         if draw < 0.9:
             ops = (OP_CANCEL, OP_CANCEL_CLIENT_ID, OP_CANCEL_CLIENT_ID, OP_CANCEL_ALL)
         else:
             fields["inst"] = int(rng.choice((-1, 0, 1, 2, 3, 4)))
             ops = (OP_DEPOSIT, OP_WITHDRAW, OP_SUPPLY, OP_REDEEM, OP_LEVERAGE, OP_ENROL)
-            ops += (OP_TRANSFER, -1, 11)
+            ops += (OP_TRANSFER, -1, 12)
         return Message(int(rng.choice(ops)), **fields)
+
+    def trigger(self):
+        rng, drawn = self.rng, self.new_order()
+        tick = self.mid[drawn.inst] + int(rng.integers(-6, 7))
+        return drawn._replace(
+            op=OP_TRIGGER,
+            flags=int(rng.choice((0, REDUCE_ONLY, TAKE, TAKE | REDUCE_ONLY, FORCED))),
+            price_tick=int(rng.choice((0, drawn.price_tick))),
+            client_id=int(rng.integers(12)),
+            handle=tick,
+        )
 
 
 def run_stream(twin, seed, *, n_steps, scale=20):
@@ -169,6 +185,7 @@ def move_marks(twin, opening_usd, rng):
         price["mark_e8"] = round(usd * float(np.exp(rng.normal(0.0, 0.1))) * 1e8)
         price["mark_usd"] = int(price["mark_e8"]) / 1e8
     twin.exchange.desk.assets = desk_of(twin.v).assets
+    twin.exchange.order_rules = order_rules_of(twin.v)
 
 
 @pytest.mark.parametrize("regime", [REGIME_CROSS, REGIME_PORTFOLIO])
@@ -265,4 +282,5 @@ def test_random_streams_meet_nearly_every_reply():
     met = {REFUSAL_NAMES[code] for code in REFUSAL_NAMES if counts[code] > 0}
     # Caps, breaches and the full book have tests of their own.
     elsewhere = {"in_resolution", "cap_reached", "utilisation_full", "book_full", "position_bound"}
+    elsewhere |= {"triggers_full"}
     assert met >= set(REFUSAL_NAMES.values()) - elsewhere

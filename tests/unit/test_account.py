@@ -547,3 +547,20 @@ def test_what_an_earlier_step_left_in_the_array_is_cleared(box):
     box.cancel(1)
     write_messages(box._flat, out)
     assert (out.message[0].handle, out.message[0].emitted_ms, out.message[1].handle) == (0, 0, 1)
+
+
+def test_stops_and_takes_carry_trigger_side_and_options(box):
+    box.stop("sell", "HYPE-PERP", 30, 79.0004, reduce_only=True, client_id=4)
+    box.take("sell", "BTC-PERP", 2, 90_000.4, 89_999.5)
+    box.stop("buy", "BTC-PERP", 2, 90_000)
+    stop, take, buy = messages(box)[0]
+    assert {int(one.op) for one in (stop, take, buy)} == {codes.OP_TRIGGER}
+    assert (stop.inst, stop.side, stop.tif) == (1, codes.SELL, codes.IOC)
+    assert (stop.handle, stop.price_tick, stop.qty_lots, stop.client_id) == (79_000, 0, 30, 4)
+    assert (stop.options, take.options, buy.options) == (codes.REDUCE_ONLY, codes.TAKE, 0)
+    assert (take.handle, take.price_tick, take.tif) == (90_000, 90_000, codes.GTC)
+    assert (buy.side, buy.handle) == (codes.BUY, 90_000)
+    with pytest.raises(UnknownName, match="side"):
+        box.take("long", "BTC-PERP", 2, 90_000)
+    with pytest.raises(InvalidInput, match="price"):
+        box.stop("buy", "BTC-PERP", 2, math.nan)

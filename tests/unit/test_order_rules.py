@@ -32,7 +32,10 @@ from tests.exchange_twin import (
 
 pytestmark = pytest.mark.boundscheck
 
-SIZES = {"orders.order_min_usd": 10.0}
+SIZES = {"orders.order_min_usd": 10.0} | {
+    f"order_sizes.{k}.market_order_max_usd": tier.market_order_max_usd
+    for k, tier in enumerate(SPEC.order_sizes)
+}
 
 
 def sized(values=None):

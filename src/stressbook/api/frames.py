@@ -18,9 +18,11 @@ from stressbook.market.codes import (
     EV_REFUSAL,
     EV_RISK_ORDER_CANCELLED,
     EV_SLICE,
+    EV_TRIGGERED,
     EV_WRITTEN_OFF,
     EVENT_NAMES,
     REFUSAL_NAMES,
+    TRIGGER_NAMES,
 )
 from stressbook.market.draws import CLASS_NUMBERS
 
@@ -180,6 +182,8 @@ def _detail(kind: int, code: int) -> str:
         return REFUSAL_NAMES.get(code, str(code))
     if kind == EV_WRITTEN_OFF:
         return BEARER_NAMES[code]
+    if kind == EV_TRIGGERED:
+        return TRIGGER_NAMES[code]
     return CAUSE_NAMES[code] if code else ""
 
 
