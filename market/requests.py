@@ -31,8 +31,8 @@ from stressbook.market.codes import (
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import has_room, move_cash, move_token
-from stressbook.market.margin import account_sums, available_usd, withdrawable_usd
-from stressbook.market.requirements import cross_equity_usd
+from stressbook.market.margin import account_sums, available_usd, bound_usd, withdrawable_usd
+from stressbook.market.requirements import cross_equity_usd, is_judged_as_portfolio
 from stressbook.market.reserve import draw_needed_debt
 from stressbook.market.state import VenueState
 from stressbook.market.units import BALANCE_MAX, round_down
@@ -226,9 +226,19 @@ def _refusal_of_withdrawal(v: VenueState, user: int, token: int, units: int) -> 
         return ACCEPTED
     # As if it were gone: collateral may not go below what it secures.
     v.token[user, token] -= units
-    missing = _available(v, user) < 0.0
+    missing = _lacks_transfer_margin(v, user)
     v.token[user, token] += units
     return R_INSUFFICIENT_MARGIN if missing else ACCEPTED
+
+
+@inline_kernel
+def _lacks_transfer_margin(v: VenueState, user: int) -> bool:
+    """Tell whether less is left than a transfer must leave, the floor of notional in it."""
+    s = account_sums(v, user)
+    if is_judged_as_portfolio(s):
+        return _available(v, user) < 0.0
+    # With the last collateral goes the credit: what is left is judged by cross altogether.
+    return cross_equity_usd(s) < bound_usd(v.par[0], s)
 
 
 @inline_kernel

@@ -360,9 +360,15 @@ class MarginDesk:
             return R_INSUFFICIENT_BALANCE
         if account.has_portfolio_regime and self.tokens[token].ltv > 0.0:
             account.tokens[token - 1].units -= units  # as if it were gone
-            if account.available_usd(self.reserve) < 0.0:
+            if self._lacks_transfer_margin(account):
                 return R_INSUFFICIENT_MARGIN
         return ACCEPTED
+
+    def _lacks_transfer_margin(self, account: MarginAccount) -> bool:
+        """Tell whether less is left than a transfer must leave, the floor of notional in it."""
+        if account.is_judged_as_portfolio():
+            return account.available_usd(self.reserve) < 0.0
+        return account.cross_equity_usd() < account.bound_usd()
 
     def _supply(self, exchange: ReferenceExchange, message: Message) -> int:
         if message.inst != 0:

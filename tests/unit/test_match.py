@@ -170,6 +170,47 @@ def test_lent_cash_comes_back_as_far_as_nobody_has_borrowed_it():
     assert twin.step(ask_for(OP_REDEEM, 0, 100 * MICRO)) == [ACCEPTED]
 
 
+def long_btc(lots, **account):
+    """User 0 has bought BTC at the mark of 78,803 USD with leverage 40; a lot is 0.00001 BTC."""
+    twin = admitting(2, **account)
+    twin.step(ask_for(OP_DEPOSIT, 1, 10**12), ask_for(OP_SUPPLY, 1, 10**10))
+    twin.step(order(1, BTC_PERP, SELL, 78_803, lots), order(0, BTC_PERP, BUY, 78_803, lots))
+    assert twin.v.perp[0, BTC_PERP] == lots
+    return twin
+
+
+def test_cash_that_leaves_a_cross_account_leaves_a_tenth_of_notional():
+    twin = long_btc(5_000)  # 3,940.15 USD: initial margin 98.50, a tenth 394.015, fee 1.773067
+    free = 1_000_000_000 - 1_773_067 - 394_015_000
+    assert twin.step(ask_for(OP_WITHDRAW, 0, free + 2)) == [R_INSUFFICIENT_BALANCE]
+    assert twin.step(ask_for(OP_WITHDRAW, 0, free - 2)) == [ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("left", "code"),
+    [
+        # 20,000 lots are 15,760.60 USD: a tenth is 1,576.06, and the fee of 7.092270 leaves 992.91
+        # of cash: 583.15 must come from what 0.0148 BTC secure.
+        (149 * 10**6, ACCEPTED),
+        (147 * 10**6, R_INSUFFICIENT_MARGIN),
+        (1, R_INSUFFICIENT_MARGIN),
+        # The last collateral takes the credit with it: by cross 394.02 of initial margin, but a
+        # transfer leaves a tenth of notional still.
+        (0, R_INSUFFICIENT_MARGIN),
+    ],
+)
+def test_collateral_that_leaves_leaves_a_tenth_of_notional(left, code):
+    twin = long_btc(20_000, **COLLATERAL)
+    assert twin.step(ask_for(OP_WITHDRAW, 0, 10**10 - left, BTC)) == [code]
+
+
+def test_all_collateral_may_leave_where_cash_covers_a_tenth_of_notional():
+    twin = long_btc(20_000, **COLLATERAL | {"cash_micro": 1_584 * MICRO})  # 1,576.91 after the fee
+    assert twin.step(ask_for(OP_WITHDRAW, 0, 10**10, BTC)) == [ACCEPTED]
+    twin = long_btc(20_000, **COLLATERAL | {"cash_micro": 1_583 * MICRO})
+    assert twin.step(ask_for(OP_WITHDRAW, 0, 10**10, BTC)) == [R_INSUFFICIENT_MARGIN]
+
+
 # --- enrolment and leverage -----------------------------------------------------------------------
 
 
