@@ -80,6 +80,7 @@ R_ORDER_TOO_LARGE: Final = 40  # worth more than the largest order of its kind
 R_OPEN_INTEREST_CAP: Final = 41  # opens, or rests far from the oracle, while the perp is at its cap
 R_BAD_TRIGGER: Final = 42  # the mark is there already, or never can be
 R_TRIGGERS_FULL: Final = 43
+R_HALTED: Final = 44  # the book takes no orders now
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     R_BAD_OP: "bad_operation",
@@ -110,8 +111,9 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     R_OPEN_INTEREST_CAP: "open_interest_cap",
     R_BAD_TRIGGER: "bad_trigger",
     R_TRIGGERS_FULL: "triggers_full",
+    R_HALTED: "halted",
 }
-N_REPLIES: Final = 44
+N_REPLIES: Final = 45
 
 # --- causes of bookings (third axis of `flow`) ---------------------------------------------------
 CAUSE_OPENING: Final = 0

@@ -47,6 +47,8 @@ DIALS: Final = (
     DialInfo("venue_depth", 1.0, "1", 0.0, _ANY, "share of makers' size that is left"),
     DialInfo("arbitrage", 1.0, "1", 0.0, _ANY, "share of arbitrage capacity that is left"),
     DialInfo("defence", 1.0, "1", 0.0, 1.0, "0: no withdrawal, stop or voluntary de-risking"),
+    DialInfo("halt", 0.0, "1", 0.0, 1.0, "above 0: its books do nothing but cancel orders"),
+    DialInfo("standstill", 0.0, "1", 0.0, 1.0, "above 0, of all assets: the venue's clock stands"),
 )
 DIAL: Final = record_dtype("", " ".join(dial.name for dial in DIALS))
 

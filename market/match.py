@@ -43,6 +43,7 @@ from stressbook.market.codes import (
     R_BAD_INSTRUMENT,
     R_BAD_OP,
     R_BAD_USER,
+    R_HALTED,
     R_NOT_SUPPORTED,
     REDUCE_ONLY,
     TAKE,
@@ -51,6 +52,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.depth import open_books
 from stressbook.market.events import log_event
+from stressbook.market.halts import is_halted
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.order_rules import refusal_by_rules
@@ -161,7 +163,9 @@ def _execute_order(v: VenueState, message: Record, t_ms: int) -> int:
     user, inst, side = int(message.user), int(message.inst), int(message.side)
     tick, lots, tif = int(message.price_tick), int(message.qty_lots), int(message.tif)
     flags, client_id = int(message.options), int(message.client_id)
-    code = check_order(v, user, inst, side, tick, lots, tif, flags, client_id)
+    code = R_HALTED
+    if not is_halted(v, inst):
+        code = check_order(v, user, inst, side, tick, lots, tif, flags, client_id)
     if code == ACCEPTED:
         lots = lots_allowed(v, user, inst, side, lots, flags)
         code = refusal_by_rules(v, user, inst, side, tick, lots, tif, flags)

@@ -26,6 +26,7 @@ from stressbook.market.codes import (
     R_BAD_TIF,
     R_BAD_TRIGGER,
     R_DUPLICATE_CLIENT_ID,
+    R_HALTED,
     R_TRIGGERS_FULL,
     REDUCE_ONLY,
     SELL,
@@ -37,6 +38,7 @@ from stressbook.market.codes import (
     TRIGGERED,
 )
 from stressbook.market.events import log_event
+from stressbook.market.halts import is_halted
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.state import C_OUTBOX, C_TRIGGERS, N_TICKS, Record, VenueState
@@ -120,6 +122,8 @@ def _refusal(v: VenueState, message: Record) -> int:
     tick, lots, trigger = int(message.price_tick), int(message.qty_lots), int(message.handle)
     if inst < 0 or inst >= v.inst.shape[0] or v.inst[natural(inst)].kind != PERP:
         return R_BAD_INSTRUMENT
+    if is_halted(v, inst):
+        return R_HALTED
     spec = v.inst[natural(inst)]
     if side not in (BUY, SELL):
         return R_BAD_SIDE
@@ -154,7 +158,8 @@ def fire_triggers(v: VenueState, t_ms: int) -> None:
         spec = v.inst[natural(t.inst)]
         mark_e8 = int(v.price[natural(spec.asset)].mark_e8)
         level_e8 = int(t.trigger_tick) * int(spec.tick_e8)
-        if is_reached(int(t.side), int(t.options), level_e8, mark_e8):
+        reached = is_reached(int(t.side), int(t.options), level_e8, mark_e8)
+        if reached and not is_halted(v, int(t.inst)):
             _send_order(v, t, t_ms)
             lots = int(t.qty_lots) if t.side == BUY else -int(t.qty_lots)
             user, inst = int(t.user), int(t.inst)

@@ -12,6 +12,7 @@ from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
 from stressbook.market.faults import raise_faults
 from stressbook.market.funding import sample_premium, settle_funding
+from stressbook.market.halts import stands_still
 from stressbook.market.insurance_fund import charge_forced_fills
 from stressbook.market.kernel import kernel
 from stressbook.market.match import match_messages
@@ -31,13 +32,15 @@ from stressbook.market.triggers import fire_triggers
 
 @kernel
 def before_decide(v: VenueState, t_ms: int) -> None:
-    """Do steps 3 to 5: prices, accrual, risk."""
+    """Do steps 3 to 5: prices, accrual, risk; what falls due in a standstill lapses."""
     par = v.par[0]
     v.ctr[C_FILLS] = 0
     v.ctr[C_EVENTS] = 0
     v.ctr[C_REPLIES] = 0
     v.ctr[C_OUTBOX] = 0
     v.ctr[C_STEP] += 1
+    if stands_still(v):
+        return
     price_update = is_due(t_ms, par.dt_ms, par.price_period_ms)
     if price_update:
         update_prices(v)
@@ -57,7 +60,7 @@ def match_step(v: VenueState, t_ms: int) -> None:
     n = sequence_outbox(v, t_ms)
     match_messages(v, n, t_ms)
     charge_forced_fills(v, t_ms)
-    if is_due(t_ms, v.par[0].dt_ms, v.par[0].price_period_ms):
+    if is_due(t_ms, v.par[0].dt_ms, v.par[0].price_period_ms) and not stands_still(v):
         settle_step(v, t_ms)
     settle_flat_rows(v, t_ms)
     sample_books(v)

@@ -12,10 +12,12 @@ from stressbook.market.codes import (
     OP_REDEEM,
     OP_SUPPLY,
     OP_TRANSFER,
+    OP_TRIGGER,
     OP_WITHDRAW,
     POST_ONLY,
     REDUCE_ONLY,
     SELL,
+    TAKE,
 )
 from tests.small_venue import (
     BTC,
@@ -180,8 +182,8 @@ class DistressedVenue(SmallVenue):
         """Anybody asks for anything, sensible or not."""
         user = int(rng.integers(0, N_ACCOUNTS + 1))
         amount = int(10.0 ** rng.uniform(6.0, 11.0))
-        kind = int(rng.integers(0, 8))
-        if kind == 7:
+        kind = int(rng.integers(0, 9))
+        if kind == 8:
             inst, flags = int(rng.choice([BTC_PERP, HYPE_PERP])), int(rng.choice([0, FROM_POCKET]))
             self.send(op=OP_TRANSFER, user=user, inst=inst, qty_lots=amount, options=flags)
         elif kind < 2:
@@ -194,6 +196,16 @@ class DistressedVenue(SmallVenue):
             client_id = int(rng.integers(0, 4))
             side = int(rng.choice([BUY, SELL]))
             self.order(user, inst, side, usd, lots, tif=tif, flags=flags, client_id=client_id)
+        elif kind == 7:
+            inst = int(rng.choice([BTC_PERP, HYPE_PERP]))
+            price = self.prices["BTC" if inst == BTC_PERP else "HYPE"]
+            ticks = [round(price * rng.uniform(0.8, 1.2) / float(self.v.inst[inst].tick_usd))]
+            limit = int(rng.choice([0, ticks[0]]))
+            flags = int(rng.choice([0, TAKE])) | int(rng.choice([0, REDUCE_ONLY]))
+            given = {"op": OP_TRIGGER, "user": user, "inst": inst, "side": int(rng.choice([0, 1]))}
+            given |= {"tif": GTC if limit else IOC, "options": flags, "price_tick": limit}
+            lots = int(10.0 ** rng.uniform(0.0, 5.0))
+            self.send(**given, qty_lots=lots, handle=ticks[0], client_id=int(rng.integers(0, 4)))
         elif kind == 6:
             self.send(op=OP_ENROL, user=user, qty_lots=int(rng.integers(0, 3)))
         else:

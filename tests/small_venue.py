@@ -187,9 +187,6 @@ SCRATCH = {
     "queue_order",
     "queue_rest",
     "client_slot",
-    "pocket",
-    "unit_scratch",
-    "loss",
 }
 LOGS = {"fill": C_FILLS, "event": C_EVENTS, "reply": C_REPLIES, "pending": C_PENDING}
 LOGS |= {"trigger": C_TRIGGERS}

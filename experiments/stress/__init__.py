@@ -6,6 +6,7 @@ from stressbook.experiments.stress.depth_thinning import DepthThinning
 from stressbook.experiments.stress.dials import Dials
 from stressbook.experiments.stress.price_gap import PriceGap
 from stressbook.experiments.stress.schedule import StressSchedule
+from stressbook.experiments.stress.venue_halt import VenueHalt
 
 __all__ = [
     "REGISTRY",
@@ -15,4 +16,5 @@ __all__ = [
     "PriceGap",
     "Stress",
     "StressSchedule",
+    "VenueHalt",
 ]

@@ -39,6 +39,7 @@ from stressbook.market.codes import (
     R_BAD_USER,
     R_BOOK_FULL,
     R_DUPLICATE_CLIENT_ID,
+    R_HALTED,
     R_POSITION_BOUND,
     R_POST_ONLY_WOULD_TAKE,
     R_PRICE_BAND,
@@ -194,7 +195,8 @@ class ReferenceExchange:
         return self._reply(self.desk.answer(self, message), message)
 
     def _answer_order(self, message: Message, t_ms: int) -> Reply:
-        code = self.refusal_of_order(message)
+        is_halted = self.order_rules.is_halted(message.inst)
+        code = R_HALTED if is_halted else self.refusal_of_order(message)
         lots = message.qty_lots
         if code == ACCEPTED:
             lots = self.lots_allowed(message)

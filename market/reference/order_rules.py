@@ -35,6 +35,7 @@ class BookRules(NamedTuple):
     mark_e8: int
     mark_usd: float
     oracle_usd: float
+    is_halted: bool
 
 
 @dataclass
@@ -60,6 +61,10 @@ class OrderRules:
     cap_rest_band_frac: float = 0.0
     backstop: int = -1
     trigger_slippage_frac: float = 0.0
+
+    def is_halted(self, inst: int) -> bool:
+        """Tell whether a book takes and matches no orders."""
+        return 0 <= inst < len(self.books) and self.books[inst].is_halted
 
     def refusal(self, exchange: ReferenceExchange, order: Message, *, lots: int) -> int:
         """Return why an order of so many lots is refused; the venue's and a study's pass."""
@@ -128,4 +133,5 @@ def _book_rules(v: VenueState, inst: int) -> BookRules:
         mark_e8=int(price.mark_e8),
         mark_usd=float(price.mark_usd),
         oracle_usd=float(price.oracle_usd),
+        is_halted=bool(v.dial[int(spec.asset)].halt > 0.0),
     )

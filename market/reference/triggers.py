@@ -19,6 +19,7 @@ from stressbook.market.codes import (
     R_BAD_TIF,
     R_BAD_TRIGGER,
     R_DUPLICATE_CLIENT_ID,
+    R_HALTED,
     R_TRIGGERS_FULL,
     REDUCE_ONLY,
     SELL,
@@ -114,6 +115,8 @@ def refusal_of_trigger(exchange: ReferenceExchange, message: Message) -> int:
     rules = exchange.instruments[message.inst]
     if not rules.is_perp:
         return R_BAD_INSTRUMENT
+    if exchange.order_rules.is_halted(message.inst):
+        return R_HALTED
     if message.side not in (BUY, SELL):
         return R_BAD_SIDE
     if message.tif not in (GTC, IOC, POST_ONLY):
@@ -141,7 +144,8 @@ def fire_triggers(parts: VenueParts, t_ms: int) -> None:
     waiting = []
     for trigger in exchange.triggers:
         mark_e8 = parts.mark_e8(trigger.inst)
-        if not trigger.is_reached(mark_e8, exchange.instruments[trigger.inst].tick_e8):
+        is_reached = trigger.is_reached(mark_e8, exchange.instruments[trigger.inst].tick_e8)
+        if not is_reached or exchange.order_rules.is_halted(trigger.inst):
             waiting.append(trigger)
             continue
         parts.forced.append(trigger.order(exchange.order_rules.trigger_slippage_frac))

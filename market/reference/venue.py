@@ -62,7 +62,14 @@ class ReferenceVenue:
 
     def before_decide(self, t_ms: int) -> None:
         """Do steps 3 to 5: prices, accrual, risk. Forced orders are first in the outbox."""
-        parts, clock = self._open_step(), self.parts.clock
+        self._open_step()
+        if not self._stands_still():
+            self._do_what_is_due(t_ms)
+        self._mirror.write_risk(self.parts)
+        raise_faults(self.state, t_ms)
+
+    def _do_what_is_due(self, t_ms: int) -> None:
+        parts, clock = self.parts, self.parts.clock
         is_update = clock.ends(clock.price_ms, t_ms)
         if is_update:
             self._update_prices()
@@ -74,8 +81,10 @@ class ReferenceVenue:
         if is_update:
             risk_step(parts, t_ms)
             fire_triggers(parts, t_ms)
-        self._mirror.write_risk(parts)
-        raise_faults(self.state, t_ms)
+
+    def _stands_still(self) -> bool:
+        """Tell whether a halt has stopped what the venue does by itself."""
+        return all(float(dial.standstill) > 0.0 for dial in self.state.dial)
 
     def match(self, t_ms: int) -> None:
         """Do steps 7 to 9: sequence and match the outbox, settle margins, sample the books."""
@@ -88,7 +97,8 @@ class ReferenceVenue:
         parts.replies = exchange.match(due, t_ms=t_ms)
         self._mirror.write_executed(due)
         charge_forced_fills(parts, t_ms)
-        if parts.clock.ends(parts.clock.price_ms, t_ms):
+        is_update = parts.clock.ends(parts.clock.price_ms, t_ms)
+        if is_update and not self._stands_still():
             settle_step(parts, t_ms)
         settle_flat_rows(parts, t_ms)
         self._look_at_books()

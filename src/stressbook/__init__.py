@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stressbook.api import RunResult as RunResult
     from stressbook.api import Scenario as Scenario
     from stressbook.api import Stress as Stress
+    from stressbook.api import VenueHalt as VenueHalt
     from stressbook.api import View as View
     from stressbook.api import demo as demo
     from stressbook.api import load_plugin as load_plugin
@@ -60,6 +61,7 @@ _PUBLIC = {
         "RunResult",
         "Scenario",
         "Stress",
+        "VenueHalt",
         "View",
         "demo",
         "load_plugin",

@@ -6,7 +6,7 @@ import pytest
 from stressbook.errors import LadderExhausted
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.stress import DepthThinning, PriceGap
+from stressbook.experiments.stress import DepthThinning, PriceGap, VenueHalt
 from stressbook.market.codes import (
     EV_BREACH,
     EV_DELEVERAGED,
@@ -50,6 +50,17 @@ RUNS = {
         },
         60,
         {EV_BREACH, EV_TAKEOVER_ALL, EV_DELEVERAGED},
+    ),
+    "halts_with_and_without_a_clock": (
+        {
+            "stresses": (
+                PriceGap(at=10, duration=20, assets=("HYPE",), fall_frac=0.3),
+                VenueHalt(at=12, duration=8),
+                VenueHalt(at=26, duration=8, clock_runs=False),
+            )
+        },
+        50,
+        {EV_BREACH, EV_TAKEOVER_PERPS, EV_DELEVERAGED},
     ),
     "hours_in_long_steps": (
         {"margin_regime": "hyperliquid-pm", "dt": 60, "warmup": 60, "stresses": ()}

@@ -15,6 +15,7 @@ from stressbook.experiments.stress import (
     PriceGap,
     Stress,
     StressSchedule,
+    VenueHalt,
 )
 from stressbook.market.correlation import factor_of
 from stressbook.market.dials import DIALS, neutral_dials
@@ -29,6 +30,9 @@ SHIPPED = [
     DepthThinning(where="outside"),
     CorrelationBreak(beta_factor=3.6, residual_factor=4.0),
     CorrelationBreak(correlation_after=0.1, residual_fall_frac=0.3, assets=["HYPE"]),
+    VenueHalt(),
+    VenueHalt(assets=["HYPE"]),
+    VenueHalt(clock_runs=False),
 ]
 
 
@@ -66,6 +70,8 @@ def test_severity_zero_changes_no_bit(stress):
         (DepthThinning(where="venue"), {"venue_depth"}),
         (DepthThinning(where="outside"), {"outside_depth"}),
         (DepthThinning(), {"venue_depth", "outside_depth"}),
+        (VenueHalt(), {"halt"}),
+        (VenueHalt(clock_runs=False), {"halt", "standstill"}),
     ],
     ids=repr,
 )
@@ -327,3 +333,22 @@ def test_dials_refuse_what_is_none():
 def test_schedule_refuses_a_step_below_one_millisecond():
     with pytest.raises(InvalidInput, match="dt_ms = 0 is too short"):
         StressSchedule([], assets=ASSETS, dt_ms=0)
+
+
+@pytest.mark.parametrize(("severity", "last"), [(0.0, 0), (0.5, 15), (0.75, 17), (1.0, 20)])
+def test_a_halt_lasts_for_the_share_of_its_duration_that_the_severity_says(severity, last):
+    halt = VenueHalt(at=10, duration=10, severity=severity, assets=["ETH"])
+    schedule = StressSchedule([halt], assets=ASSETS, dt_ms=1000)
+    records = neutral_dials(3)
+    halted = []
+    for t in range(1, 30):
+        schedule.apply(records, t * 1000)
+        if records["halt"].any():
+            assert records["halt"].tolist() == [0.0, 1.0, 0.0]
+            halted.append(t)
+    assert halted == list(range(11, last + 1))
+
+
+def test_a_clock_does_not_stand_for_some_assets():
+    with pytest.raises(InvalidInput, match="stops a part of the clock"):
+        VenueHalt(assets=["ETH"], clock_runs=False)

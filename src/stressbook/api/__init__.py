@@ -17,6 +17,7 @@ from stressbook.experiments.stress import (
     Dials,
     PriceGap,
     Stress,
+    VenueHalt,
 )
 from stressbook.market.parameters import param
 
@@ -32,6 +33,7 @@ __all__ = [
     "RunResult",
     "Scenario",
     "Stress",
+    "VenueHalt",
     "View",
     "demo",
     "load_plugin",
