@@ -148,7 +148,10 @@ class Scenario:
         >>> load_scenario("skeleton").with_(world={"HYPE": {"daily_volatility": 0.1}}).name
         'skeleton'
         """
-        changed = scenario_table.inherit(self.to_table(), scenario_table.as_table(changes))
+        table = self.to_table()
+        if "preset" in changes:
+            del table["rules_date"]  # other rules have their own day
+        changed = scenario_table.inherit(table, scenario_table.as_table(changes))
         return type(self)(**scenario_table.read(changed, source=self.name))
 
     def stressed(self, *stresses: Stress) -> Self:

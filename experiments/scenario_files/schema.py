@@ -18,7 +18,7 @@ from stressbook.experiments.scenario_files.values import (
 )
 from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.experiments.stress import REGISTRY, Stress
-from stressbook.market.presets import preset_names
+from stressbook.market.presets import newest_preset, preset_names, undated
 from stressbook.market.regimes import regime_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import AssetWorld, WorldParams
@@ -58,7 +58,7 @@ def json_schema() -> dict[str, Any]:
             {}, "price at the start by asset [USD]", others={"type": "number", "minimum": 0.0}
         ),
         "world": _world(),
-        "venue": _venue(load_preset(preset_names()[-1])),
+        "venue": _venue(load_preset(newest_preset())),
         "agents": _table(
             {name: _dataclass(params_class(name)) for name in agent_class_names()},
             "classes of agents that take part, with what differs from their defaults",
@@ -78,7 +78,7 @@ def json_schema() -> dict[str, Any]:
 
 def _preset_choices() -> list[str]:
     dated = preset_names()
-    return sorted({*dated, *(name.rsplit("-", 2)[0] for name in dated)})
+    return sorted({*dated, *(undated(name) for name in dated)})
 
 
 def _table(properties: _Schema, description: str = "", *, others: Any = False) -> _Schema:

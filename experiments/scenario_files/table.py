@@ -27,7 +27,7 @@ from stressbook.experiments.scenario_files.world_table import read_world, world_
 from stressbook.experiments.stress import Stress
 from stressbook.market.listing import AssetSpec
 from stressbook.market.parameters import param
-from stressbook.market.presets import preset_names
+from stressbook.market.presets import newest_preset, preset_names, undated
 from stressbook.market.regimes import regime_names
 from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.world_parameters import WorldParams
@@ -180,10 +180,10 @@ class _Reader:
     def _preset(self, name: Any) -> tuple[str, VenueSpec]:
         """Return the dated name and the rules; the newest ones in place of unknown ones."""
         dated = preset_names()
-        match = [known for known in dated if name in (known, known.rsplit("-", 2)[0])]
+        match = [known for known in dated if name in (known, undated(known))]
         if not match:
             self.problems.append(unknown_name("preset", name, known=dated))
-        chosen = (match or dated)[-1]
+        chosen = match[-1] if match else newest_preset()
         return chosen, load_preset(chosen)
 
     def _under(self, regime: Any, spec: VenueSpec) -> VenueSpec:
@@ -269,7 +269,7 @@ class _Reader:
 def _unread_at_root(key: str, known: list[str]) -> Problem:
     """Return the problem of a strange key; the tables of a preset stand below `venue`."""
     problem = unread_key("", key, known=known)
-    if key in {section for section, _, _ in load_preset(preset_names()[-1]).places().values()}:
+    if key in {section for section, _, _ in load_preset(newest_preset()).places().values()}:
         return replace(problem, hint=f"did you mean 'venue.{key}'?")
     return problem
 

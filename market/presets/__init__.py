@@ -1,12 +1,16 @@
-"""Rules of real venues as dated TOML, each number with its source."""
+"""Rules of real venues as dated TOML, each number with its source.
 
+A file may name another one as its base and say only what differs (`presets.inheritance`).
+"""
+
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, Final
 
 from stressbook.errors import Problem, UnknownName, nearest_name
 from stressbook.market import rules
@@ -18,8 +22,19 @@ from stressbook.market.listing import (
     OrderSizeTier,
     TokenSpec,
 )
+from stressbook.market.presets.inheritance import Inherited, inherited
 
-__all__ = ["preset_document", "preset_names", "read_rules"]
+__all__ = [
+    "newest_preset",
+    "preset_document",
+    "preset_names",
+    "preset_summaries",
+    "read_rules",
+    "undated",
+]
+
+_VENUE: Final = "hyperliquid"  # whose rules hold where none are named
+_DATED: Final = re.compile(r"-20\d\d-\d\d(-\d\d)?$")
 
 _SECTION_CLASS: dict[str, type] = {
     "clock": rules.ClockRules,
@@ -38,12 +53,40 @@ _TABLE_CLASS: dict[str, type] = {
     "fee_tiers": FeeTier,
     "order_sizes": OrderSizeTier,
 }
-_PLAIN = ("name", "as_of", "sources")
+_PLAIN = ("name", "summary", "as_of", "sources")
 
 
 def preset_names() -> list[str]:
     """Return the names of the shipped rules, each with its date."""
     return sorted(path.name.removesuffix(".toml") for path in _files())
+
+
+def newest_preset() -> str:
+    """Return the dated name of the rules that hold where none are named.
+
+    Examples
+    --------
+    >>> newest_preset()
+    'hyperliquid-2026-08'
+    """
+    return [name for name in preset_names() if undated(name) == _VENUE][-1]
+
+
+def preset_summaries() -> list[tuple[str, str, str]]:
+    """Return name, day and a line in words of the shipped rules."""
+    found = [(name, _parsed(name)) for name in preset_names()]
+    return [(name, str(each["as_of"]), str(each.get("summary", ""))) for name, each in found]
+
+
+def undated(name: str) -> str:
+    """Return the name of rules without their date.
+
+    Examples
+    --------
+    >>> undated("hyperliquid-2026-06-21"), undated("hyperliquid")
+    ('hyperliquid', 'hyperliquid')
+    """
+    return _DATED.sub("", name)
 
 
 def preset_document(name: str) -> dict[str, Any]:
@@ -70,10 +113,14 @@ def preset_document(name: str) -> dict[str, Any]:
     'hyperliquid'
     """
     dated = preset_names()
-    matches = [known for known in dated if known == name or known.rsplit("-", 2)[0] == name]
+    matches = [known for known in dated if name in (known, undated(known))]
     if not matches:
         raise UnknownName("preset", name, known=dated)
-    path = next(path for path in _files() if path.name == f"{matches[-1]}.toml")
+    return _parsed(matches[-1])
+
+
+def _parsed(dated_name: str) -> dict[str, Any]:
+    path = next(path for path in _files() if path.name == f"{dated_name}.toml")
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
@@ -85,7 +132,8 @@ def read_rules(
     Parameters
     ----------
     document : mapping
-        Sections of `{ value, unit, source }`, tables with a `source`.
+        Sections of `{ value, unit, source }`, tables with a `source`; `inherits` names shipped
+        rules that hold for the rest.
 
     Returns
     -------
@@ -100,6 +148,7 @@ def read_rules(
     ([], 0.95, 'Hyperliquid docs, portfolio margin: liquidatable above 0.95, 2026-08-19')
     """
     reader = _Reader()
+    document = inherited(document, preset_document, reader.problems)
     values: dict[str, Any] = {"name": document.get("name"), "as_of": str(document.get("as_of"))}
     reader.check_keys(document, [*_PLAIN, *_SECTION_CLASS, *_TABLE_CLASS], place="")
     if not isinstance(document.get("name"), str):
@@ -169,13 +218,15 @@ class _Reader:
     def _row(self, row: Mapping[str, Any], cls: type, *, place: str) -> Any:
         wanted = [entry for entry in fields(cls) if entry.name != "tick_e8"]
         self.check_keys(row, [*(entry.name for entry in wanted), "source"], place=f"{place}.")
-        if not isinstance(row.get("source"), str):
-            self.report(f"{place}.source", row.get("source"), "a string")
+        source = row.get("source")
+        if not isinstance(source, str | Inherited):
+            self.report(f"{place}.source", source, "a string")
         values: dict[str, Any] = {}
         for entry in wanted:
             if entry.name in row:
                 values[entry.name] = self._cell(row[entry.name], entry, place)
-                self.sources[f"{place}.{entry.name}"] = str(row.get("source"))
+                of_cell = source.get(entry.name) if isinstance(source, Inherited) else source
+                self.sources[f"{place}.{entry.name}"] = str(of_cell)
             elif entry.default is MISSING:
                 self.report(f"{place}.{entry.name}", None, entry.metadata.get("help", "a name"))
         required = [entry.name for entry in wanted if entry.default is MISSING]

@@ -15,16 +15,21 @@ __all__ = ["list_scenarios", "plan", "schema", "show"]
 
 
 def list_scenarios(as_json: Json = False) -> None:
-    """List the shipped scenarios."""
+    """List the shipped scenarios, then the rules that their `preset` may name."""
     from stressbook.experiments.scenario import load_scenario
     from stressbook.experiments.scenario_files.file import catalogue_names
     from stressbook.experiments.words import table
+    from stressbook.market.presets import preset_summaries
 
-    found = [load_scenario(name) for name in catalogue_names()]
+    scenarios = [load_scenario(name) for name in catalogue_names()]
+    rows = [("scenario", one.name, one.summary) for one in scenarios]
+    rows += [
+        ("preset", name, f"rules of {day}: {summary}") for name, day, summary in preset_summaries()
+    ]
     if as_json:
-        result_json([{"name": one.name, "summary": one.summary} for one in found])
+        result_json([{"kind": kind, "name": name, "summary": text} for kind, name, text in rows])
     else:
-        result(table([(one.name, one.summary) for one in found], indent=0))
+        result(table([(name, text) for _, name, text in rows], indent=0))
 
 
 def show(
