@@ -178,11 +178,11 @@ def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
         return R_BAD_LEVERAGE
     former = int(v.leverage[user, inst])
     v.leverage[user, inst] = leverage
-    # Of a pocket it tells what new orders bring in; the margin inside stays.
-    v.leverage[natural(v.row_of[user, inst]), inst] = leverage
     if leverage < former and v.par[0].admission_on != 0 and _available(v, user) < 0.0:
         v.leverage[user, inst] = former
         return R_INSUFFICIENT_MARGIN
+    # Of a pocket it tells what new orders bring in; the margin inside stays.
+    v.leverage[natural(v.row_of[user, inst]), inst] = leverage
     return ACCEPTED
 
 

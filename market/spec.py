@@ -344,4 +344,6 @@ def _with_value(current: Any, key: int, attribute: str, value: Any) -> Any:
 def _unknown(kind: str, name: str, known: Any) -> Problem:
     nearest = nearest_name(name, known)
     hint = f"did you mean {nearest!r}?" if nearest else ""
-    return Problem("is unknown", kind, name, ", ".join(known), hint)
+    # There are hundreds of places: those of its own section are what may have been meant.
+    near = [one for one in known if one.startswith(f"{name.partition('.')[0]}.")]
+    return Problem("is unknown", kind, name, ", ".join(near or known), hint)

@@ -28,6 +28,7 @@ from stressbook.market.codes import (
     OP_TRIGGER,
     OP_WITHDRAW,
     POST_ONLY,
+    R_INSUFFICIENT_MARGIN,
     R_UTILISATION_FULL,
     REDUCE_ONLY,
     REFUSAL_NAMES,
@@ -63,7 +64,9 @@ class RandomStream:
 
     def __init__(self, rng, twin, *, scale=20):
         self.rng, self.twin, self.scale = rng, twin, scale
-        self.n_users = len(twin.exchange.users)
+        # And one in five from the pocket of an account, which is refused.
+        own = sum(one.parent < 0 for one in twin.exchange.users)
+        self.n_users = min(own * 5 // 4, len(twin.exchange.users))
         mids = {inst: int(1e8 * twin.v.price[twin.v.inst[inst].asset].mark_usd) for inst in INSTS}
         self.mid = {inst: mids[inst] // int(twin.v.inst[inst].tick_e8) for inst in INSTS}
 
@@ -156,12 +159,13 @@ def test_streams_under_other_regimes_leave_both_venues_equal(regime):
     portfolio = {"regime": REGIME_PORTFOLIO, "account_mode": MODE_PORTFOLIO}
     rich = {"cash_micro": 3 * 10**9, "supply": 10**8, "tokens": {1: 10**8, 3: 10**9}}
     rich |= portfolio if regime == "scan" else {}
-    v = venue(values={"orders.admission_on": True}, under=regime, **rich)
+    rules = {"orders.admission_on": True, "orders.order_min_usd": 0.0}
+    v = venue(values=rules, under=regime, **rich)
     twin = Twin(v)
-    run_stream(twin, 1, n_steps=60, scale=400)
+    run_stream(twin, 1, n_steps=60, scale=20_000)
     moved = np.abs(v.flow[:, 0, CAUSE_ISOLATED_MARGIN]).sum()
     assert (moved > 0) == (regime == "isolated")
-    assert int(v.reply_count[28]) > 0
+    assert int(v.reply_count[R_INSUFFICIENT_MARGIN]) > 0
 
 
 class LeanStream(RandomStream):

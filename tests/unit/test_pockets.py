@@ -116,7 +116,7 @@ def test_a_pocket_that_breaks_leaves_the_rest_of_the_account_alone(engine):
 
 
 def test_what_a_forced_close_leaves_comes_back():
-    v = venue(perps={BTC_PERP: (4_000, 100_000.0)}, liquidation__backstop_on=False)
+    v = venue(perps={BTC_PERP: (4_000, 100_000.0)}, liquidation__backstop="none")
     row, free = pocket(v, BTC_PERP), v.cash_usd(0)
     v.order(MAKER, BTC_PERP, BUY, 89_500.0, 4_000, tif=GTC)
     v.update(BTC=89_500.0)  # 500 - 420 left: below 1.25 % of the notional? 80 > 44.75
