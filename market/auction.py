@@ -21,9 +21,7 @@ from stressbook.market.events import log_event
 from stressbook.market.insurance_fund import fund_room_micro, pay_backstop
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash, move_token
-from stressbook.market.margin import filled_sums
 from stressbook.market.regimes.tables import DEBT_AT_MAINTENANCE, DEBT_DRAWN
-from stressbook.market.requirements import debt_at_maintenance_usd, portfolio_equity_usd
 from stressbook.market.reserve import repay
 from stressbook.market.state import VenueState
 from stressbook.market.takeover import take_perp
@@ -165,16 +163,17 @@ def health_usd(v: VenueState, user: int) -> float:
     float
         USD; under portfolio margin the ratio's denominator x trigger less its numerator.
     """
-    s = filled_sums(v, user)
-    if v.risk[user].judged_as_portfolio == 0:
-        return float(v.risk[user].equity_usd - s.maintenance_usd)
+    r = v.risk[user]
+    if r.judged_as_portfolio == 0:
+        return float(r.equity_usd - r.maintenance_usd)
     debt_usd = 0.0
-    if s.debt_in_ratio == DEBT_AT_MAINTENANCE:
-        debt_usd = debt_at_maintenance_usd(s)
-    elif s.debt_in_ratio == DEBT_DRAWN:
-        debt_usd = s.debt_usd
-    backing_usd = portfolio_equity_usd(s) + debt_usd + s.collateral_credit_usd
-    return float(v.par[0].pm_trigger_ratio * backing_usd - (s.maintenance_usd + debt_usd))
+    kind = int(v.regime[v.row[user].regime].debt_in_ratio)
+    if kind == DEBT_AT_MAINTENANCE:
+        debt_usd = max(0.0, r.maintenance_usd - r.net_usd)
+    elif kind == DEBT_DRAWN:
+        debt_usd = float(r.debt_usd)
+    backing_usd = r.net_usd + debt_usd + r.credit_usd
+    return float(v.par[0].pm_trigger_ratio * backing_usd - (r.maintenance_usd + debt_usd))
 
 
 @sub_kernel

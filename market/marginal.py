@@ -1,8 +1,8 @@
 """What a change of positions does to what an account must maintain, under any regime."""
 
 from stressbook.market.kernel import sub_kernel
-from stressbook.market.margin import filled_sums
 from stressbook.market.state import VenueState
+from stressbook.market.valuation import value_account
 
 __all__ = ["freed_by_closing_usd", "maintenance_after_usd"]
 
@@ -14,7 +14,8 @@ def maintenance_after_usd(v: VenueState, user: int) -> float:
     Parameters
     ----------
     v : VenueState
-        Its `shift_lots` say what is added to each perp; perps are as before on return.
+        Its `shift_lots` say what is added to each perp. On return perps are as before, and the
+        account is valued anew.
     user : int
         A user.
 
@@ -24,11 +25,15 @@ def maintenance_after_usd(v: VenueState, user: int) -> float:
         USD, at the mark. A regime that looks tiers up at entry is asked with the entries as they
         are.
     """
-    for inst in range(v.inst.shape[0]):
-        v.perp[user, inst] += v.shift_lots[inst]
-    needed = filled_sums(v, user).maintenance_usd
-    for inst in range(v.inst.shape[0]):
-        v.perp[user, inst] -= v.shift_lots[inst]
+    deepest_usd = float(v.risk[user].deepest_negative_usd)
+    needed = 0.0
+    for sign in (1, -1):
+        for inst in range(v.inst.shape[0]):
+            v.perp[user, inst] += sign * v.shift_lots[inst]
+        value_account(v, user)
+        if sign == 1:  # a trial is no time at which the account was below zero
+            needed = float(v.risk[user].maintenance_usd)
+            v.risk[user].deepest_negative_usd = deepest_usd
     return needed
 
 

@@ -114,6 +114,8 @@ def _venue(spec: VenueSpec) -> _Schema:
         node["properties"][last] = _scalar(type(value), entry) | _about(
             entry, value, spec.sources.get(place, "")
         )
+        if "choices" in entry.metadata:
+            node["properties"][last]["enum"] = list(entry.metadata["choices"])
     return schema
 
 

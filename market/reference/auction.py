@@ -45,17 +45,16 @@ def auction_account(parts: VenueParts, user: int, t_ms: int) -> None:
 
 
 def _health_usd(parts: VenueParts, user: int) -> float:
-    account = parts.account(user)
-    needed_usd, equity_usd = account.maintenance_usd(), parts.valuations[user].equity_usd
-    if not parts.valuations[user].is_portfolio:
-        return equity_usd - needed_usd
-    debt_usd = 0.0
-    if account.regime.rules.debt_in_ratio == "at_maintenance":
-        debt_usd = max(0.0, needed_usd - account.net_usd())
-    elif account.regime.rules.debt_in_ratio == "drawn":
-        debt_usd = float(account.debt_micro) / 1e6
-    backing_usd = account.net_usd() + debt_usd + account.credit_usd()
-    return parts.rules.pm_trigger_ratio * backing_usd - (needed_usd + debt_usd)
+    worth = parts.valuations[user]
+    if not worth.is_portfolio:
+        return worth.equity_usd - worth.maintenance_usd
+    debt_usd, kind = 0.0, parts.account(user).regime.rules.debt_in_ratio
+    if kind == "at_maintenance":
+        debt_usd = max(0.0, worth.maintenance_usd - worth.net_usd)
+    elif kind == "drawn":
+        debt_usd = worth.debt_usd
+    backing_usd = worth.net_usd + debt_usd + worth.credit_usd
+    return parts.rules.pm_trigger_ratio * backing_usd - (worth.maintenance_usd + debt_usd)
 
 
 def _sell_share(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> None:

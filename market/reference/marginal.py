@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.valuation import value_account
 
 __all__ = ["freed_by_closing_usd", "maintenance_after_usd"]
 
 
 def maintenance_after_usd(parts: VenueParts, user: int, added: Mapping[int, int]) -> float:
-    """Return what an account would have to maintain with lots added to some of its perps."""
+    """Return what an account would have to maintain with lots added; value it as it is."""
     account = parts.account(user)
     perps = [i for i, rules in enumerate(parts.exchange.instruments) if rules.is_perp]
     for inst, perp in zip(perps, account.perps, strict=True):
         perp.lots += added.get(inst, 0)
+    value_account(parts, user)
     return account.maintenance_usd()
 
 

@@ -96,6 +96,7 @@ def test_schema_accepts_resolved_forms(schema, name):
         "[world.correlation.BTC]\nHYPE = 54",
         "[venue.tokens.HYPE]\nltv = 65",
         "[venue.liquidation]\nadl_on = 1",
+        '[venue.liquidation]\nallocate = "prorata"',
         "[agents.lender]\nsupply = 5.0",
         "[agents.holder.HYPE]\naccounts = 3.5",
         "[agents.holder]\naccounts = 3",
@@ -126,3 +127,9 @@ def test_units_and_sources_are_in_the_descriptions(schema):
     described = cap["properties"]["platform_borrow_cap"]["description"]
     assert "[tokens]" in described
     assert "source: " in described
+
+
+def test_policies_after_a_breach_are_offered_by_name(schema):
+    liquidation = schema["properties"]["venue"]["properties"]["liquidation"]
+    offered = liquidation["properties"]["allocate"]["enum"]
+    assert offered == ["rank", "pro_rata", "leverage_levelling", "profit_haircut"]
