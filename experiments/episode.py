@@ -182,10 +182,15 @@ def cap_uses(v: VenueState) -> tuple[CapUse, ...]:
     ]
     for k in range(1, int(v.par[0].n_tokens)):
         spec = v.token_spec[k]
+        price = float(v.price[spec.asset].oracle_usd) / spec.unit
         if spec.ltv > 0.0:
-            used, cap = v.reserve[k].total_supply / spec.unit, spec.platform_supply_cap / spec.unit
-            price = float(v.price[spec.asset].oracle_usd)
-            label = f"{{{int(spec.asset)}}} as collateral, platform"
+            use = "lent" if spec.borrowable else "as collateral"
+            used, cap = v.reserve[k].total_supply, spec.platform_supply_cap
+            label = f"{{{int(spec.asset)}}} {use}, platform"
+            uses.append(CapUse(label, "USD", used * price, cap * price))
+        if spec.borrowable:
+            used, cap = v.reserve[k].total_debt, spec.platform_borrow_cap
+            label = f"{{{int(spec.asset)}}} borrowed, platform"
             uses.append(CapUse(label, "USD", used * price, cap * price))
     return tuple(CapUse(u.name, u.unit, float(u.used), float(u.cap)) for u in uses)
 
@@ -265,7 +270,8 @@ def _system_usd(v: VenueState) -> float:
     total = float(v.cash[rows].sum() + v.debt[:, 0].sum() - v.supply[:, 0].sum()) / 1e6
     for k in range(1, int(v.par[0].n_tokens)):
         spec = v.token_spec[k]
-        total += float(v.token[rows, k].sum()) / spec.unit * v.price[spec.asset].oracle_usd
+        held = float(v.token[rows, k].sum() + v.debt[:, k].sum() - v.supply[:, k].sum())
+        total += held / spec.unit * v.price[spec.asset].oracle_usd
     return total
 
 

@@ -30,6 +30,12 @@ from stressbook.market.requirements import (
     net_usd,
 )
 from stressbook.market.state import Record, VenueState
+from stressbook.market.token_margin import (
+    cover_relief_usd,
+    keeps_margin_short,
+    sell_short,
+    sells_short,
+)
 from stressbook.market.units import round_down, round_nearest, round_up
 
 __all__ = ["admits", "fill_keeps_margin", "filled_notional_usd", "need_after_usd"]
@@ -95,6 +101,7 @@ def need_after_usd(
     floor_frac: float = par.notional_floor_frac if is_judged_as_portfolio(s) else 0.0
     buffer: float = 1.0 + par.order_margin_buffer_frac
     others = s.isolated_equity_usd + buffer * s.order_margin_usd + s.spot_bid_usd
+    others += s.token_bound_usd
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     if not is_perp:
         # Fees of spot come out of the same cash, and without perps nothing else covers them.
@@ -142,6 +149,8 @@ def admits(
             return ACCEPTED
     elif side == SELL:
         units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
+        if sells_short(v, row, int(spec.token), units):
+            return sell_short(v, user, inst, lots, lots * price_tick * int(spec.k))
         if units > v.token[row, spec.token]:
             return R_INSUFFICIENT_BALANCE
         if v.regime[v.row[row].regime].nets_orders == 1:
@@ -171,6 +180,8 @@ def admits(
                 v, pocket, inst, side, leverage, filled_notional_usd(limit_usd, mark_usd, side)
             )
         need = need_after_usd(v.par[0], s, is_perp, limit_usd, mark_usd, side, leverage, more, fee)
+        if not is_perp:
+            need -= cover_relief_usd(v, s, user, inst, lots, True)
     refusal = R_INSUFFICIENT_MARGIN if is_perp else R_INSUFFICIENT_BALANCE
     return _raise_cash(v, row, s, need, refusal)
 
@@ -320,6 +331,8 @@ def fill_keeps_margin(
         return fill_keeps_whole_margin(v, row, inst, side, lots, lots * price_tick * int(spec.k))
     cost_usd = float(lots * price_tick * int(spec.k)) / 1e6
     is_sale = spec.kind != PERP and side == SELL
+    if is_sale and sells_short(v, row, int(spec.token), lots * int(spec.lot_units)):
+        return keeps_margin_short(v, user, inst, lots, lots * price_tick * int(spec.k))
     if is_sale and (
         v.row[row].regime != REGIME_PORTFOLIO or _is_fair_sale(v, user, inst, lots, cost_usd)
     ):
@@ -353,4 +366,7 @@ def fill_keeps_margin(
     behind_usd = float(returned + min(room, in_pool - returned)) / 1e6
     owed = min(s.debt_usd, capacity)
     floor: float = v.par[0].notional_floor_frac * gross
-    return max(initial, floor) <= net_usd(s) - s.supplied_usd + (owed + behind_usd) + gain_usd
+    bound = max(initial, floor) + s.token_bound_usd
+    if spec.kind != PERP and not is_sale:
+        bound -= cover_relief_usd(v, s, user, inst, lots, False)
+    return bound <= net_usd(s) - s.supplied_usd + (owed + behind_usd) + gain_usd

@@ -2,7 +2,8 @@
 
 It sells a fixed share of the rest at every mark update, so that the rest halves every ten minutes.
 Debts are repaid from those sales; once every token is sold from its own capital; and what is left
-when its perps are closed as well is a deficit like any other.
+when its perps are closed as well is a deficit like any other. Tokens that it owes it buys back in
+the spot book at the same pace, with what cash it has beyond its debt.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-01.
 """
 
@@ -26,9 +27,11 @@ from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import position_lots, raise_fault
 from stressbook.market.reserve import repay, set_off
 from stressbook.market.state import C_OUTBOX, N_TICKS, VenueState
+from stressbook.market.token_debts import pay_token_debts
 from stressbook.market.valuation import holds_perps, perp_value_micro
 
 __all__ = [
+    "can_buy_back",
     "emit_forced",
     "has_sold_out",
     "limit_tick",
@@ -172,7 +175,7 @@ def loss_limit_holds(v: VenueState) -> bool:
 
 @sub_kernel
 def sell_taken_over(v: VenueState, t_ms: int) -> None:
-    """Emit this update's part of the disposal: perps reduced, tokens sold for USDC.
+    """Emit this update's part of the disposal: perps reduced, tokens sold, owed ones bought.
 
     Parameters
     ----------
@@ -182,11 +185,19 @@ def sell_taken_over(v: VenueState, t_ms: int) -> None:
         Time of the step.
     """
     user = int(v.par[0].backstop_user)
+    free_micro = _free_micro(v)
     for inst in range(v.inst.shape[0]):
+        spec = v.inst[inst]
         rest = position_lots(v, user, inst)
+        if spec.kind != PERP and v.debt[user, spec.token] > 0:
+            # Rounded away from zero where it owes more than it has.
+            owned = int(v.token[user, spec.token]) - int(v.debt[user, spec.token])
+            rest = owned // int(spec.lot_units)
+            if rest < 0:
+                free_micro -= _buy_back(v, inst, -rest, free_micro, t_ms)
+                continue
         if rest == 0:
             continue
-        spec = v.inst[inst]
         price = v.price[spec.asset]
         flags = FORCED | TWAP
         price_usd = price.oracle_usd
@@ -212,7 +223,8 @@ def repay_assumed_debt(v: VenueState, t_ms: int) -> None:
     """
     user = int(v.par[0].backstop_user)
     me = v.user[user]
-    set_off(v, user, int(v.debt[user, 0]))
+    pay_token_debts(v, user)
+    set_off(v, user, 0, int(v.debt[user, 0]))
     free = int(v.cash[user]) + perp_value_micro(v, user)
     sold = int(v.flow[user, 0, CAUSE_TWAP_SALE])
     paid = repay(v, user, 0, min(sold - int(me.sales_used_micro), free))
@@ -246,3 +258,56 @@ def _holds_whole_lots(v: VenueState, user: int) -> bool:
         if v.inst[inst].kind != PERP and position_lots(v, user, inst) > 0:
             return True
     return False
+
+
+@sub_kernel
+def can_buy_back(v: VenueState) -> bool:
+    """Tell whether the backstop has the cash for a lot of any token that it owes.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    """
+    user, free_micro = int(v.par[0].backstop_user), _free_micro(v)
+    for inst in range(v.inst.shape[0]):
+        spec = v.inst[inst]
+        owes = spec.kind != PERP and v.debt[user, spec.token] > v.token[user, spec.token]
+        if owes and _affordable_lots(v, inst, free_micro) > 0:
+            return True
+    return False
+
+
+@inline_kernel
+def _free_micro(v: VenueState) -> int:
+    """Return the backstop's cash beyond its debt, perps at the mark; micro-USDC."""
+    user = int(v.par[0].backstop_user)
+    return int(v.cash[user]) - int(v.debt[user, 0]) + perp_value_micro(v, user)
+
+
+@inline_kernel
+def _lot_cost_micro(v: VenueState, inst: int) -> float:
+    """Return the most that a lot of a token costs the backstop, fee in; micro-USDC."""
+    user, spec = int(v.par[0].backstop_user), v.inst[inst]
+    fee_frac = float(v.fee_tier[v.user[user].fee_tier].spot_taker_e7) / 1e7
+    most_usd = v.price[spec.asset].oracle_usd * (1.0 + v.par[0].forced_slippage_frac)
+    return float(spec.lot_size * most_usd * (1.0 + fee_frac) * 1e6)
+
+
+@inline_kernel
+def _affordable_lots(v: VenueState, inst: int, free_micro: int) -> int:
+    return int(float(max(0, free_micro)) / _lot_cost_micro(v, inst))
+
+
+@inline_kernel
+def _buy_back(v: VenueState, inst: int, rest: int, free_micro: int, t_ms: int) -> int:
+    """Bid for this update's part of tokens that are owed; return the most that it costs."""
+    lots = min(twap_lots(rest, v.par[0].twap_step_frac), _affordable_lots(v, inst, free_micro))
+    if lots <= 0:
+        return 0
+    user, spec = int(v.par[0].backstop_user), v.inst[inst]
+    price_usd = v.price[spec.asset].oracle_usd
+    tick = limit_tick(BUY, price_usd, v.par[0].forced_slippage_frac, spec.tick_usd)
+    # Not under the flag of its sales: what those bring repays what it owes in USDC.
+    emit_forced(v, user, inst, BUY, tick, lots, FORCED, t_ms)
+    return int(float(lots) * _lot_cost_micro(v, inst)) + 1

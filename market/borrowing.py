@@ -1,6 +1,7 @@
 """What may still be borrowed: loan-to-value, user cap, platform cap, pool, and which one binds.
 
-A cap cut below its use leaves a headroom of 0; nothing is called back.
+A cap cut below its use leaves a headroom of 0; nothing is called back. Each token has a reserve of
+its own: its pool is a row, its amounts are in the token's units.
 """
 
 from typing import Final
@@ -14,7 +15,7 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
 )
 from stressbook.market.kernel import inline_kernel
-from stressbook.market.ledger import move_cash
+from stressbook.market.ledger import move_cash, move_token
 from stressbook.market.state import Record, VenueState
 from stressbook.market.units import round_down
 
@@ -23,8 +24,11 @@ __all__ = [
     "borrowable_room",
     "draw",
     "give_back",
+    "give_back_units",
     "headroom",
+    "lend_units",
     "lendable",
+    "move_units",
     "platform_headroom",
 ]
 
@@ -159,9 +163,7 @@ def draw(v: VenueState, row: int, amount: int) -> None:
     amount : int
         Micro-USDC, at least 0.
     """
-    move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_BORROW)
-    v.debt[row, _USDC] = int(v.debt[row, _USDC]) + amount
-    v.reserve[_USDC].total_debt = int(v.reserve[_USDC].total_debt) + amount
+    lend_units(v, row, _USDC, amount)
 
 
 @inline_kernel
@@ -177,6 +179,63 @@ def give_back(v: VenueState, row: int, amount: int) -> None:
     amount : int
         Micro-USDC, at most what it has lent.
     """
-    move_cash(v, int(v.par[0].row_pool0), row, amount, CAUSE_REDEEM)
-    v.supply[row, _USDC] = int(v.supply[row, _USDC]) - amount
-    v.reserve[_USDC].total_supply = int(v.reserve[_USDC].total_supply) - amount
+    give_back_units(v, row, _USDC, amount)
+
+
+@inline_kernel
+def lend_units(v: VenueState, row: int, token: int, units: int) -> None:
+    """Book a loan of any token that is within all bounds.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash` or `token`, `debt`, `flow`, `reserve`.
+    row, token : int
+        Borrower, and what it borrows.
+    units : int
+        At least 0.
+    """
+    move_units(v, int(v.par[0].row_pool0) + token, row, token, units, CAUSE_BORROW)
+    v.debt[row, token] = int(v.debt[row, token]) + units
+    v.reserve[token].total_debt = int(v.reserve[token].total_debt) + units
+
+
+@inline_kernel
+def give_back_units(v: VenueState, row: int, token: int, units: int) -> None:
+    """Book what was lent of any token and comes back from its pool.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash` or `token`, `supply`, `flow`, `reserve`.
+    row, token : int
+        Lender, and what it lent.
+    units : int
+        At most what it has lent.
+    """
+    move_units(v, int(v.par[0].row_pool0) + token, row, token, units, CAUSE_REDEEM)
+    v.supply[row, token] = int(v.supply[row, token]) - units
+    v.reserve[token].total_supply = int(v.reserve[token].total_supply) - units
+
+
+@inline_kernel
+def move_units(v: VenueState, source: int, target: int, token: int, units: int, cause: int) -> None:
+    """Book cash, the token 0, or any other token from one row to another.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash` or `token`, and `flow`.
+    source, target : int
+        Rows.
+    token : int
+        0 for USDC.
+    units : int
+        Of the token, below 2**62 in size.
+    cause : int
+        One of the `CAUSE_` codes.
+    """
+    if token == _USDC:
+        move_cash(v, source, target, units, cause)
+    else:
+        move_token(v, source, target, token, units, cause)

@@ -10,10 +10,33 @@ from stressbook.market.kernel import inline_kernel
 from stressbook.market.ledger import move_cash
 from stressbook.market.state import VenueState
 
-__all__ = ["move_claim", "move_debt", "sell_claim"]
+__all__ = ["claims_column", "move_claim", "move_debt", "sell_claim"]
 
 _USDC: Final = 0
 _CLAIMS: Final = 1  # column of `flow` for claims on the pool: supply less debt of USDC
+
+
+@inline_kernel
+def claims_column(v: VenueState, token: int) -> int:
+    """Return the column of `flow` for claims on the pool of a token: supply less debt.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    token : int
+        Of a reserve that lends.
+
+    Returns
+    -------
+    int
+        One that no holding uses: for USDC, which is cash, that of token 0; for any other token
+        the perp column of its spot book.
+    """
+    if token == _USDC:
+        return _CLAIMS
+    spot = int(v.asset[v.token_spec[token].asset].spot_inst)
+    return 1 + int(v.token.shape[1]) + spot
 
 
 @inline_kernel

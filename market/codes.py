@@ -225,6 +225,9 @@ EV_AUCTION: Final = 23  # begins; amount: equity
 # Collateral for cash in an auction: inst is the token, lots are its units.
 EV_COLLATERAL_BOUGHT: Final = 24  # inst, cause, counterparty, lots; price: oracle; amount: paid
 EV_TRIGGERED: Final = 25  # inst; lots: signed; price: mark; cause: TRIGGER_*
+# Debts of tokens: inst is the token, lots its units, price the borrow oracle, amount their value.
+# Interest on them and their write-off have these fields too, interest but for the amount.
+EV_TOKEN_DEBT: Final = 26  # handed over: inst, cause, counterparty, lots, price, amount
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -250,6 +253,7 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_AUCTION: "auction",
     EV_COLLATERAL_BOUGHT: "collateral_bought",
     EV_TRIGGERED: "triggered",
+    EV_TOKEN_DEBT: "token_debt_moved",
 }
 
 # --- what was triggered: cause of EV_TRIGGERED ----------------------------------------------------

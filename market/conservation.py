@@ -1,8 +1,8 @@
 """Conservation: nothing that is booked is created or lost, checked on the ledger itself.
 
-Cash and tokens sum to constants over all rows, perps to zero. The reserve's pool and debts are what
-supplies, retained interest and the claim of rounding add up to; claims that change hands sum to
-zero. Each balance is the sum of its flows, and open interest what all longs hold.
+Cash and tokens sum to constants over all rows, perps to zero. Each reserve's pool and debts are
+what supplies, retained interest and the claim of rounding add up to; claims that change hands sum
+to zero. Each balance is the sum of its flows, and open interest what all longs hold.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.errors import ConservationError
+from stressbook.market.codes import PERP
 from stressbook.market.kernel import kernel
 from stressbook.market.ledger import imbalance
 from stressbook.market.state import I64, VenueState
@@ -93,25 +94,50 @@ def _add_up(v: VenueState, sums: I64) -> None:
     n = 1 + v.token.shape[1] + v.perp.shape[1]
     for column in range(n):
         sums[column] = imbalance(v, column)
-    reserve = v.reserve[0]
-    debts = supplies = 0
-    for row in range(v.debt.shape[0]):
-        debts += int(v.debt[row, 0])
-        supplies += int(v.supply[row, 0])
-    owned = supplies + int(reserve.retained) + int(reserve.claim)
-    sums[n] = int(v.cash[v.par[0].row_pool0]) + debts - owned
-    sums[n + 1] = int(reserve.total_debt) - debts
-    sums[n + 2] = int(reserve.total_supply) - supplies
+    for token in range(v.token.shape[1]):
+        _add_reserve(v, token, sums, n)
     for row in range(v.cash.shape[0]):
-        sums[_CLAIMS] += _flows(v, row, _CLAIMS)
         for column in range(n):
-            if column != _CLAIMS:
+            if _holds_claims(v, column):
+                sums[column] += _flows(v, row, column)
+            else:
                 sums[n + 3] += abs(_balance(v, row, column) - _flows(v, row, column))
     for inst in range(v.perp.shape[1]):
         longs = 0
         for row in range(v.perp.shape[0]):
             longs += max(int(v.perp[row, inst]), 0)
         sums[n + 4] += abs(int(v.open_interest[inst]) - longs)
+
+
+@kernel
+def _add_reserve(v: VenueState, token: int, sums: I64, n: int) -> None:
+    """Add by how much a reserve fails its identity and the sums that it keeps."""
+    reserve = v.reserve[token]
+    debts = supplies = 0
+    for row in range(v.debt.shape[0]):
+        debts += int(v.debt[row, token])
+        supplies += int(v.supply[row, token])
+    pool = int(v.par[0].row_pool0) + token
+    held = int(v.cash[pool]) if token == 0 else int(v.token[pool, token])
+    owned = supplies + int(reserve.retained) + int(reserve.claim)
+    debts_off, supplies_off = int(reserve.total_debt) - debts, int(reserve.total_supply) - supplies
+    if token == 0:
+        sums[n] += held + debts - owned
+        sums[n + 1] += debts_off
+        sums[n + 2] += supplies_off
+        return
+    # Units of several tokens: off one way in one and the other way in another is off twice.
+    sums[n] += abs(held + debts - owned)
+    sums[n + 1] += abs(debts_off)
+    if v.token_spec[token].borrowable == 1:
+        sums[n + 2] += abs(supplies_off)
+
+
+@kernel
+def _holds_claims(v: VenueState, column: int) -> bool:
+    """Tell whether a column of `flow` is for claims on a pool: no holding uses it."""
+    inst = column - 1 - v.token.shape[1]
+    return column == _CLAIMS or (inst >= 0 and v.inst[inst].kind != PERP)
 
 
 @kernel

@@ -6,7 +6,7 @@ by the rule of sharing - each if rules say so - and what is left to the treasury
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
-from stressbook.market.backstop import has_sold_out
+from stressbook.market.backstop import can_buy_back, has_sold_out
 from stressbook.market.claims import sell_claim
 from stressbook.market.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
@@ -26,6 +26,13 @@ from stressbook.market.ledger import move_cash
 from stressbook.market.reserve import repay, set_off, write_off
 from stressbook.market.socialising import socialise
 from stressbook.market.state import VenueState
+from stressbook.market.token_debts import (
+    backs_token_debt,
+    lends_tokens,
+    owes_tokens,
+    pay_token_debts,
+    worth_micro,
+)
 from stressbook.market.valuation import holds_collateral, holds_perps, value_account
 
 __all__ = [
@@ -47,8 +54,9 @@ def settle_flat_rows(v: VenueState, t_ms: int) -> None:
     t_ms : int
         Time of the step.
     """
+    lends = lends_tokens(v)
     for user in range(v.par[0].n_users):
-        below = v.cash[user] < v.debt[user, 0]
+        below = v.cash[user] < v.debt[user, 0] or (lends and owes_tokens(v, user))
         if (below or v.user[user].breached == 1) and _is_flat(v, user):
             _settle(v, user, t_ms)
 
@@ -66,13 +74,17 @@ def settle_backstop(v: VenueState, t_ms: int) -> None:
     """
     user = int(v.par[0].backstop_user)
     below = v.cash[user] < v.debt[user, 0]
+    if owes_tokens(v, user):
+        if can_buy_back(v):
+            return
+        below = True
     if (below or v.user[user].breached == 1) and has_sold_out(v):
         _settle(v, user, t_ms)
 
 
 @sub_kernel
 def pay_from_own(v: VenueState, user: int) -> None:
-    """Have a flat account pay its debt out of what it has lent, then out of its cash.
+    """Have a flat account pay each debt out of what it has lent, then out of what it holds.
 
     Parameters
     ----------
@@ -81,8 +93,9 @@ def pay_from_own(v: VenueState, user: int) -> None:
     user : int
         Without perps: its cash is its own.
     """
-    set_off(v, user, int(v.debt[user, 0]))
+    set_off(v, user, 0, int(v.debt[user, 0]))
     repay(v, user, 0, int(v.cash[user]))
+    pay_token_debts(v, user)
 
 
 @sub_kernel
@@ -110,7 +123,9 @@ def _is_flat(v: VenueState, user: int) -> bool:
     """Tell whether nothing is left to close or to take."""
     if user == v.par[0].backstop_user:
         return False
-    return not holds_perps(v, user) and not holds_collateral(v, user)
+    # What it owes in tokens can be taken for cash as well.
+    has_loan = holds_collateral(v, user) or backs_token_debt(v, user)
+    return not holds_perps(v, user) and not has_loan
 
 
 @sub_kernel
@@ -136,13 +151,25 @@ def _settle(v: VenueState, user: int, t_ms: int) -> None:
 
 @sub_kernel
 def _write_off(v: VenueState, user: int, t_ms: int) -> None:
-    owed = int(v.debt[user, 0])
-    if owed <= 0:
+    for token in range(v.token_spec.shape[0]):
+        owed = int(v.debt[user, token])
+        if owed > 0:
+            retained = int(v.reserve[token].retained)
+            borne = write_off(v, user, token, owed)
+            retained -= int(v.reserve[token].retained)
+            _log_write_off(v, user, token, retained, BORNE_BY_RETAINED, t_ms)
+            _log_write_off(v, user, token, borne, BORNE_BY_SUPPLIERS, t_ms)
+
+
+@inline_kernel
+def _log_write_off(
+    v: VenueState, user: int, token: int, units: int, bearer: int, t_ms: int
+) -> None:
+    if units <= 0:
         return
-    retained = int(v.reserve[0].retained)
-    borne = write_off(v, user, 0, owed)
-    retained -= int(v.reserve[0].retained)
-    if retained > 0:
-        log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, retained, BORNE_BY_RETAINED, -1)
-    if borne > 0:
-        log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, borne, BORNE_BY_SUPPLIERS, -1)
+    if token == 0:
+        log_event(v, t_ms, EV_WRITTEN_OFF, user, -1, 0, 0, units, bearer, -1)
+    else:
+        borrow_e8 = int(v.price[v.token_spec[token].asset].borrow_oracle_e8)
+        value = worth_micro(v, token, units)
+        log_event(v, t_ms, EV_WRITTEN_OFF, user, token, units, borrow_e8, value, bearer, -1)

@@ -22,6 +22,7 @@ from stressbook.market.requirements import (
     AccountSums,
     commitment_usd,
     cross_equity_usd,
+    debt_need_usd,
     is_judged_as_portfolio,
     margin_need_usd,
     net_usd,
@@ -29,6 +30,7 @@ from stressbook.market.requirements import (
     transfer_requirement_usd,
 )
 from stressbook.market.state import Record, VenueState
+from stressbook.market.token_bids import bid_overlap_usd
 
 __all__ = [
     "account_sums",
@@ -137,17 +139,22 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
             has_orders = has_orders or open_micro != 0
             _note_leg(v, n_legs, i, signed, user, i)
             n_legs += 1
-    tokens = collateral = capacity = credit = 0.0
+    tokens = collateral = capacity = credit = token_debt = token_need = 0.0
     caps_count = v.par[0].user_cap_in_credit == 1
     gives_credit = r == REGIME_PORTFOLIO
     for k in range(1, v.token_spec.shape[0]):
-        units = int(v.token[row, k])
+        # Borrowed tokens that lie idle are no holding: what counts is what is owned.
+        units = int(v.token[row, k]) - int(v.debt[row, k])
         if units == 0 and not rests:
             continue
         token = v.token_spec[k]
         price = v.price[token.asset]
         held = 0.0
-        if units != 0:
+        if units < 0:
+            owed = float(-units) / float(token.unit) * price.borrow_oracle_usd
+            token_debt += owed
+            token_need += debt_need_usd(owed, token.ltv)
+        elif units > 0:
             worth = float(units) / float(token.unit) * price.oracle_usd
             tokens += worth
             if gives_credit and token.ltv > 0.0:
@@ -171,6 +178,11 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
                 initial += _weak_token_usd(v, regime, int(token.asset), held)
                 _note_leg(v, n_legs, j, held, user, spot)
                 n_legs += 1
+    # Collateral stands behind debts of tokens first; the rest of their need is bound in cash.
+    token_bound = max(0.0, token_need - capacity)
+    if token_bound > 0.0:
+        spot_bid -= min(token_bound, bid_overlap_usd(v, row))
+    capacity = max(0.0, capacity - token_need)
     if caps_count:
         credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
     debt = int(v.debt[row, 0])
@@ -214,6 +226,8 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
         int(regime.debt_in_ratio),
         1 if gives_credit and regime.margin_is_borrowed == 0 else 0,
         haircut,
+        token_debt,
+        token_bound,
     )
 
 

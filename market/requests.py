@@ -6,7 +6,7 @@ Source: Hyperliquid docs, deposits and withdrawals, account modes, leverage, 202
 """
 
 from stressbook.market.bits import natural
-from stressbook.market.borrowing import borrowable_room, lendable
+from stressbook.market.borrowing import lendable, move_units
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEPOSIT,
@@ -27,14 +27,14 @@ from stressbook.market.codes import (
     R_NOT_SUPPORTED,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
-    SELL,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.ledger import has_room, move_cash, move_token
-from stressbook.market.margin import account_sums, available_usd, bound_usd, withdrawable_usd
-from stressbook.market.requirements import cross_equity_usd, is_judged_as_portfolio
+from stressbook.market.ledger import has_room
+from stressbook.market.margin import account_sums, withdrawable_usd
+from stressbook.market.requirements import cross_equity_usd
 from stressbook.market.reserve import draw_needed_debt
 from stressbook.market.state import VenueState
+from stressbook.market.token_margin import available_now_usd, refusal_of_leaving
 from stressbook.market.units import BALANCE_MAX, round_down
 
 __all__ = ["deposit", "enrol", "set_leverage", "withdraw"]
@@ -66,7 +66,7 @@ def deposit(v: VenueState, user: int, token: int, units: int, flags: int) -> int
     cause = CAUSE_OWN_MOVE if flags & OWN_MOVE else CAUSE_DEPOSIT
     refusal = _refusal_of_amount(v, outside, user, token, units, cause)
     if refusal == ACCEPTED:
-        _move(v, outside, user, token, units, cause)
+        move_units(v, outside, user, token, units, cause)
     return refusal
 
 
@@ -101,7 +101,7 @@ def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> in
         refusal = _refusal_of_withdrawal(v, user, token, units)
         if refusal != ACCEPTED:
             return refusal
-    _move(v, user, outside, token, units, cause)
+    move_units(v, user, outside, token, units, cause)
     if token == 0 and v.par[0].admission_on != 0 and v.row[user].regime == REGIME_PORTFOLIO:
         # What lent cash now stands in for must be at hand.
         draw_needed_debt(v, user)
@@ -144,7 +144,7 @@ def enrol(v: VenueState, user: int, mode: int) -> int:
         if _owes(v, user):
             return R_NOT_ELIGIBLE
         row.regime = REGIME_CROSS
-        if _available(v, user) < 0.0:
+        if available_now_usd(v, user) < 0.0:
             row.regime = REGIME_PORTFOLIO
             return R_INSUFFICIENT_MARGIN
         account.enrolled = 0
@@ -178,7 +178,7 @@ def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
         return R_BAD_LEVERAGE
     former = int(v.leverage[user, inst])
     v.leverage[user, inst] = leverage
-    if leverage < former and v.par[0].admission_on != 0 and _available(v, user) < 0.0:
+    if leverage < former and v.par[0].admission_on != 0 and available_now_usd(v, user) < 0.0:
         v.leverage[user, inst] = former
         return R_INSUFFICIENT_MARGIN
     # Of a pocket it tells what new orders bring in; the margin inside stays.
@@ -202,52 +202,12 @@ def _refusal_of_amount(
 
 
 @inline_kernel
-def _move(v: VenueState, source: int, target: int, token: int, units: int, cause: int) -> None:
-    if token == 0:
-        move_cash(v, source, target, units, cause)
-    else:
-        move_token(v, source, target, token, units, cause)
-
-
-@inline_kernel
 def _refusal_of_withdrawal(v: VenueState, user: int, token: int, units: int) -> int:
     if token == 0:
         in_pool = lendable(v.reserve[0])
         free = round_down(withdrawable_usd(v.par[0], account_sums(v, user), in_pool) * 1e6)
         return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
-    for inst in range(v.inst.shape[0]):
-        if v.inst[inst].kind != PERP and v.inst[inst].token == token:
-            on_offer = int(v.open_lots[user, inst, SELL]) * int(v.inst[inst].lot_units)
-            if units > int(v.token[user, token]) - on_offer:
-                return R_INSUFFICIENT_BALANCE
-    if units > v.token[user, token]:
-        return R_INSUFFICIENT_BALANCE
-    if v.row[user].regime != REGIME_PORTFOLIO or v.token_spec[token].ltv == 0.0:
-        return ACCEPTED
-    # As if it were gone: collateral may not go below what it secures.
-    v.token[user, token] -= units
-    missing = _lacks_transfer_margin(v, user)
-    v.token[user, token] += units
-    return R_INSUFFICIENT_MARGIN if missing else ACCEPTED
-
-
-@inline_kernel
-def _lacks_transfer_margin(v: VenueState, user: int) -> bool:
-    """Tell whether less is left than a transfer must leave, the floor of notional in it."""
-    s = account_sums(v, user)
-    if is_judged_as_portfolio(s):
-        return _available(v, user) < 0.0
-    # With the last collateral goes the credit: what is left is judged by cross altogether.
-    return cross_equity_usd(s) < bound_usd(v.par[0], s)
-
-
-@inline_kernel
-def _available(v: VenueState, user: int) -> float:
-    s = account_sums(v, user)
-    room_micro = borrowable_room(
-        v.token_spec[0], v.reserve[0], int(v.debt[user, 0]), s.collateral_capacity_usd
-    )
-    return available_usd(v.par[0], s, room_micro)
+    return refusal_of_leaving(v, user, token, units)
 
 
 @inline_kernel

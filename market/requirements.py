@@ -22,6 +22,7 @@ __all__ = [
     "commitment_usd",
     "cross_equity_usd",
     "debt_at_maintenance_usd",
+    "debt_need_usd",
     "equity_usd",
     "initial_of",
     "is_judged_as_portfolio",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _INF: Final = math.inf
+_LEAST_LTV: Final = 0.01  # where a loan-to-value was cut to nothing while tokens were owed
 
 
 class AccountSums(NamedTuple):
@@ -51,7 +53,7 @@ class AccountSums(NamedTuple):
     initial_usd: float  # of positions, at their leverage
     maintenance_usd: float
     order_margin_usd: float  # of resting perp orders that are not reduce-only, at their limits
-    spot_bid_usd: float
+    spot_bid_usd: float  # resting bids for tokens, but for what is bound behind token debts already
     token_value_usd: float  # every token, at the oracle
     collateral_value_usd: float  # tokens with a loan-to-value, at the oracle
     collateral_capacity_usd: float  # value at the borrow oracle x LTV, supply caps in
@@ -63,6 +65,8 @@ class AccountSums(NamedTuple):
     debt_in_ratio: int  # tables.DEBTS_IN_RATIO
     collateral_covers: int  # 1: collateral covers margin as it is, 0: margin is borrowed against it
     bid_haircut_usd: float  # what bids for tokens lose of their value by becoming collateral
+    token_debt_usd: float  # tokens owed beyond those held, at the borrow oracle
+    token_bound_usd: float  # what must stand behind them beyond the capacity of collateral
 
 
 @inline_kernel
@@ -185,13 +189,13 @@ def equity_usd(s: AccountSums, portfolio: bool) -> float:
         USD; below zero the account owes more than it has.
     """
     if portfolio:
-        return portfolio_equity_usd(s) + s.collateral_value_usd
+        return portfolio_equity_usd(s) + s.collateral_value_usd - s.token_debt_usd
     return cross_equity_usd(s)
 
 
 @inline_kernel
 def is_judged_as_portfolio(s: AccountSums) -> bool:
-    """Tell whether portfolio rules apply: in that regime, and with credit left.
+    """Tell whether portfolio rules apply: in that regime, with credit left or tokens owed.
 
     Parameters
     ----------
@@ -203,7 +207,7 @@ def is_judged_as_portfolio(s: AccountSums) -> bool:
     bool
         A portfolio account without credit falls back to cross altogether where the regime says so.
     """
-    return s.collateral_credit_usd > 0.0 or s.always_judged == 1
+    return s.collateral_credit_usd > 0.0 or s.always_judged == 1 or s.token_debt_usd > 0.0
 
 
 @inline_kernel
@@ -251,7 +255,7 @@ def ratio_of(requirement_usd: float, value_usd: float) -> float:
 
 @inline_kernel
 def portfolio_ratio(s: AccountSums) -> float:
-    """Return the ratio of a portfolio account: (MM + B) / (E + B + credit).
+    """Return the ratio of a portfolio account: (MM + B + tokens owed) / (E + B + credit).
 
     Parameters
     ----------
@@ -270,7 +274,7 @@ def portfolio_ratio(s: AccountSums) -> float:
         debt = debt_at_maintenance_usd(s)
     elif s.debt_in_ratio == DEBT_DRAWN:
         debt = s.debt_usd
-    requirement = s.maintenance_usd + debt
+    requirement = s.maintenance_usd + debt + s.token_debt_usd
     if requirement > 0.0:
         requirement += s.borrow_offset_usd
     return ratio_of(requirement, portfolio_equity_usd(s) + debt + s.collateral_credit_usd)
@@ -350,7 +354,31 @@ def commitment_usd(s: AccountSums, floor_frac: float, buffer_frac: float) -> flo
         return max(margin_need_usd(s) - s.collateral_capacity_usd, s.spot_bid_usd)
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     orders = (1.0 + buffer_frac) * s.order_margin_usd
-    return s.isolated_equity_usd + positions + orders + s.spot_bid_usd
+    return s.isolated_equity_usd + positions + orders + s.spot_bid_usd + s.token_bound_usd
+
+
+@inline_kernel
+def debt_need_usd(owed_usd: float, ltv: float) -> float:
+    """Return what must stand behind a debt of a token when it is taken: its value / loan-to-value.
+
+    Parameters
+    ----------
+    owed_usd : float
+        Value of what is owed, USD.
+    ltv : float
+        Loan-to-value of the token.
+
+    Returns
+    -------
+    float
+        USD, of cash or of the capacity of other collateral.
+
+    Examples
+    --------
+    >>> debt_need_usd(100.0, 0.5)
+    200.0
+    """
+    return owed_usd / max(ltv, _LEAST_LTV)
 
 
 @inline_kernel

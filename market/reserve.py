@@ -1,6 +1,7 @@
 """Reserves: lenders' pool, drawn debts, what a debt must be, and who bears a loss.
 
-At every moment `pool + debts = supplies + retained + claim` to the last unit, where `retained` is
+Each token that may be borrowed has one, in its own units. At every moment
+`pool + debts = supplies + retained + claim` to the last unit, where `retained` is
 the protocol's share of interest and `claim` what rounding has left. Debts are never recomputed:
 they rise by draws and interest, and fall by repayment and write-off.
 
@@ -9,7 +10,15 @@ Source: Hyperliquid docs, portfolio margin, 2026-08-19 (docs/decisions/0012-rese
 
 from typing import Final
 
-from stressbook.market.borrowing import borrowable_room, draw, give_back, lendable
+from stressbook.market.borrowing import (
+    borrowable_room,
+    draw,
+    give_back,
+    give_back_units,
+    lendable,
+    move_units,
+)
+from stressbook.market.claims import claims_column
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
@@ -23,7 +32,6 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
-from stressbook.market.ledger import move_cash
 from stressbook.market.lending_rates import (
     borrow_rate_at,
     supply_rate_at,
@@ -37,6 +45,7 @@ from stressbook.market.requirements import (
     net_usd,
 )
 from stressbook.market.state import I64, Record, VenueState
+from stressbook.market.token_margin import refusal_of_leaving
 from stressbook.market.units import (
     FLOOR,
     mul_div,
@@ -193,36 +202,38 @@ def repay(v: VenueState, row: int, token: int, amount: int) -> int:
     Parameters
     ----------
     v : VenueState
-        Changed in `cash`, `debt`, `flow`, `reserve`.
+        Changed in `cash` or `token`, `debt`, `flow`, `reserve`.
     row, token : int
-        Borrower, and what it owes: USDC alone is lent.
+        Borrower, and what it owes.
     amount : int
         Units.
 
     Returns
     -------
     int
-        What was repaid: at most the debt.
+        What was repaid: at most the debt, and of tokens what there is.
     """
     repaid = min(amount, int(v.debt[row, token]))
-    if token != USDC or repaid <= 0:
+    if token != USDC:
+        repaid = min(repaid, int(v.token[row, token]))
+    if repaid <= 0:
         return 0
-    move_cash(v, row, int(v.par[0].row_pool0), repaid, CAUSE_REPAY)
-    v.debt[row, USDC] = int(v.debt[row, USDC]) - repaid
-    v.reserve[USDC].total_debt = int(v.reserve[USDC].total_debt) - repaid
+    move_units(v, row, int(v.par[0].row_pool0) + token, token, repaid, CAUSE_REPAY)
+    v.debt[row, token] = int(v.debt[row, token]) - repaid
+    v.reserve[token].total_debt = int(v.reserve[token].total_debt) - repaid
     return repaid
 
 
 @sub_kernel
 def supply(v: VenueState, row: int, token: int, amount: int) -> int:
-    """Lend cash that no margin needs to the reserve.
+    """Lend cash or tokens that no margin needs to their reserve.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `cash`, `supply`, `flow`, `reserve`.
+        Changed in `cash` or `token`, `supply`, `flow`, `reserve`.
     row, token : int
-        Lender, and what it lends: USDC alone.
+        Lender, and what it lends: USDC, or a token that may be borrowed.
     amount : int
         Units.
 
@@ -231,19 +242,22 @@ def supply(v: VenueState, row: int, token: int, amount: int) -> int:
     int
         `ACCEPTED` or a refusal.
     """
-    if token != USDC:
+    if token != USDC and (not _is_token(v, token) or v.token_spec[token].borrowable == 0):
         return R_BAD_TOKEN
     if amount <= 0:
         return R_BAD_QUANTITY
-    s = account_sums(v, row)
-    if amount > round_down(spare_usd(v.par[0], s) * 1e6):
+    if token != USDC:
+        refusal = refusal_of_leaving(v, row, token, amount)
+        if refusal != ACCEPTED:
+            return refusal
+    elif amount > round_down(spare_usd(v.par[0], account_sums(v, row)) * 1e6):
         return R_INSUFFICIENT_BALANCE
     spec, reserve = v.token_spec[token], v.reserve[token]
     if amount > spec.user_supply_cap - v.supply[row, token]:
         return R_CAP_REACHED
     if amount > spec.platform_supply_cap - reserve.total_supply:
         return R_CAP_REACHED
-    move_cash(v, row, int(v.par[0].row_pool0), amount, CAUSE_SUPPLY)
+    move_units(v, row, int(v.par[0].row_pool0) + token, token, amount, CAUSE_SUPPLY)
     v.supply[row, token] = int(v.supply[row, token]) + amount
     reserve.total_supply = int(reserve.total_supply) + amount
     return ACCEPTED
@@ -251,12 +265,12 @@ def supply(v: VenueState, row: int, token: int, amount: int) -> int:
 
 @sub_kernel
 def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
-    """Take lent cash back, as far as it is not lent on.
+    """Take lent cash or tokens back, as far as they are not lent on.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `cash`, `supply`, `flow`, `reserve`.
+        Changed in `cash` or `token`, `supply`, `flow`, `reserve`.
     row, token : int
         Lender, and what it has lent.
     amount : int
@@ -268,34 +282,42 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
         `ACCEPTED` or a refusal; the whole amount or nothing.
     """
     if token != USDC:
-        return R_BAD_TOKEN
+        if not _is_token(v, token):
+            return R_BAD_TOKEN
+        if v.token_spec[token].borrowable == 0 and v.supply[row, token] == 0:
+            return R_BAD_TOKEN
     if amount <= 0:
         return R_BAD_QUANTITY
     if amount > v.supply[row, token]:
         return R_INSUFFICIENT_BALANCE
     if amount > lendable(v.reserve[token]):
         return R_UTILISATION_FULL
-    give_back(v, row, amount)
+    give_back_units(v, row, token, amount)
     return ACCEPTED
 
 
+@inline_kernel
+def _is_token(v: VenueState, token: int) -> bool:
+    return 0 < token < v.token_spec.shape[0]
+
+
 @sub_kernel
-def set_off(v: VenueState, row: int, most: int) -> None:
+def set_off(v: VenueState, row: int, token: int, most: int) -> None:
     """Have a row pay its debt out of what it has lent; an empty pool is no obstacle.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
-    row : int
-        A row.
+        Changed in `cash` or `token`, `debt`, `supply`, `flow`, `reserve`.
+    row, token : int
+        A row, and what it owes.
     most : int
-        Micro-USDC of debt to pay at most.
+        Units of debt to pay at most.
     """
-    lent = min(int(v.supply[row, USDC]), int(v.debt[row, USDC]), most)
+    lent = min(int(v.supply[row, token]), int(v.debt[row, token]), most)
     if lent > 0:
-        give_back(v, row, lent)
-        repay(v, row, USDC, lent)
+        give_back_units(v, row, token, lent)
+        repay(v, row, token, lent)
 
 
 @sub_kernel
@@ -317,38 +339,40 @@ def write_off(v: VenueState, row: int, token: int, amount: int) -> int:
         What suppliers lose, to the last unit; only the claim of rounding stands behind them.
     """
     loss = min(amount, int(v.debt[row, token]))
-    if token != USDC or loss <= 0:
+    if loss <= 0:
         return 0
-    reserve = v.reserve[USDC]
+    column, reserve = claims_column(v, token), v.reserve[token]
     retained = min(loss, int(reserve.retained))
     borne = min(loss - retained, int(reserve.total_supply))
     left = loss - retained - borne
-    _charge_suppliers(v.supply, v.flow, borne, int(reserve.total_supply))
-    v.debt[row, USDC] = int(v.debt[row, USDC]) - loss
+    _charge_suppliers(v.supply, v.flow, token, column, borne, int(reserve.total_supply))
+    v.debt[row, token] = int(v.debt[row, token]) - loss
     reserve.total_debt = int(reserve.total_debt) - loss
     reserve.total_supply = int(reserve.total_supply) - borne
     reserve.retained = int(reserve.retained) - retained
     reserve.retained_used = int(reserve.retained_used) + retained
     reserve.supplier_loss = int(reserve.supplier_loss) + borne
     reserve.claim = int(reserve.claim) - left
-    v.flow[row, CLAIMS, CAUSE_DEFICIT] += loss
-    v.flow[v.par[0].row_pool0, CLAIMS, CAUSE_DEFICIT] -= retained
-    v.flow[v.par[0].row_rounding, CLAIMS, CAUSE_DEFICIT] -= left
+    v.flow[row, column, CAUSE_DEFICIT] += loss
+    v.flow[v.par[0].row_pool0 + token, column, CAUSE_DEFICIT] -= retained
+    v.flow[v.par[0].row_rounding, column, CAUSE_DEFICIT] -= left
     return borne
 
 
 @sub_kernel
-def _charge_suppliers(supply: I64, flow: I64, loss: int, supplied: int) -> None:
+def _charge_suppliers(
+    supply: I64, flow: I64, token: int, column: int, loss: int, supplied: int
+) -> None:
     """Split a loss over suppliers pro rata, exactly: each takes its part of what is left."""
     left = loss
     for row in range(supply.shape[0]):
-        own = int(supply[row, USDC])
+        own = int(supply[row, token])
         if own > 0 and left > 0:
             part = mul_div(left, own, supplied, FLOOR)
             supplied -= own
             left -= part
-            supply[row, USDC] = own - part
-            flow[row, CLAIMS, CAUSE_DEFICIT] -= part
+            supply[row, token] = own - part
+            flow[row, column, CAUSE_DEFICIT] -= part
 
 
 @sub_kernel
@@ -358,9 +382,9 @@ def refresh_collateral(v: VenueState) -> None:
     Parameters
     ----------
     v : VenueState
-        Changed in `total_supply` and `counted_share` of collateral tokens. Beyond the platform's
-        supply cap each account's capacity counts in the same proportion; credit at maintenance
-        is untouched.
+        Changed in `counted_share` of collateral tokens, and in `total_supply` of those that are
+        not lent. Beyond the platform's supply cap, of which what is lent takes its part, each
+        account's capacity counts in the same proportion; credit at maintenance is untouched.
     """
     for token in range(1, v.token_spec.shape[0]):
         spec = v.token_spec[token]
@@ -368,9 +392,11 @@ def refresh_collateral(v: VenueState) -> None:
         if spec.ltv > 0.0:
             for row in range(v.par[0].n_users):
                 if v.row[row].regime == REGIME_PORTFOLIO:
-                    total += min(int(v.token[row, token]), int(spec.user_supply_cap))
-        share = 1.0
-        if total > spec.platform_supply_cap:
-            share = float(spec.platform_supply_cap) / float(total)
-        v.reserve[token].total_supply = total
-        v.reserve[token].counted_share = share
+                    owned = int(v.token[row, token]) - int(v.debt[row, token])
+                    total += max(0, min(owned, int(spec.user_supply_cap)))
+        cap = int(spec.platform_supply_cap)
+        if spec.borrowable == 1:
+            cap = max(0, cap - int(v.reserve[token].total_supply))
+        else:
+            v.reserve[token].total_supply = total
+        v.reserve[token].counted_share = float(cap) / float(total) if total > cap else 1.0

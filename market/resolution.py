@@ -53,6 +53,7 @@ from stressbook.market.takeover import (
     take_perps,
     take_slice,
 )
+from stressbook.market.token_debts import backs_token_debt
 from stressbook.market.trigger_table import cancel_triggers
 from stressbook.market.units import round_nearest
 from stressbook.market.valuation import (
@@ -165,6 +166,7 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
     r = v.risk[user]
     has_perps = holds_perps(v, user)
     has_collateral = holds_collateral(v, user)
+    has_loan = has_collateral or backs_token_debt(v, user)
     before_usd = float(r.equity_usd)
     if (has_perps or has_collateral) and _goes_to_auction(v, user):
         auction_account(v, user, t_ms)
@@ -176,7 +178,7 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
         v.work_index[place, _WAITS] = 1
     elif user == v.par[0].backstop_user:
         return  # judged by the first alone
-    elif has_collateral and -r.net_usd > loan_threshold_usd(v, user, True):
+    elif has_loan and -r.net_usd > loan_threshold_usd(v, user, True):
         take_everything(v, user, has_perps and loss_limit_holds(v), t_ms)
         _note_what_was_taken(v, user, before_usd)
     elif has_perps and _is_below_backstop_margin(v, user) and loss_limit_holds(v):
@@ -185,7 +187,7 @@ def _resolve(v: VenueState, place: int, t_ms: int) -> None:
         value_account(v, user)
     elif has_perps:
         liquidate_perps(v, user, t_ms)
-    elif has_collateral:
+    elif has_loan:
         _slice_if_due(v, user, t_ms)
 
 

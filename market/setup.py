@@ -5,14 +5,13 @@ Account rows come first, the backstop's as the last of them; then `outside`, `tr
 `outside` (loans and lent cash: between account and pool) under the cause `opening`.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from stressbook.errors import InvalidInput, Problem
+from stressbook.errors import InvalidInput
 from stressbook.market import state
 from stressbook.market.client_ids import table_size
 from stressbook.market.codes import (
@@ -23,19 +22,17 @@ from stressbook.market.codes import (
     N_REPLIES,
     PERP,
     REGIME_CROSS,
-    REGIME_PORTFOLIO,
 )
 from stressbook.market.dials import DIAL, reset_dials
 from stressbook.market.draws import CLASS_NUMBERS, account_key, key_from_seed
+from stressbook.market.opening_checks import account_problems, size_problems
 from stressbook.market.reserve import borrow_rate, refresh_collateral, supply_rate, utilisation
 from stressbook.market.rule_arrays import rule_arrays
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import N_TICKS, Capacity, Records, VenueState
-from stressbook.market.units import BALANCE_MAX, FLOOR, MICRO, NEAREST, PRICE_ONE, mul_div
+from stressbook.market.units import FLOOR, MICRO, NEAREST, PRICE_ONE, mul_div
 
 __all__ = ["AccountOpening", "SharedWorld", "make_state"]
-
-_MAX_ORDERS: Final = 2**24  # slots in a handle
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,9 @@ class AccountOpening:
         Instrument to signed lots and entry price in 1e-8 USD.
     debt, supply : int
         USDC borrowed from and lent to the reserve, micro-USDC.
+    borrowed, lent : mapping of int to int
+        Token (from 1) to units borrowed from and lent to its reserve; what is lent is out of
+        `tokens`, what is borrowed comes on top of them: negative tokens are borrowed and sold.
     regime, account_mode : int
         `codes.REGIME_*`, `codes.MODE_*`.
     leverage : mapping of int to int
@@ -82,6 +82,8 @@ class AccountOpening:
     perps: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     debt: int = 0
     supply: int = 0
+    borrowed: Mapping[int, int] = field(default_factory=dict)
+    lent: Mapping[int, int] = field(default_factory=dict)
     regime: int = REGIME_CROSS
     account_mode: int = MODE_STANDARD
     leverage: Mapping[int, int] = field(default_factory=dict)
@@ -153,7 +155,7 @@ def make_state(
     """
     last = _default_backstop(spec) if backstop is None else backstop
     sizes = Capacity() if capacity is None else capacity
-    problems = [*_size_problems(sizes, dt_ms), *_account_problems(spec, [*accounts, last])]
+    problems = [*size_problems(sizes, dt_ms), *account_problems(spec, [*accounts, last])]
     if problems:
         raise InvalidInput.from_problems(problems)
     pockets = _pockets(spec, accounts)
@@ -366,6 +368,12 @@ def _book_opening(v: VenueState, row: int, account: AccountOpening) -> None:
         v.entry_cost[row, inst] = cost_micro
     _move(v, row, pool, column=0, amount=account.supply - account.debt)
     v.supply[row, 0], v.debt[row, 0] = account.supply, account.debt
+    for token, units in account.lent.items():
+        _move(v, row, pool + token, column=1 + token, amount=units)
+        v.supply[row, token] = units
+    for token, units in account.borrowed.items():
+        _move(v, pool + token, row, column=1 + token, amount=units)
+        v.debt[row, token] = units
 
 
 def _move(v: VenueState, source: int, target: int, *, column: int, amount: int) -> None:
@@ -382,85 +390,13 @@ def _move(v: VenueState, source: int, target: int, *, column: int, amount: int) 
 
 
 def _open_reserves(v: VenueState) -> None:
-    reserve = v.reserve[0]
-    reserve.total_supply, reserve.total_debt = v.supply[:, 0].sum(), v.debt[:, 0].sum()
-    reserve.utilisation = utilisation(reserve)
-    reserve.borrow_rate = borrow_rate(v.token_spec[0], reserve)
-    reserve.supply_rate = supply_rate(v.token_spec[0], reserve, int(v.par[0].retained_frac_e6))
+    for token, spec in enumerate(v.token_spec):
+        if token == 0 or spec.borrowable == 1:
+            reserve = v.reserve[token]
+            reserve.total_supply = v.supply[:, token].sum()
+            reserve.total_debt = v.debt[:, token].sum()
+            reserve.utilisation = utilisation(reserve)
+            reserve.borrow_rate = borrow_rate(spec, reserve)
+            reserve.supply_rate = supply_rate(spec, reserve, int(v.par[0].retained_frac_e6))
     v.reserve["counted_share"] = 1.0
     refresh_collateral(v)
-
-
-def _size_problems(capacity: Capacity, dt_ms: int) -> Iterator[Problem]:
-    for name, size in capacity._asdict().items():
-        if not 1 <= size <= _MAX_ORDERS:
-            yield Problem("is out of range", f"capacity.{name}", size, f"1 to {_MAX_ORDERS}")
-    if not 1 <= dt_ms <= 60_000:
-        yield Problem("is out of range", "dt_ms", dt_ms, "1 to 60000 ms")
-
-
-def _account_problems(spec: VenueSpec, users: Sequence[AccountOpening]) -> Iterator[Problem]:
-    for key, count in Counter(account.key for account in users).items():
-        if count > 1:
-            yield Problem("is there twice", "accounts.key", key, "each account key once")
-    for user, account in enumerate(users):
-        yield from _one_account_problems(spec, account, place=f"accounts[{user}]")
-    for inst, entry in enumerate(spec.instruments):
-        lots = sum(account.perps.get(inst, (0, 0))[0] for account in users)
-        if lots:
-            yield Problem("does not sum to zero", f"accounts.perps.{entry.name}", lots, "0 lots")
-    yield from _total_problems(spec, users)
-    debts, supplies = sum(a.debt for a in users), sum(a.supply for a in users)
-    if debts > supplies:
-        allowed = f"up to what is supplied, {supplies} micro-USDC"
-        yield Problem("is not in the pool", "accounts.debt", debts, allowed)
-
-
-def _total_problems(spec: VenueSpec, users: Sequence[AccountOpening]) -> Iterator[Problem]:
-    # The row `outside` holds the other side of all openings, and is bounded as they are.
-    totals = {"cash_micro": sum(abs(a.cash_micro) for a in users)}
-    totals |= {
-        f"tokens[{token}]": sum(a.tokens.get(token, 0) for a in users)
-        for token in range(1, len(spec.tokens))
-    }
-    totals |= {name: sum(getattr(a, name) for a in users) for name in ("debt", "supply")}
-    for name, total in totals.items():
-        if total >= BALANCE_MAX:
-            place = f"accounts.{name}"
-            yield Problem("is too large together", place, total, "below 2**62 over all accounts")
-
-
-def _one_account_problems(
-    spec: VenueSpec, account: AccountOpening, *, place: str
-) -> Iterator[Problem]:
-    for token, units in account.tokens.items():
-        if not 1 <= token < len(spec.tokens):
-            yield Problem("is no token", f"{place}.tokens", token, f"1 to {len(spec.tokens) - 1}")
-        if not 0 <= units < BALANCE_MAX:
-            yield Problem("is out of range", f"{place}.tokens[{token}]", units, "0 to 2**62 units")
-    for inst in account.perps:
-        yield from _perp_problems(spec, account, inst, place=f"{place}.perps[{inst}]")
-    for name in ("cash_micro", "debt", "supply"):
-        amount = getattr(account, name)
-        if not (-BALANCE_MAX if name == "cash_micro" else 0) <= amount < BALANCE_MAX:
-            yield Problem("is out of range", f"{place}.{name}", amount, "below 2**62 micro-USDC")
-    if account.debt and account.regime != REGIME_PORTFOLIO:
-        yield Problem("needs the portfolio regime", f"{place}.debt", account.debt, "0")
-    if (account.regime == REGIME_PORTFOLIO) != (account.account_mode == MODE_PORTFOLIO):
-        allowed = "portfolio regime and portfolio mode together"
-        yield Problem("contradicts the mode", f"{place}.regime", account.regime, allowed)
-
-
-def _perp_problems(
-    spec: VenueSpec, account: AccountOpening, inst: int, *, place: str
-) -> Iterator[Problem]:
-    if not 0 <= inst < len(spec.instruments) or spec.instruments[inst].kind != "perp":
-        yield Problem("is no perp", place, inst, "the index of a perp")
-        return
-    entry = spec.instruments[inst]
-    lots, price_e8 = account.perps[inst]
-    bound = spec.max_position_lots(entry)
-    if abs(lots) > bound:
-        yield Problem("is too large", place, lots, f"up to {bound} lots of {entry.name}")
-    if not 0 < price_e8 < entry.tick_e8 * N_TICKS:
-        yield Problem("is off the ladder", f"{place}.price_e8", price_e8, "a price on the ladder")

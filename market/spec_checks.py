@@ -88,8 +88,7 @@ def _token_problems(spec: VenueSpec) -> Iterator[Problem]:
             yield Problem("is unknown", f"{place}.asset", token.asset, ", ".join(assets))
         if index == 0 and (token.name != "USDC" or token.asset or token.decimals != 6):
             yield Problem("is not USDC", place, token.asset, "token 0: USDC, 6 decimals, no asset")
-        if token.borrowable != (index == 0):
-            yield Problem("is not supported", f"{place}.borrowable", token.borrowable, "USDC alone")
+        yield from _lending_problems(spec, index, token, place)
         if index == 0 and token.ltv != 0.0:
             yield Problem("counts USDC twice", f"{place}.ltv", token.ltv, "0.0")
         for cap in ("user_supply", "user_borrow", "platform_supply", "platform_borrow"):
@@ -99,6 +98,22 @@ def _token_problems(spec: VenueSpec) -> Iterator[Problem]:
     used = [token.asset for token in spec.tokens if token.asset]
     for name in sorted({name for name in used if used.count(name) > 1}):
         yield Problem("has two tokens", "tokens.asset", name, "one token an asset")
+
+
+def _lending_problems(
+    spec: VenueSpec, index: int, token: TokenSpec, place: str
+) -> Iterator[Problem]:
+    if index == 0:
+        if not token.borrowable:
+            yield Problem("is not supported", f"{place}.borrowable", False, "USDC is always lent")
+    elif token.borrowable:
+        spots = [entry.asset for entry in spec.instruments if entry.kind == "spot"]
+        if token.ltv <= 0.0:
+            allowed = "above 0 for a token that is lent: it sizes what must stand behind a debt"
+            yield Problem("is too low", f"{place}.ltv", token.ltv, allowed)
+        if token.asset not in spots:
+            allowed = "a token with a spot book, where it is bought back"
+            yield Problem("is not supported", f"{place}.borrowable", True, allowed)
 
 
 def _instrument_problems(spec: VenueSpec) -> Iterator[Problem]:

@@ -1,27 +1,33 @@
 """Takeovers by the backstop: of perps with their margin, of a loan with its collateral, of a slice.
 
 What an account owes is `max(0, -net)`: debt less its own cash and lent cash, and perps at the mark.
-For a pure loan that is the debt; idle borrowed cash changes nothing.
+For a pure loan that is the debt; idle borrowed cash changes nothing. Tokens owed beyond those held
+count at the borrow oracle.
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19.
 """
 
 from stressbook.market.claims import move_claim, move_debt
 from stressbook.market.codes import (
     CAUSE_TAKEOVER,
-    EV_SLICE,
     EV_TAKEOVER_ALL,
     EV_TAKEOVER_PERPS,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import inline_kernel, sub_kernel
+from stressbook.market.kernel import sub_kernel
 from stressbook.market.ledger import book_perp_at, move_cash, move_token
+from stressbook.market.slices import (
+    collateral_usd,
+    collateral_value_usd,
+    take_collateral,
+    take_token_debts,
+)
 from stressbook.market.state import VenueState
-from stressbook.market.units import FLOOR, NEAREST, mul_div, round_down, round_up
+from stressbook.market.token_debts import move_token_debt, token_debt_micro
+from stressbook.market.units import NEAREST, mul_div, round_up
 from stressbook.market.valuation import perp_value_micro
 
 __all__ = [
     "loan_threshold_usd",
-    "slice_price_usd",
     "take_everything",
     "take_perp",
     "take_perps",
@@ -52,37 +58,8 @@ def loan_threshold_usd(v: VenueState, row: int, full: bool) -> float:
         ltv = v.token_spec[token].ltv
         if ltv > 0.0 and v.token[row, token] > 0:
             share = (2.0 + ltv) / 3.0 if full else (1.0 + ltv) / 2.0
-            total += _value_usd(v, row, token) * share
+            total += collateral_value_usd(v, row, token) * share
     return total
-
-
-@inline_kernel
-def slice_price_usd(oracle_usd: float, ltv: float, part_usd: float, width_usd: float) -> float:
-    """Return the price at which a part of a loan takes collateral.
-
-    Parameters
-    ----------
-    oracle_usd : float
-        Borrow oracle price.
-    ltv : float
-        Loan-to-value.
-    part_usd : float
-        Size of the part.
-    width_usd : float
-        Size at which the discount is at its largest, (1 - LTV) / 3; from 0 on for a width of 0.
-
-    Returns
-    -------
-    float
-        USD.
-
-    Examples
-    --------
-    >>> round(slice_price_usd(100.0, 0.7, 1_000.0, 2_000.0), 9)
-    95.0
-    """
-    depth = 1.0 if part_usd >= width_usd else part_usd / width_usd
-    return oracle_usd * (1.0 - (1.0 - ltv) / 3.0 * depth)
 
 
 @sub_kernel
@@ -126,7 +103,8 @@ def take_perps(v: VenueState, user: int, t_ms: int) -> None:
         lots = int(v.perp[user, inst])
         if lots != 0:
             take_perp(v, user, inst, lots, t_ms)
-    margin = int(v.cash[user]) - int(v.debt[user, 0])
+    # What stands for borrowed tokens stays with that debt.
+    margin = int(v.cash[user]) - int(v.debt[user, 0]) - token_debt_micro(v, user)
     if v.risk[user].judged_as_portfolio == 1:
         margin += int(v.supply[user, 0])
     if margin > 0:
@@ -152,18 +130,22 @@ def take_everything(v: VenueState, user: int, perps_too: bool, t_ms: int) -> Non
         Time of the step.
     """
     backstop = int(v.par[0].row_backstop)
+    in_tokens = token_debt_micro(v, user)
     if perps_too:
         take_perps(v, user, t_ms)
     for token in range(1, v.token_spec.shape[0]):
         if v.token_spec[token].ltv > 0.0 and v.token[user, token] > 0:
             move_token(v, user, backstop, token, int(v.token[user, token]), CAUSE_TAKEOVER)
+    for token in range(1, v.token_spec.shape[0]):
+        units = int(v.debt[user, token])
+        move_token_debt(v, user, backstop, token, units, CAUSE_TAKEOVER, t_ms)
     debt = int(v.debt[user, 0])
     margin = int(v.cash[user]) + perp_value_micro(v, user)
     move_debt(v, user, backstop, debt, CAUSE_TAKEOVER)
     v.backstop[0].assumed_micro += debt
     move_claim(v, user, backstop, int(v.supply[user, 0]), CAUSE_TAKEOVER)
     move_cash(v, user, backstop, margin, CAUSE_TAKEOVER)
-    owed = debt + max(-margin, 0)
+    owed = debt + max(-margin, 0) + in_tokens
     log_event(v, t_ms, EV_TAKEOVER_ALL, user, -1, 0, 0, owed, CAUSE_TAKEOVER, backstop)
 
 
@@ -184,22 +166,25 @@ def take_slice(v: VenueState, user: int, t_ms: int) -> None:
     Notes
     -----
     A slice is a fixed share of what is owed at the first one (a switch: of what is left), split
-    over collaterals by value.
+    over collaterals by value. Debts of tokens go first, for cash as far as there is any.
     """
     me = v.user[user]
-    owed = int(v.debt[user, 0]) + max(-int(v.cash[user]), 0)
+    owed_usdc = int(v.debt[user, 0]) + max(-int(v.cash[user]), 0)
+    owed = owed_usdc + token_debt_micro(v, user)
     if owed == 0:
         return
     if me.slice_micro == 0 or v.par[0].slice_of_remaining == 1:
         me.slice_micro = max(mul_div(owed, int(v.par[0].slice_frac_e6), 1_000_000, NEAREST), 1)
     slice_micro = min(int(me.slice_micro), owed)
-    total_usd = 0.0
-    for token in range(1, v.token_spec.shape[0]):
-        if v.token_spec[token].ltv > 0.0:
-            total_usd += _value_usd(v, user, token)
+    slice_micro -= take_token_debts(v, user, slice_micro, t_ms)
+    owed = owed_usdc
+    slice_micro = min(slice_micro, owed)
+    if slice_micro <= 0:
+        return
+    total_usd = collateral_usd(v, user)
     for token in range(1, v.token_spec.shape[0]):
         if v.token_spec[token].ltv > 0.0 and v.token[user, token] > 0:
-            share = _value_usd(v, user, token) / total_usd
+            share = collateral_value_usd(v, user, token) / total_usd
             part = min(round_up(float(slice_micro) * share), owed)
             owed -= _take_part(v, user, token, part, t_ms)
 
@@ -208,30 +193,9 @@ def take_slice(v: VenueState, user: int, t_ms: int) -> None:
 def _take_part(v: VenueState, user: int, token: int, part_micro: int, t_ms: int) -> int:
     """Take one token for a part; return what of it was taken: less if there is not enough."""
     backstop = int(v.par[0].row_backstop)
-    spec = v.token_spec[token]
-    price = v.price[spec.asset]
-    part_usd = float(part_micro) / 1e6
-    width_usd = 0.0 if v.par[0].slice_full_discount == 1 else spec.slice_width_usd
-    price_usd = slice_price_usd(price.borrow_oracle_usd, spec.ltv, part_usd, width_usd)
-    units = round_down(part_usd / price_usd * float(spec.unit))
-    have = int(v.token[user, token])
-    if units > have:
-        part_micro = mul_div(part_micro, have, units, FLOOR)
-        units = have
+    part_micro = take_collateral(v, user, token, part_micro, t_ms)
     from_debt = min(part_micro, int(v.debt[user, 0]))
-    move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
     move_debt(v, user, backstop, from_debt, CAUSE_TAKEOVER)
     v.backstop[0].assumed_micro += from_debt
     move_cash(v, backstop, user, part_micro - from_debt, CAUSE_TAKEOVER)
-    borrow_e8 = int(price.borrow_oracle_e8)
-    log_event(
-        v, t_ms, EV_SLICE, user, token, units, borrow_e8, part_micro, CAUSE_TAKEOVER, backstop
-    )
     return part_micro
-
-
-@inline_kernel
-def _value_usd(v: VenueState, row: int, token: int) -> float:
-    spec = v.token_spec[token]
-    units = float(v.token[row, token]) / float(spec.unit)
-    return units * float(v.price[spec.asset].borrow_oracle_usd)

@@ -111,7 +111,7 @@ def holds_collateral(v: VenueState, row: int) -> bool:
     if v.row[row].regime != REGIME_PORTFOLIO:
         return False
     for token in range(1, v.token_spec.shape[0]):
-        if v.token_spec[token].ltv > 0.0 and v.token[row, token] > 0:
+        if v.token_spec[token].ltv > 0.0 and v.token[row, token] > v.debt[row, token]:
             return True
     return False
 
@@ -147,18 +147,18 @@ def _value(v: VenueState, user: int) -> None:
     r = v.risk[user]
     portfolio = is_judged_as_portfolio(s)
     r.judged_as_portfolio = 1 if portfolio else 0
-    r.net_usd = net_usd(s)
+    r.net_usd = net_usd(s) - s.token_debt_usd
     r.equity_usd = equity_usd(s, portfolio)
     if user == v.par[0].backstop_user:
         # It has no credit, but what it took over is its own until sold.
-        r.equity_usd = net_usd(s) + s.token_value_usd
+        r.equity_usd = net_usd(s) + s.token_value_usd - s.token_debt_usd
         if r.equity_usd < r.deepest_negative_usd:
             v.backstop[0].debt_at_deepest_usd = s.debt_usd
     r.initial_usd = s.initial_usd
     r.maintenance_usd = s.maintenance_usd
     r.gross_notional_usd = s.gross_notional_usd
     r.token_value_usd = s.token_value_usd
-    r.debt_usd = s.debt_usd
+    r.debt_usd = s.debt_usd + s.token_debt_usd
     r.credit_usd = s.collateral_credit_usd if portfolio else 0.0
     room = borrowable_room(
         v.token_spec[0], v.reserve[0], int(v.debt[user, 0]), s.collateral_capacity_usd

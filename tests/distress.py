@@ -1,5 +1,7 @@
 """Random venues near the edge: accounts whose margin the next shock may or may not eat up."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from stressbook.market.codes import (
@@ -16,13 +18,16 @@ from stressbook.market.codes import (
     OP_WITHDRAW,
     POST_ONLY,
     REDUCE_ONLY,
+    REGIME_CROSS,
     SELL,
     TAKE,
 )
+from stressbook.market.setup import AccountOpening
 from tests.small_venue import (
     BTC,
     BTC_PERP,
     BTC_SPOT,
+    DECIMALS,
     HYPE,
     HYPE_PERP,
     HYPE_SPOT,
@@ -86,6 +91,27 @@ RULE_SETS = {
     "scan": {"regime": "scan"},
     "okx_little_capital": {"regime": "okx", "backstop_usd": 20_000.0},
 }
+# The same where HYPE and BTC are lent as well.
+LENT = {
+    f"tokens__{name}__{key}": value
+    for name, caps in (("BTC", 50.0), ("HYPE", 50_000.0))
+    for key, value in (
+        ("borrowable", True),
+        ("user_borrow_cap", caps / 5.0),
+        ("platform_borrow_cap", caps),
+    )
+}
+TWO_WAY_RULE_SETS = {
+    "lent": LENT,
+    "lent_without_capital": LENT | {"backstop_usd": 0.0, "liquidation__twap_halflife_ms": 3_000},
+    "lent_little_capital": LENT | {"backstop_usd": 2e4, "liquidation__twap_halflife_ms": 300},
+    "lent_small_caps": LENT
+    | {"tokens__HYPE__user_borrow_cap": 100.0, "tokens__BTC__platform_borrow_cap": 0.3}
+    | {"liquidation__slice_of_remaining": True, "liquidation__slice_full_discount": True},
+    "lent_socialised": LENT
+    | {"liquidation__socialise": "positions", "backstop_usd": 1_000.0}
+    | {"lending__interest_is_simple": True, "margin__user_cap_in_credit": False},
+}
 N_ACCOUNTS = 9
 HOUSE = N_ACCOUNTS
 SHOCKS = (0.0, 0.0, -0.03, 0.03, -0.12, 0.1, -0.4, -0.8, 0.6)
@@ -133,13 +159,42 @@ def random_accounts(rng):
     return accounts
 
 
+def two_way_accounts(rng):
+    """The same, many of them short of tokens, and a lender of tokens."""
+    accounts = random_accounts(rng)
+    lent = {BTC: 0, HYPE: 0}
+    for index, account in enumerate(accounts[:N_ACCOUNTS]):
+        token, price = ((BTC, 100_000.0), (HYPE, 100.0))[int(rng.integers(2))]
+        usd = round(10.0 ** rng.uniform(2.0, 4.8))
+        if account.regime == REGIME_CROSS or rng.random() < 0.3:
+            continue
+        units = round(usd / price * 10 ** DECIMALS[token])
+        lent[token] += units
+        sold = units if rng.random() < 0.7 else 0
+        accounts[index] = replace(
+            account,
+            tokens={**account.tokens, token: account.tokens.get(token, 0) - sold},
+            borrowed={token: units},
+            cash_micro=account.cash_micro + round(usd * 1e6 * rng.uniform(0.3, 1.8)),
+        )
+    # The pool is lent to the last unit, or has some left.
+    lent = {token: n + int(rng.integers(2)) * 10 ** DECIMALS[token] for token, n in lent.items()}
+    held = {token: 2 * n for token, n in lent.items()}
+    lender = AccountOpening(key=91, cash_micro=10**10, tokens=held, lent=lent)
+    return [*accounts, lender]
+
+
 class DistressedVenue(SmallVenue):
     """A random venue that takes random steps; the same seed gives the same on either engine."""
 
     def __init__(self, seed, *, engine, values):
         self.rng = np.random.default_rng(seed)
-        super().__init__(*random_accounts(self.rng), engine=engine, **values)
+        super().__init__(*self.random_accounts(self.rng), engine=engine, **values)
         self.prices = {"BTC": 100_000.0, "HYPE": 100.0}
+
+    @staticmethod
+    def random_accounts(rng):
+        return random_accounts(rng)
 
     def random_step(self):
         """A shock of one price or of both, a few messages, now and then an hour."""
@@ -211,3 +266,34 @@ class DistressedVenue(SmallVenue):
         else:
             op = (OP_DEPOSIT, OP_WITHDRAW, OP_SUPPLY, OP_REDEEM)[kind - 2]
             self.send(op=op, user=user, inst=0, qty_lots=amount)
+
+
+class TwoWayVenue(DistressedVenue):
+    """One where tokens are lent: they are sold short, bought back, supplied and redeemed."""
+
+    @staticmethod
+    def random_accounts(rng):
+        return two_way_accounts(rng)
+
+    def _makers(self, rng):
+        super()._makers(rng)
+        for inst, name in ((BTC_SPOT, "BTC"), (HYPE_SPOT, "HYPE")):
+            if rng.random() < 0.5:  # the lender sells what it has kept
+                usd = self.prices[name] * (1.0 + rng.choice([0.0005, 0.01, 0.08]))
+                lots = int(10.0 ** rng.uniform(1.0, 4.5))
+                self.order(HOUSE + 1, inst, SELL, usd, lots, tif=GTC)
+
+    def _request(self, rng):
+        super()._request(rng)
+        user, token = int(rng.integers(0, N_ACCOUNTS + 2)), int(rng.choice([BTC, HYPE]))
+        usd = 10.0 ** rng.uniform(2.0, 5.0)
+        name, inst = ("BTC", BTC_SPOT) if token == BTC else ("HYPE", HYPE_SPOT)
+        price = self.prices[name]
+        if rng.random() < 0.6:
+            side = SELL if rng.random() < 0.7 else BUY
+            tif = int(rng.choice([GTC, IOC, POST_ONLY]))
+            self.order(user, inst, side, price * rng.uniform(0.97, 1.03), int(usd), tif=tif)
+        else:
+            op = int(rng.choice([OP_DEPOSIT, OP_WITHDRAW, OP_SUPPLY, OP_REDEEM]))
+            units = int(usd / price * 10 ** DECIMALS[token])
+            self.send(op=op, user=user, inst=token, qty_lots=units)

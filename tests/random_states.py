@@ -138,19 +138,20 @@ def reference_token(v, row, token):
         bid_micro=sum(int(v.open_notional[row, inst, BUY]) for inst in books),
         ask_micro=sum(int(v.open_notional[row, inst, SELL]) for inst in books),
         confidence=float(v.dial[int(spec.asset)].oracle_confidence),
+        debt_units=int(v.debt[row, token]),
     )
 
 
-def reference_reserve(v):
-    """What the twin sees of the reserve of USDC."""
-    spec, par = v.token_spec[0], v.par[0]
-    n_users = int(par.n_users)
+def reference_reserve(v, token=0):
+    """What the twin sees of the reserve of a token."""
+    spec, par = v.token_spec[token], v.par[0]
+    n_users, pool = int(par.n_users), int(par.row_pool0) + token
     return ReferenceReserve(
-        pool=int(v.cash[par.row_pool0]),
-        debts={row: int(v.debt[row, 0]) for row in range(n_users)},
-        supplies={row: int(v.supply[row, 0]) for row in range(n_users)},
-        retained=int(v.reserve[0].retained),
-        claim=int(v.reserve[0].claim),
+        pool=int(v.token[pool, token] if token else v.cash[pool]),
+        debts={row: int(v.debt[row, token]) for row in range(n_users)},
+        supplies={row: int(v.supply[row, token]) for row in range(n_users)},
+        retained=int(v.reserve[token].retained),
+        claim=int(v.reserve[token].claim),
         user_borrow_cap=int(spec.user_borrow_cap),
         platform_borrow_cap=int(spec.platform_borrow_cap),
         user_supply_cap=int(spec.user_supply_cap),

@@ -12,7 +12,6 @@ from stressbook.market.codes import (
 )
 from stressbook.market.reference.funding import impact_price_usd
 from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.reserve import hourly_step_e15
 from stressbook.market.reference.valuation import refresh_collateral
 
 __all__ = ["accrue_interest", "sample_premiums", "settle_funding"]
@@ -59,17 +58,16 @@ def settle_funding(parts: VenueParts, t_ms: int) -> None:
 
 def accrue_interest(parts: VenueParts, t_ms: int) -> None:
     """Book an hour's interest, then let debts fall to what commitments need."""
-    reserve = parts.reserve
-    step = hourly_step_e15(reserve.borrow_rate(), is_simple=reserve.is_simple)
-    parts.reserve_rates = (
-        reserve.utilisation(),
-        reserve.borrow_rate(),
-        reserve.supply_rate(),
-        step,
-    )
-    if reserve.borrowable and reserve.total_debt() > 0:
-        _charge_interest(parts, t_ms)
+    for token in range(len(parts.desk.tokens)):
+        reserve = parts.reserve_of(token)
+        if token > 0 and not reserve.borrowable:
+            continue
+        reserve.note_rates()
+        if reserve.borrowable and reserve.total_debt() > 0:
+            _charge_interest(parts, token, t_ms)
     for user, participant in enumerate(parts.exchange.users):
+        if participant.has_portfolio_regime:
+            parts.pay_token_debts(user)
         if participant.has_portfolio_regime and parts.debt(user) > 0:
             target = parts.account(user).debt_target_micro()
             parts.set_off(user, most=parts.debt(user) - target)
@@ -77,18 +75,30 @@ def accrue_interest(parts: VenueParts, t_ms: int) -> None:
     refresh_collateral(parts)
 
 
-def _charge_interest(parts: VenueParts, t_ms: int) -> None:
-    reserve = parts.reserve
+def _charge_interest(parts: VenueParts, token: int, t_ms: int) -> None:
+    reserve = parts.reserve_of(token)
     debts, supplies = dict(reserve.debts), dict(reserve.supplies)
     retained, claim = reserve.retained, reserve.claim
     interest = reserve.accrue()
-    for row, before in debts.items():
-        parts.note_claim(row, before - reserve.debts[row], CAUSE_INTEREST)
-    for row, before in supplies.items():
-        parts.note_claim(row, reserve.supplies[row] - before, CAUSE_INTEREST)
-    parts.note_claim(parts.rows.pool, reserve.retained - retained, CAUSE_INTEREST)
-    parts.note_claim(parts.rows.rounding, reserve.claim - claim, CAUSE_INTEREST)
-    parts.log(t_ms, EV_INTEREST, _NOBODY, amount_micro=interest, cause=CAUSE_INTEREST)
+    earned = [(row, before - reserve.debts[row]) for row, before in debts.items()]
+    earned += [(row, reserve.supplies[row] - before) for row, before in supplies.items()]
+    earned.append((parts.rows.pool + token, reserve.retained - retained))
+    earned.append((parts.rows.rounding, reserve.claim - claim))
+    for row, amount in earned:
+        parts.note_claim(row, amount, CAUSE_INTEREST, token=token)
+    if token == 0:
+        parts.log(t_ms, EV_INTEREST, _NOBODY, amount_micro=interest, cause=CAUSE_INTEREST)
+        return
+    price_e8 = parts.prices[parts.desk.tokens[token].asset].borrow_oracle_e8
+    parts.log(
+        t_ms,
+        EV_INTEREST,
+        _NOBODY,
+        inst=token,
+        lots=interest,
+        price_e8=price_e8,
+        cause=CAUSE_INTEREST,
+    )
 
 
 def _impact_price_usd(parts: VenueParts, inst: int, side: int) -> float | None:

@@ -12,7 +12,7 @@ from stressbook.market.codes import (
     EV_DEFICIT,
     EV_WRITTEN_OFF,
 )
-from stressbook.market.reference.backstop import has_sold_out
+from stressbook.market.reference.backstop import can_buy_back, has_sold_out
 from stressbook.market.reference.deleveraging import cut_profits
 from stressbook.market.reference.insurance_fund import pay_from_fund
 from stressbook.market.reference.parts import VenueParts
@@ -27,13 +27,16 @@ def settle_flat_rows(parts: VenueParts, t_ms: int) -> None:
     for user in range(len(parts.exchange.users)):
         if user == parts.rows.backstop or not _wants_settling(parts, user):
             continue
-        if not parts.perps(user) and not parts.collateral(user):
+        has_loan = bool(parts.collateral(user)) or parts.backs_token_debt(user)
+        if not parts.perps(user) and not has_loan:
             _settle(parts, user, t_ms)
 
 
 def settle_backstop(parts: VenueParts, t_ms: int) -> None:
     """Book the deficit of the backstop once it has sold all, and its capital is spent."""
     user = parts.rows.backstop
+    if parts.owed_tokens(user) and can_buy_back(parts):
+        return
     if _wants_settling(parts, user) and has_sold_out(parts):
         _settle(parts, user, t_ms)
 
@@ -47,7 +50,8 @@ def end_breach(parts: VenueParts, user: int, t_ms: int) -> None:
 
 
 def _wants_settling(parts: VenueParts, user: int) -> bool:
-    return parts.cash(user) < parts.debt(user) or parts.exchange.users[user].breached
+    below = parts.cash(user) < parts.debt(user) or bool(parts.owed_tokens(user))
+    return below or parts.exchange.users[user].breached
 
 
 def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
@@ -76,21 +80,38 @@ def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
 
 
 def _write_off(parts: VenueParts, user: int, t_ms: int) -> None:
-    """Let retained interest bear what is still owed, then suppliers pro rata."""
-    owed = parts.debt(user)
-    if owed <= 0:
+    """Let retained interest bear what is still owed of each token, then its suppliers pro rata."""
+    for token in range(len(parts.desk.tokens)):
+        reserve = parts.reserve_of(token)
+        owed = reserve.debts.get(user, 0)
+        if owed <= 0:
+            continue
+        retained, claim, supplies = reserve.retained, reserve.claim, dict(reserve.supplies)
+        lost = reserve.write_off(row=user, amount=owed)
+        kept = retained - reserve.retained
+        changes = [(user, owed), (parts.rows.pool + token, -kept)]
+        changes.append((parts.rows.rounding, reserve.claim - claim))
+        changes += [(row, reserve.supplies[row] - before) for row, before in supplies.items()]
+        for row, amount in changes:
+            parts.note_claim(row, amount, CAUSE_DEFICIT, token=token)
+        for units, bearer in ((kept, BORNE_BY_RETAINED), (lost, BORNE_BY_SUPPLIERS)):
+            if units > 0:
+                _log_write_off(parts, user, token, units, bearer, t_ms)
+
+
+def _log_write_off(
+    parts: VenueParts, user: int, token: int, units: int, bearer: int, t_ms: int
+) -> None:
+    if token == 0:
+        parts.log(t_ms, EV_WRITTEN_OFF, user, amount_micro=units, cause=bearer)
         return
-    reserve = parts.reserve
-    retained, claim, supplies = reserve.retained, reserve.claim, dict(reserve.supplies)
-    lost = reserve.write_off(row=user, amount=owed)
-    kept = retained - reserve.retained
-    parts.note_claim(user, owed, CAUSE_DEFICIT)
-    parts.note_claim(parts.rows.pool, -kept, CAUSE_DEFICIT)
-    parts.note_claim(parts.rows.rounding, reserve.claim - claim, CAUSE_DEFICIT)
-    for lender, before in supplies.items():
-        parts.note_claim(lender, reserve.supplies[lender] - before, CAUSE_DEFICIT)
-    parts.retained_used += kept
-    parts.supplier_loss += lost
-    for amount, bearer in ((kept, BORNE_BY_RETAINED), (lost, BORNE_BY_SUPPLIERS)):
-        if amount > 0:
-            parts.log(t_ms, EV_WRITTEN_OFF, user, amount_micro=amount, cause=bearer)
+    parts.log(
+        t_ms,
+        EV_WRITTEN_OFF,
+        user,
+        inst=token,
+        lots=units,
+        price_e8=parts.prices[parts.desk.tokens[token].asset].borrow_oracle_e8,
+        amount_micro=parts.worth_micro(token, units),
+        cause=bearer,
+    )

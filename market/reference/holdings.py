@@ -96,19 +96,47 @@ class TokenHolding:
     bid_micro: int = 0
     ask_micro: int = 0
     confidence: float = 1.0
+    debt_units: int = 0  # borrowed; what lies idle of it is no holding
+    bid_units: int = 0  # of resting bids
 
     @property
     def open_micro(self) -> int:
         """Resting orders of both sides at their limits."""
         return self.bid_micro + self.ask_micro
 
+    def owned(self) -> int:
+        """Return what is held beyond what is owed."""
+        return max(0, self.units - self.debt_units)
+
+    def owed(self) -> int:
+        """Return what is owed beyond what is held."""
+        return max(0, self.debt_units - self.units)
+
+    def owed_usd(self) -> float:
+        """Return the value at the borrow oracle of what is owed."""
+        return float(self.owed()) / float(self.unit) * self.borrow_oracle_usd
+
+    def need_usd(self, owed_usd: float) -> float:
+        """Return what must stand behind a debt of this token when it is taken."""
+        return owed_usd / max(self.ltv, 0.01)
+
+    def bid_overlap_usd(self) -> float:
+        """Return what resting bids bind that a debt binds as well: they buy it back."""
+        covered = min(self.owed(), self.bid_units)
+        worth = float(covered) / float(self.unit) * self.borrow_oracle_usd
+        return min(self.need_usd(worth), float(self.bid_micro) / 1e6)
+
     def value_usd(self) -> float:
-        """Return the value at the oracle."""
-        return float(self.units) / float(self.unit) * self.oracle_usd
+        """Return the value at the oracle of what is owned."""
+        return float(self.owned()) / float(self.unit) * self.oracle_usd
+
+    def worth_usd(self) -> float:
+        """Return the value at the borrow oracle of what is owned."""
+        return float(self.owned()) / float(self.unit) * self.borrow_oracle_usd
 
     def lendable_usd(self, caps_count: bool) -> float:
         """Return the value at the borrow oracle of what is within the user's cap."""
-        units = min(self.units, self.user_supply_cap) if caps_count else self.units
+        units = min(self.owned(), self.user_supply_cap) if caps_count else self.owned()
         return float(units) / float(self.unit) * self.borrow_oracle_usd
 
     def capacity_usd(self, caps_count: bool) -> float:

@@ -20,6 +20,7 @@ from stressbook.market.codes import (
 from stressbook.market.reference import whole_book
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.reference.short_sales import cover_relief_usd
 from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.units import round_down, round_up
 
@@ -119,8 +120,12 @@ class MarginAccount:
         return _total(perp.order_margin_usd() for perp in self.perps)
 
     def spot_bid_usd(self) -> float:
-        """Return the notional of resting bids for tokens."""
-        return _total(float(micro) / 1e6 for micro in self.spot_bids_micro)
+        """Return the notional of resting bids for tokens, but for what debts bind already."""
+        bids = _total(float(micro) / 1e6 for micro in self.spot_bids_micro)
+        if self.token_bound_usd() <= 0.0:
+            return bids
+        overlap = _total(token.bid_overlap_usd() for token in self.tokens if token.owed())
+        return bids - min(self.token_bound_usd(), overlap)
 
     def token_value_usd(self) -> float:
         """Return the value of all tokens at the oracle."""
@@ -137,9 +142,24 @@ class MarginAccount:
         return _total(token.value_usd() for token in self.collateral())
 
     def capacity_usd(self) -> float:
-        """Return the sum of collateral value x loan-to-value."""
+        """Return the sum of collateral value x loan-to-value, less what tokens owed take of it."""
+        return max(0.0, self._whole_capacity_usd() - self.token_need_usd())
+
+    def _whole_capacity_usd(self) -> float:
         caps_count = self.rules.user_cap_in_credit
         return _total(token.capacity_usd(caps_count) for token in self.collateral())
+
+    def token_debt_usd(self) -> float:
+        """Return the value of tokens owed beyond those held."""
+        return _total(token.owed_usd() for token in self.tokens)
+
+    def token_need_usd(self) -> float:
+        """Return what must stand behind them: value / loan-to-value."""
+        return _total(token.need_usd(token.owed_usd()) for token in self.tokens)
+
+    def token_bound_usd(self) -> float:
+        """Return what of that is bound in cash: the capacity of collateral comes first."""
+        return max(0.0, self.token_need_usd() - self._whole_capacity_usd())
 
     def credit_usd(self) -> float:
         """Return what collateral counts at maintenance, the user's borrow cap in."""
@@ -152,9 +172,9 @@ class MarginAccount:
     # --- what it is worth and what it must hold -------------------------------------------------
 
     def is_judged_as_portfolio(self) -> bool:
-        """Tell whether portfolio rules apply; without credit they do not, on this venue."""
+        """Tell whether portfolio rules apply: by credit, by tokens owed, or always."""
         stays = self.has_portfolio_regime and not self.regime.rules.falls_back
-        return self.credit_usd() > 0.0 or stays
+        return self.credit_usd() > 0.0 or stays or self.token_debt_usd() > 0.0
 
     def collateral_covers(self) -> bool:
         """Tell whether collateral covers margin as it is; else margin is borrowed against it."""
@@ -182,17 +202,17 @@ class MarginAccount:
     def equity_usd(self) -> float:
         """Return the worth where the account is judged."""
         if self.is_judged_as_portfolio():
-            return self.net_usd() + self.collateral_value_usd()
+            return self.net_usd() + self.collateral_value_usd() - self.token_debt_usd()
         return self.cross_equity_usd()
 
     def portfolio_ratio(self) -> float:
-        """Return (MM + B) / (E + B + credit); of this venue B = max(0, MM - E)."""
+        """Return (MM + B + tokens owed) / (E + B + credit); of this venue B = max(0, MM - E)."""
         needed_debt = 0.0
         if self.regime.rules.debt_in_ratio == "at_maintenance":
             needed_debt = max(0.0, self.maintenance_usd() - self.net_usd())
         elif self.regime.rules.debt_in_ratio == "drawn":
             needed_debt = float(self.debt_micro) / 1e6
-        requirement = self.maintenance_usd() + needed_debt
+        requirement = self.maintenance_usd() + needed_debt + self.token_debt_usd()
         if requirement > 0.0:
             requirement += self.rules.min_borrow_offset_usd
         return _ratio(requirement, self.net_usd() + needed_debt + self.credit_usd())
@@ -210,7 +230,7 @@ class MarginAccount:
             return max(self.margin_need_usd() - self.capacity_usd(), self.spot_bid_usd())
         floor = self.rules.notional_floor_frac * self.gross_notional_usd()
         positions = max(self.initial_usd(), floor)
-        return positions + self._orders_usd() + self.spot_bid_usd()
+        return positions + self._orders_usd() + self.spot_bid_usd() + self.token_bound_usd()
 
     def borrowed_commitment_usd(self) -> float:
         """Return what of the commitment is borrowed where net USDC does not cover it."""
@@ -285,7 +305,7 @@ class MarginAccount:
     ) -> float:
         """Return what is bound with one order more, resting or filled, whichever is more."""
         floor_frac = self.rules.notional_floor_frac if self.is_judged_as_portfolio() else 0.0
-        others = self._orders_usd() + self.spot_bid_usd()
+        others = self._orders_usd() + self.spot_bid_usd() + self.token_bound_usd()
         positions = max(self.initial_usd(), floor_frac * self.gross_notional_usd())
         if perp is None:
             fees = (self.spot_bid_usd() + limit_usd) * taker_frac
@@ -378,9 +398,18 @@ class MarginAccount:
         return loan <= round_down(self.capacity_usd() * 1e6)
 
     def keeps_margin(
-        self, fill_usd: float, *, perp: PerpHolding | None, lots: int, reserve: ReferenceReserve
+        self,
+        fill_usd: float,
+        *,
+        perp: PerpHolding | None,
+        lots: int,
+        reserve: ReferenceReserve,
+        relief_usd: float = 0.0,
     ) -> bool:
-        """Tell whether a fill of signed lots leaves the initial margin covered, orders apart."""
+        """Tell whether a fill of signed lots leaves the initial margin covered, orders apart.
+
+        The relief is what it frees of the cash behind tokens owed, where it buys them back.
+        """
         gain, initial, gross = -fill_usd, self.initial_usd(), self.gross_notional_usd()
         if perp is not None:
             worth = float(abs(lots)) * perp.lot_size * perp.mark_usd
@@ -398,7 +427,8 @@ class MarginAccount:
         owed = min(float(self.debt_micro) / 1e6, self.capacity_usd())
         unlent = self.net_usd() - float(self.supplied_micro) / 1e6
         free = unlent + (owed + float(returned + room) / 1e6) + gain
-        return max(initial, self.rules.notional_floor_frac * gross) <= free
+        positions = max(initial, self.rules.notional_floor_frac * gross)
+        return positions + self.token_bound_usd() - relief_usd <= free
 
 
 class NettedOrder(NamedTuple):
@@ -476,7 +506,10 @@ class SpotOrder(NamedTuple):
             )
         if self.side == BUY:
             limit_usd = float(self.limit_micro) / 1e6
-            return account.keeps_margin(limit_usd, perp=None, lots=self.lots, reserve=reserve)
+            relief = cover_relief_usd(account, token, self.lots * self.lot_units)
+            return account.keeps_margin(
+                limit_usd, perp=None, lots=self.lots, reserve=reserve, relief_usd=relief
+            )
         if not account.has_portfolio_regime or self.is_fair(token, taker_frac=taker_frac):
             return True
         shortfall = self.shortfall_usd(token, taker_frac=taker_frac)
@@ -512,6 +545,8 @@ class SpotOrder(NamedTuple):
             need = account.need_after_usd(
                 limit_usd, perp=None, lots=self.lots, side=self.side, taker_frac=taker_frac
             )
+            units = self.lots * self.lot_units
+            need -= cover_relief_usd(account, token, units, bid_units=token.bid_units)
         return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_BALANCE)
 
 

@@ -49,6 +49,12 @@ from stressbook.market.reference.pockets import pocket_equity_micro
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.reference.short_sales import (
+    after_sale,
+    keeps_margin_short,
+    sells_short,
+    short_sale,
+)
 from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.units import BALANCE_MAX, ON_THE_EDGE, round_down, round_up
 
@@ -102,7 +108,9 @@ class MarginDesk:
     tokens : list of TokenRules
         From USDC.
     reserve : ReferenceReserve
-        Of USDC; its cash lies in row `pool`.
+        Of USDC; its cash lies in row `pool`, token k of another one in the k-th row after it.
+    token_reserves : dict of int to ReferenceReserve
+        Of the other tokens.
     rules : MarginRules
         Of the venue.
     eligibility : Eligibility
@@ -127,6 +135,7 @@ class MarginDesk:
     admission_on: bool = True
     price_band_frac: float = 0.0
     regimes: tuple[MarginRegime, ...] = (load_regime("cross"), load_regime("hyperliquid-pm"))
+    token_reserves: dict[int, ReferenceReserve] = field(default_factory=dict)
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -175,6 +184,10 @@ class MarginDesk:
             self.reserve.draw(row=user, amount=amount)
             exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_BORROW)
 
+    def _lend_tokens(self, exchange: ReferenceExchange, user: int, token: int, units: int) -> None:
+        self.token_reserves[token].draw(row=user, amount=units)
+        exchange.ledger.move_token(self.pool + token, user, token, units, cause=CAUSE_BORROW)
+
     def fill_keeps_margin(
         self, exchange: ReferenceExchange, order: RestingOrder, *, lots: int
     ) -> bool:
@@ -190,6 +203,11 @@ class MarginDesk:
             trade = SpotOrder(order.side, lots, limit_micro, rules.lot_size, rules.lot_units)
             token = account.tokens[rules.token - 1]
             fee = self._spot_taker_frac(exchange, order.user)
+            units = lots * rules.lot_units
+            is_lent = self._is_lent(rules.token)
+            if order.side == SELL and sells_short(account, token, units, is_lent=is_lent):
+                after = after_sale(account, token, units, limit_micro, fee)
+                return keeps_margin_short(after, self.reserve)
             return trade.keeps_margin(account, token, self.reserve, taker_frac=fee)
         perps = [inst for inst, each in enumerate(exchange.instruments) if each.is_perp]
         if account.regime.rules.nets_orders:
@@ -267,15 +285,30 @@ class MarginDesk:
             bid_micro=self._open_micro(exchange, user, token, BUY),
             ask_micro=self._open_micro(exchange, user, token, SELL),
             confidence=asset.confidence,
+            debt_units=self._owed(user, token),
+            bid_units=sum(
+                exchange.orders.open_lots(user, inst, BUY) * exchange.instruments[inst].lot_units
+                for inst in self._books(exchange, token)
+            ),
         )
 
-    def _open_micro(self, exchange: ReferenceExchange, user: int, token: int, side: int) -> int:
-        books = [
+    @staticmethod
+    def _books(exchange: ReferenceExchange, token: int) -> list[int]:
+        return [
             inst
             for inst, rules in enumerate(exchange.instruments)
             if not rules.is_perp and rules.token == token
         ]
+
+    def _open_micro(self, exchange: ReferenceExchange, user: int, token: int, side: int) -> int:
+        books = self._books(exchange, token)
         return sum(exchange.orders.open_notional_micro(user, inst, side) for inst in books)
+
+    def _owed(self, user: int, token: int) -> int:
+        return self.token_reserves[token].debts.get(user, 0) if self.token_reserves else 0
+
+    def _is_lent(self, token: int) -> bool:
+        return token in self.token_reserves and self.token_reserves[token].borrowable
 
     def _admit_perp(
         self, exchange: ReferenceExchange, account: MarginAccount, order: Message, lots: int
@@ -306,6 +339,16 @@ class MarginDesk:
         )
         token = account.tokens[rules.token - 1]
         fee = self._spot_taker_frac(exchange, order.user)
+        units = (offer.offered_lots + lots) * rules.lot_units
+        is_lent = self._is_lent(rules.token)
+        if order.side == SELL and sells_short(account, token, units, is_lent=is_lent):
+            on_offer = exchange.orders.open_notional_micro(order.user, order.inst, SELL)
+            after = after_sale(account, token, units, on_offer + offer.limit_micro, fee)
+            own = self.token_reserves[rules.token]
+            code, missing = short_sale(account, after, token, units, own=own, usdc=self.reserve)
+            if missing > 0:
+                self._lend_tokens(exchange, order.user, rules.token, missing)
+            return Admission(code)
         return offer.admit(account, token, self.reserve, taker_frac=fee)
 
     def _spot_taker_frac(self, exchange: ReferenceExchange, user: int) -> float:
@@ -347,16 +390,23 @@ class MarginDesk:
 
     def _refusal_of_withdrawal(self, exchange: ReferenceExchange, message: Message) -> int:
         user, token, units = message.user, message.inst, message.qty_lots
+        if token > 0:
+            return self._refusal_of_leaving(exchange, user, token, units)
+        free = round_down(self.account(exchange, user).withdrawable_usd(self.reserve) * 1e6)
+        return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
+
+    def _refusal_of_leaving(
+        self, exchange: ReferenceExchange, user: int, token: int, units: int
+    ) -> int:
+        """Keep what is on offer or borrowed, and collateral above what it secures."""
         account = self.account(exchange, user)
-        if token == 0:
-            free = round_down(account.withdrawable_usd(self.reserve) * 1e6)
-            return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
         on_offer = sum(
             exchange.orders.open_lots(user, inst, SELL) * rules.lot_units
             for inst, rules in enumerate(exchange.instruments)
             if not rules.is_perp and rules.token == token
         )
-        if units > exchange.ledger.token(user, token) - on_offer:
+        held = exchange.ledger.token(user, token)
+        if units > min(held - on_offer, held - self._owed(user, token)):
             return R_INSUFFICIENT_BALANCE
         if account.has_portfolio_regime and self.tokens[token].ltv > 0.0:
             account.tokens[token - 1].units -= units  # as if it were gone
@@ -371,9 +421,9 @@ class MarginDesk:
         return account.cross_equity_usd() < account.bound_usd()
 
     def _supply(self, exchange: ReferenceExchange, message: Message) -> int:
-        if message.inst != 0:
-            return R_BAD_TOKEN
         user, amount = message.user, message.qty_lots
+        if message.inst != 0:
+            return self._supply_tokens(exchange, user, message.inst, amount)
         spare = round_down(self.account(exchange, user).spare_usd() * 1e6)
         code = self.reserve.supply(row=user, amount=amount, spare=spare)
         if code == ACCEPTED:
@@ -381,12 +431,39 @@ class MarginDesk:
         return code
 
     def _redeem(self, exchange: ReferenceExchange, message: Message) -> int:
-        if message.inst != 0:
-            return R_BAD_TOKEN
         user, amount = message.user, message.qty_lots
+        if message.inst != 0:
+            return self._redeem_tokens(exchange, user, message.inst, amount)
         code = self.reserve.redeem(row=user, amount=amount)
         if code == ACCEPTED:
             exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_REDEEM)
+        return code
+
+    def _supply_tokens(
+        self, exchange: ReferenceExchange, user: int, token: int, amount: int
+    ) -> int:
+        if not self._is_lent(token):
+            return R_BAD_TOKEN
+        if amount <= 0:
+            return R_BAD_QUANTITY
+        code = self._refusal_of_leaving(exchange, user, token, amount)
+        if code == ACCEPTED:
+            code = self.token_reserves[token].supply(row=user, amount=amount)
+        if code == ACCEPTED:
+            pool = self.pool + token
+            exchange.ledger.move_token(user, pool, token, amount, cause=CAUSE_SUPPLY)
+        return code
+
+    def _redeem_tokens(
+        self, exchange: ReferenceExchange, user: int, token: int, amount: int
+    ) -> int:
+        own = self.token_reserves.get(token)
+        if own is None or not (own.borrowable or own.supplies.get(user, 0)):
+            return R_BAD_TOKEN
+        code = own.redeem(row=user, amount=amount)
+        if code == ACCEPTED:
+            pool = self.pool + token
+            exchange.ledger.move_token(pool, user, token, amount, cause=CAUSE_REDEEM)
         return code
 
     def _enrol(self, exchange: ReferenceExchange, message: Message) -> int:
@@ -405,7 +482,8 @@ class MarginDesk:
                 return R_NOT_ELIGIBLE
             participant.has_portfolio_regime = participant.enrolled = True
         elif participant.has_portfolio_regime:
-            if self.reserve.debts.get(message.user, 0) != 0:
+            reserves = (self.reserve, *self.token_reserves.values())
+            if any(each.debts.get(message.user, 0) != 0 for each in reserves):
                 return R_NOT_ELIGIBLE
             participant.has_portfolio_regime = False
             if self.account(exchange, message.user).available_usd(self.reserve) < 0.0:

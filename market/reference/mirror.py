@@ -163,22 +163,26 @@ class Mirror:
             state.flow[row, self._columns[asset], cause] = amount
         for (inst, row), cost in ledger.entry_costs.items():
             state.entry_cost[row, inst] = cost
-        for row, amount in parts.reserve.debts.items():
-            state.debt[row, 0] = amount
-        for row, amount in parts.reserve.supplies.items():
-            state.supply[row, 0] = amount
+        for token in range(len(state.reserve)):
+            reserve = parts.reserve_of(token)
+            for row, amount in reserve.debts.items():
+                state.debt[row, token] = amount
+            for row, amount in reserve.supplies.items():
+                state.supply[row, token] = amount
 
     def _write_reserve(self, parts: VenueParts) -> None:
-        usdc, reserve = self.state.reserve[0], parts.reserve
-        usdc.total_supply, usdc.total_debt = reserve.total_supply(), reserve.total_debt()
-        usdc.retained, usdc.claim = reserve.retained, reserve.claim
-        usdc.retained_used, usdc.supplier_loss = parts.retained_used, parts.supplier_loss
-        usdc.utilisation, usdc.borrow_rate, usdc.supply_rate, step = parts.reserve_rates
-        usdc.last_step_e15 = step
-        for token in range(1, len(self.state.reserve)):
-            collateral = self.state.reserve[token]
-            collateral.total_supply = parts.collateral_units[token]
-            collateral.counted_share = parts.desk.tokens[token].counted_share
+        for token, record in enumerate(self.state.reserve):
+            reserve = parts.reserve_of(token)
+            lends = token == 0 or reserve.borrowable
+            units = reserve.total_supply() if lends else parts.collateral_units[token]
+            record.total_supply, record.total_debt = units, reserve.total_debt()
+            record.retained, record.claim = reserve.retained, reserve.claim
+            record.retained_used = reserve.retained_used
+            record.supplier_loss = reserve.supplier_loss
+            record.utilisation, record.borrow_rate, record.supply_rate, step = reserve.last_rates
+            record.last_step_e15 = step
+            if token > 0:
+                record.counted_share = parts.desk.tokens[token].counted_share
 
     def _write_prices(self, parts: VenueParts, asset: int) -> None:
         record, price = self.state.price[asset], parts.prices[asset]

@@ -18,7 +18,7 @@ from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.regimes import MarginRegime
 from stressbook.market.state import VenueState
 
-__all__ = ["exchange_of", "sequencer_of"]
+__all__ = ["exchange_of", "reserve_of", "sequencer_of"]
 
 
 def exchange_of(v: VenueState) -> ReferenceExchange:
@@ -98,7 +98,8 @@ def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk
     return MarginDesk(
         assets=[_asset(v, asset) for asset in range(v.asset.shape[0])],
         tokens=[_token(v, token) for token in range(v.token_spec.shape[0])],
-        reserve=_reserve(v),
+        reserve=reserve_of(v, 0),
+        token_reserves={token: reserve_of(v, token) for token in range(1, v.token.shape[1])},
         rules=MarginRules(
             notional_floor_frac=float(par.notional_floor_frac),
             order_margin_buffer_frac=float(par.order_margin_buffer_frac),
@@ -181,14 +182,16 @@ def _token(v: VenueState, token: int) -> TokenRules:
     )
 
 
-def _reserve(v: VenueState) -> ReferenceReserve:
-    spec, par, users = v.token_spec[0], v.par[0], range(v.user.shape[0])
+def reserve_of(v: VenueState, token: int) -> ReferenceReserve:
+    """Read the reserve of a token into plain Python."""
+    spec, record, par, users = v.token_spec[token], v.reserve[token], v.par[0], range(len(v.user))
+    pool = int(par.row_pool0) + token
     return ReferenceReserve(
-        pool=int(v.cash[par.row_pool0]),
-        debts={row: int(v.debt[row, 0]) for row in users},
-        supplies={row: int(v.supply[row, 0]) for row in users},
-        retained=int(v.reserve[0].retained),
-        claim=int(v.reserve[0].claim),
+        pool=int(v.cash[pool]) if token == 0 else int(v.token[pool, token]),
+        debts={row: int(v.debt[row, token]) for row in users},
+        supplies={row: int(v.supply[row, token]) for row in users},
+        retained=int(record.retained),
+        claim=int(record.claim),
         user_borrow_cap=int(spec.user_borrow_cap),
         platform_borrow_cap=int(spec.platform_borrow_cap),
         user_supply_cap=int(spec.user_supply_cap),
@@ -199,4 +202,12 @@ def _reserve(v: VenueState) -> ReferenceReserve:
         retained_frac_e6=int(par.retained_frac_e6),
         is_simple=bool(par.interest_is_simple),
         borrowable=bool(spec.borrowable),
+        retained_used=int(record.retained_used),
+        supplier_loss=int(record.supplier_loss),
+        last_rates=(
+            float(record.utilisation),
+            float(record.borrow_rate),
+            float(record.supply_rate),
+            int(record.last_step_e15),
+        ),
     )

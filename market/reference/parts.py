@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import CAUSE_REDEEM, CAUSE_REPAY
+from stressbook.market.codes import CAUSE_REDEEM, CAUSE_REPAY, EV_TOKEN_DEBT, SELL
 from stressbook.market.reference.funding import FundingMeter
+from stressbook.market.reference.ledger import Asset
 from stressbook.market.reference.margin import MarginAccount
 from stressbook.market.reference.margin_desk import MarginDesk
 from stressbook.market.reference.match import ReferenceExchange
@@ -15,7 +16,7 @@ from stressbook.market.reference.records import Event, Message, Reply
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import NEAREST
+from stressbook.market.units import NEAREST, round_up
 
 __all__ = [
     "BackstopSums",
@@ -171,11 +172,8 @@ class VenueParts:
     widths_usd: list[float]  # of the discount of a slice, by token
     platform_supply_caps: list[int]  # by token, units
     collateral_units: list[int]  # of portfolio accounts, by token
-    reserve_rates: tuple[float, float, float, int]  # utilisation, rates, step: at the last hour
     taken_negative_usd: list[float]  # equity below zero that the backstop took over, by user
     backstop: BackstopSums
-    retained_used: int = 0
-    supplier_loss: int = 0
     n_steps: int = 0
     n_price_updates: int = 0
     has_left_ladder: bool = False
@@ -188,6 +186,17 @@ class VenueParts:
     def reserve(self) -> ReferenceReserve:
         """The reserve of USDC."""
         return self.desk.reserve
+
+    def reserve_of(self, token: int) -> ReferenceReserve:
+        """Return the reserve of a token."""
+        return self.desk.reserve if token == 0 else self.desk.token_reserves[token]
+
+    def claims_of(self, token: int) -> Asset:
+        """Return where claims on a pool stand: USDC has no token, a spot book has no perps."""
+        if token == 0:
+            return ("token", 0)
+        spot = self.spot_insts[self.desk.tokens[token].asset]
+        return ("perp", -1 if spot is None else spot)
 
     def account(self, user: int) -> MarginAccount:
         """Return an account as margin sees it."""
@@ -217,7 +226,33 @@ class VenueParts:
             return {}
         ledger = self.exchange.ledger
         lendable = [k for k, rules in enumerate(self.desk.tokens) if rules.ltv > 0.0]
-        return {k: ledger.token(row, k) for k in lendable if ledger.token(row, k) > 0}
+        held = {k: ledger.token(row, k) for k in lendable}
+        return {k: n for k, n in held.items() if n > self.token_debt(row, k)}
+
+    def token_debt(self, row: int, token: int) -> int:
+        """Return what a row has borrowed of a token."""
+        return self.desk.token_reserves[token].debts.get(row, 0)
+
+    def owed_tokens(self, row: int) -> dict[int, int]:
+        """Return what a row owes beyond what it holds: token to units."""
+        ledger = self.exchange.ledger
+        owed = {k: self.token_debt(row, k) - ledger.token(row, k) for k in self.desk.token_reserves}
+        return {token: units for token, units in owed.items() if units > 0}
+
+    def backs_token_debt(self, row: int) -> bool:
+        """Tell whether a row that owes tokens has cash that they can be taken for."""
+        has_cash = self.cash(row) > self.debt(row) or self.supply(row) > 0
+        return has_cash and bool(self.owed_tokens(row))
+
+    def worth_micro(self, token: int, units: int) -> int:
+        """Return the value of units of a token at the borrow oracle, rounded up."""
+        rules = self.desk.tokens[token]
+        price_usd = self.desk.assets[rules.asset].borrow_oracle_usd
+        return round_up(float(units) / float(rules.unit) * price_usd * 1e6)
+
+    def token_debt_micro(self, row: int) -> int:
+        """Return the value of the tokens that a row owes beyond those it holds."""
+        return sum(self.worth_micro(token, n) for token, n in self.owed_tokens(row).items())
 
     def perp_value_micro(self, row: int) -> int:
         """Return what perps are worth at the mark, each to the nearest unit."""
@@ -256,9 +291,53 @@ class VenueParts:
             self.exchange.ledger.move_cash(row, self.rows.pool, lent, cause=CAUSE_REPAY)
 
     def pay_from_own(self, row: int) -> None:
-        """Pay the debt of a row without perps out of what it has lent, then out of its cash."""
+        """Pay debts of a row without perps out of what it has lent, then out of what it holds."""
         self.set_off(row, most=self.debt(row))
         self.repay(row, self.cash(row))
+        self.pay_token_debts(row)
+
+    def pay_token_debts(self, row: int) -> None:
+        """Pay debts of tokens out of what the row has lent and holds, its offers apart."""
+        ledger = self.exchange.ledger
+        for token, reserve in self.desk.token_reserves.items():
+            debt = reserve.debts.get(row, 0)
+            if debt <= 0:
+                continue
+            pool = self.rows.pool + token
+            lent = reserve.set_off(row=row, most=debt)
+            ledger.move_token(pool, row, token, lent, cause=CAUSE_REDEEM)
+            ledger.move_token(row, pool, token, lent, cause=CAUSE_REPAY)
+            offered = sum(
+                self.exchange.orders.open_lots(row, inst, SELL) * rules.lot_units
+                for inst, rules in enumerate(self.exchange.instruments)
+                if not rules.is_perp and rules.token == token
+            )
+            idle = ledger.token(row, token) - offered
+            paid = reserve.repay(row=row, amount=idle)
+            ledger.move_token(row, pool, token, paid, cause=CAUSE_REPAY)
+
+    def move_token_debt(
+        self, source: int, target: int, token: int, units: int, *, cause: int, t_ms: int
+    ) -> None:
+        """Have another row owe the tokens that one has borrowed."""
+        if units <= 0:
+            return
+        debts = self.desk.token_reserves[token].debts
+        debts[source] = debts.get(source, 0) - units
+        debts[target] = debts.get(target, 0) + units
+        self.note_claim(source, units, cause, token=token)
+        self.note_claim(target, -units, cause, token=token)
+        self.log(
+            t_ms,
+            EV_TOKEN_DEBT,
+            source,
+            inst=token,
+            lots=units,
+            price_e8=self.prices[self.desk.tokens[token].asset].borrow_oracle_e8,
+            amount_micro=self.worth_micro(token, units),
+            cause=cause,
+            counterparty=target,
+        )
 
     def move_debt(self, source: int, target: int, amount: int, *, cause: int) -> None:
         """Have another row owe what one has borrowed."""
@@ -276,6 +355,6 @@ class VenueParts:
         self.note_claim(source, -amount, cause)
         self.note_claim(target, amount, cause)
 
-    def note_claim(self, row: int, amount: int, cause: int) -> None:
-        """Keep the sums by cause of claims on the pool; they stand where USDC has no token."""
-        self.exchange.ledger.flows[("token", 0), row, cause] += amount
+    def note_claim(self, row: int, amount: int, cause: int, *, token: int = 0) -> None:
+        """Keep the sums by cause of claims on a pool."""
+        self.exchange.ledger.flows[self.claims_of(token), row, cause] += amount

@@ -67,7 +67,7 @@ def read_parts(state: VenueState) -> VenueParts:
     state : VenueState
         Between two steps; read only.
     """
-    par, reserve = state.par[0], state.reserve[0]
+    par = state.par[0]
     exchange = exchange_of(state)
     assert isinstance(exchange.desk, MarginDesk)
     for sums in (exchange.ledger.balances, exchange.ledger.flows, exchange.ledger.entry_costs):
@@ -75,11 +75,11 @@ def read_parts(state: VenueState) -> VenueParts:
     exchange.reply_count.update({code: int(n) for code, n in enumerate(state.reply_count)})
     _read_orders(state, exchange.orders)
     exchange.triggers = [Trigger(*t.tolist()) for t in state.trigger[: state.ctr[C_TRIGGERS]]]
-    for array, claims in (
-        (state.supply, exchange.desk.reserve.supplies),
-        (state.debt, exchange.desk.reserve.debts),
-    ):
-        claims.update({int(row): int(array[row, 0]) for row in np.flatnonzero(array[:, 0])})
+    reserves = {0: exchange.desk.reserve} | exchange.desk.token_reserves
+    for token, each in reserves.items():
+        for array, claims in ((state.supply, each.supplies), (state.debt, each.debts)):
+            rows = np.flatnonzero(array[:, token])
+            claims.update({int(row): int(array[row, token]) for row in rows})
     sequencer = sequencer_of(state)
     sequencer.pending = _pending(state)
     parts = VenueParts(
@@ -103,16 +103,8 @@ def read_parts(state: VenueState) -> VenueParts:
         widths_usd=[],
         platform_supply_caps=[],
         collateral_units=[int(token.total_supply) for token in state.reserve],
-        reserve_rates=(
-            float(reserve.utilisation),
-            float(reserve.borrow_rate),
-            float(reserve.supply_rate),
-            int(reserve.last_step_e15),
-        ),
         taken_negative_usd=[float(taken) for taken in state.taken_negative_usd],
         backstop=_backstop_sums(state.backstop[0]),
-        retained_used=int(reserve.retained_used),
-        supplier_loss=int(reserve.supplier_loss),
         n_steps=int(state.ctr[C_STEP]),
         n_price_updates=int(state.ctr[C_PRICE_UPDATES]),
     )
@@ -153,8 +145,11 @@ def _read_desk_rules(desk: MarginDesk, state: VenueState) -> None:
     desk.admission_on, desk.price_band_frac = fresh.admission_on, fresh.price_band_frac
     for token, new in zip(desk.tokens, fresh.tokens, strict=True):
         token.ltv, token.user_supply_cap = new.ltv, new.user_supply_cap
-    for name in _LENDING_RULES:
-        setattr(desk.reserve, name, getattr(fresh.reserve, name))
+    pairs = [(desk.reserve, fresh.reserve)]
+    pairs += [(desk.token_reserves[token], new) for token, new in fresh.token_reserves.items()]
+    for reserve, new_reserve in pairs:
+        for name in _LENDING_RULES:
+            setattr(reserve, name, getattr(new_reserve, name))
 
 
 def _read_sequencer_rules(parts: VenueParts, state: VenueState) -> None:

@@ -37,12 +37,12 @@ def hourly_step_e15(yearly_rate: float, *, is_simple: bool) -> int:
 
 @dataclass
 class ReferenceReserve:
-    """The reserve of USDC: who owes, who has lent, and what stands between.
+    """The reserve of a token: who owes, who has lent, and what stands between.
 
     Parameters
     ----------
     pool : int
-        Cash of the reserve, micro-USDC, as all amounts.
+        What lies in the reserve, in units of the token (USDC: micro), as all amounts.
     debts, supplies : dict of int to int
         By row.
     retained, claim : int
@@ -81,6 +81,9 @@ class ReferenceReserve:
     retained_frac_e6: int = 100_000
     is_simple: bool = False
     borrowable: bool = True
+    retained_used: int = 0
+    supplier_loss: int = 0
+    last_rates: tuple[float, float, float, int] = (0.0, 0.0, 0.0, 0)  # as of the last hour
 
     def total_debt(self) -> int:
         """Return the sum of debts."""
@@ -174,9 +177,15 @@ class ReferenceReserve:
             self.repay(row=row, amount=lent)
         return lent
 
+    def note_rates(self) -> int:
+        """Keep utilisation and rates of the hour; return the growth of a debt, in 1e-15."""
+        step = hourly_step_e15(self.borrow_rate(), is_simple=self.is_simple)
+        self.last_rates = (self.utilisation(), self.borrow_rate(), self.supply_rate(), step)
+        return step
+
     def accrue(self) -> int:
         """Book an hour's interest at the utilisation just before; return it."""
-        step = hourly_step_e15(self.borrow_rate(), is_simple=self.is_simple)
+        step = self.note_rates()
         grown = {row: -(-debt * step // RATE_ONE) for row, debt in self.debts.items()}
         interest = sum(grown.values())
         kept = interest * self.retained_frac_e6 // 10**6
@@ -198,7 +207,9 @@ class ReferenceReserve:
         self.debts[row] = self.debts.get(row, 0) - loss
         kept = min(loss, self.retained)
         self.retained -= kept
+        self.retained_used += kept
         borne = min(loss - kept, self.total_supply())
+        self.supplier_loss += borne
         self.claim -= loss - kept - borne
         left, supplied = borne, self.total_supply()
         for lender in sorted(self.supplies):

@@ -94,6 +94,7 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
         parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, lots=n_cancelled)
     worth, rules = parts.valuations[user], parts.rules
     perps, collateral = parts.perps(user), parts.collateral(user)
+    has_loan = bool(collateral) or parts.backs_token_debt(user)
     by_lots = rules.adl_on and rules.allocate_policy != ALLOCATE_PROFIT_HAIRCUT
     goes_to_auction = rules.price_policy == PRICE_AUCTION and user != parts.rows.backstop
     if (perps or collateral) and goes_to_auction and has_bidder(parts, user):
@@ -108,7 +109,7 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
         return True
     if user == parts.rows.backstop:
         return False
-    if collateral and -worth.net_usd > loan_threshold_usd(parts, user, full=True):
+    if has_loan and -worth.net_usd > loan_threshold_usd(parts, user, full=True):
         perps_too = bool(perps) and loss_limit_holds(parts)
         take_everything(parts, user, t_ms, perps_too=perps_too)
         _note_what_was_taken(parts, user, was_usd=worth.equity_usd)
@@ -118,7 +119,7 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     elif perps:
         liquidate_perps(parts, user, t_ms)
         return False
-    elif collateral and _is_slice_due(parts, user, t_ms):
+    elif has_loan and _is_slice_due(parts, user, t_ms):
         parts.pay_from_own(user)
         take_slice(parts, user, t_ms)
         parts.standings[user].next_slice_ms = t_ms + parts.clock.price_ms

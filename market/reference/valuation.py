@@ -23,12 +23,12 @@ def value_account(parts: VenueParts, user: int) -> None:
     portfolio = account.is_judged_as_portfolio()
     equity_usd = account.equity_usd()
     if user == parts.rows.backstop:  # what it took over is its own until sold
-        equity_usd = account.net_usd() + account.token_value_usd()
+        equity_usd = account.net_usd() + account.token_value_usd() - account.token_debt_usd()
         if equity_usd < parts.valuations[user].deepest_negative_usd:
             parts.backstop.debt_at_deepest_usd = float(account.debt_micro) / 1e6
     parts.valuations[user] = Valuation(
         is_portfolio=portfolio,
-        net_usd=account.net_usd(),
+        net_usd=account.net_usd() - account.token_debt_usd(),
         equity_usd=equity_usd,
         initial_usd=account.initial_usd(),
         maintenance_usd=account.maintenance_usd(),
@@ -37,7 +37,7 @@ def value_account(parts: VenueParts, user: int) -> None:
         credit_usd=account.credit_usd() if portfolio else 0.0,
         gross_notional_usd=account.gross_notional_usd(),
         token_value_usd=account.token_value_usd(),
-        debt_usd=float(account.debt_micro) / 1e6,
+        debt_usd=float(account.debt_micro) / 1e6 + account.token_debt_usd(),
         deepest_negative_usd=min(parts.valuations[user].deepest_negative_usd, equity_usd),
     )
 
@@ -58,15 +58,21 @@ def is_breached(parts: VenueParts, user: int) -> bool:
 
 def refresh_collateral(parts: VenueParts) -> None:
     """Add up collateral, user caps in; beyond the platform's cap it counts in proportion."""
-    ledger, users = parts.exchange.ledger, parts.exchange.users
+    users = parts.exchange.users
     for token, rules in enumerate(parts.desk.tokens[1:], start=1):
         total = 0
         if rules.ltv > 0.0:
             total = sum(
-                min(ledger.token(user, token), rules.user_supply_cap)
+                max(0, min(_owned(parts, user, token), rules.user_supply_cap))
                 for user, participant in enumerate(users)
                 if participant.has_portfolio_regime
             )
-        cap = parts.platform_supply_caps[token]
+        cap, lent = parts.platform_supply_caps[token], parts.reserve_of(token)
+        if lent.borrowable:
+            cap = max(0, cap - lent.total_supply())
         rules.counted_share = float(cap) / float(total) if total > cap else 1.0
         parts.collateral_units[token] = total
+
+
+def _owned(parts: VenueParts, user: int, token: int) -> int:
+    return parts.exchange.ledger.token(user, token) - parts.token_debt(user, token)

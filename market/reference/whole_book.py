@@ -148,7 +148,7 @@ def _value_usd(account: MarginAccount, token: TokenHolding) -> float:
     """Return the value of a token that counts as collateral, caps aside."""
     if not account.has_portfolio_regime or token.ltv <= 0.0:
         return 0.0
-    return float(token.units) / float(token.unit) * token.borrow_oracle_usd
+    return token.worth_usd()
 
 
 def _scan_usd(account: MarginAccount, *, orders: bool) -> float:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stressbook.market.accrual import accrue
-from stressbook.market.borrowing import borrowable_room, draw
+from stressbook.market.borrowing import borrowable_room, draw, headroom, lend_units
+from stressbook.market.claims import claims_column
 from stressbook.market.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
@@ -21,12 +22,14 @@ from stressbook.market.reserve import (
     draw_needed_debt,
     redeem,
     repay,
+    set_off,
     supply,
     supply_rate,
     utilisation,
     write_off,
 )
 from stressbook.market.state import C_EVENTS
+from stressbook.market.token_margin import refusal_of_leaving
 from stressbook.market.units import round_down
 from tests.random_states import random_state, reference_account, reference_reserve
 
@@ -38,27 +41,32 @@ RULE_SETS = [
 ]
 
 
-def holds(v):
+def pool_of(v, token):
+    row = int(v.par[0].row_pool0) + token
+    return int(v.token[row, token] if token else v.cash[row])
+
+
+def holds(v, token=0):
     """The identity of the reserve, on the ledger itself."""
-    reserve = v.reserve[0]
-    owned = int(v.supply[:, 0].sum()) + int(reserve.retained) + int(reserve.claim)
-    return int(v.cash[v.par[0].row_pool0]) + int(v.debt[:, 0].sum()) == owned
+    reserve = v.reserve[token]
+    owned = int(v.supply[:, token].sum()) + int(reserve.retained) + int(reserve.claim)
+    return pool_of(v, token) + int(v.debt[:, token].sum()) == owned
 
 
-def assert_equal(v, twin):
-    users = range(int(v.par[0].n_users))
-    assert holds(v)
+def assert_equal(v, twin, token=0):
+    users, reserve = range(int(v.par[0].n_users)), v.reserve[token]
+    assert holds(v, token)
     assert twin.is_balanced()
-    assert int(v.cash[v.par[0].row_pool0]) == twin.pool
-    assert [int(v.debt[row, 0]) for row in users] == [twin.debts.get(row, 0) for row in users]
-    assert [int(v.supply[row, 0]) for row in users] == [twin.supplies.get(row, 0) for row in users]
-    assert (int(v.reserve[0].retained), int(v.reserve[0].claim)) == (twin.retained, twin.claim)
-    assert int(v.reserve[0].total_debt) == twin.total_debt()
-    assert int(v.reserve[0].total_supply) == twin.total_supply()
-    rates = utilisation(v.reserve[0]), borrow_rate(v.token_spec[0], v.reserve[0])
+    assert pool_of(v, token) == twin.pool
+    for array, sums in ((v.debt, twin.debts), (v.supply, twin.supplies)):
+        assert [int(array[row, token]) for row in users] == [sums.get(row, 0) for row in users]
+    assert (int(reserve.retained), int(reserve.claim)) == (twin.retained, twin.claim)
+    assert int(reserve.total_debt) == twin.total_debt()
+    assert int(reserve.total_supply) == twin.total_supply()
+    rates = utilisation(reserve), borrow_rate(v.token_spec[token], reserve)
     assert rates == (twin.utilisation(), twin.borrow_rate())
     retained = int(v.par[0].retained_frac_e6)
-    assert supply_rate(v.token_spec[0], v.reserve[0], retained) == twin.supply_rate()
+    assert supply_rate(v.token_spec[token], reserve, retained) == twin.supply_rate()
 
 
 def amount_near(rng, bound):
@@ -149,6 +157,80 @@ def test_random_sequences(values):
         assert R_UTILISATION_FULL in codes
     if "tokens.USDC.user_supply_cap" in values:
         assert R_CAP_REACHED in codes
+
+
+HYPE, BTC = 3, 1
+CAPS_OF_TOKENS = [(1e7, 1e7), (0.01, 0.05)]  # of a user's debt, of all others
+
+
+def token_step(v, twin, token, rng):
+    """Do the same random thing to the reserve of a token; return its name and what came of it."""
+    row = int(rng.integers(int(v.par[0].n_users)))
+    debt, own, held = int(v.debt[row, token]), int(v.supply[row, token]), int(v.token[row, token])
+    kind = rng.choice(["draw", "repay", "supply", "redeem", "set_off", "accrue", "write_off"])
+    if kind == "draw":
+        room = headroom(v.token_spec[token], v.reserve[token], debt)
+        assert room == twin.headroom(debt)
+        drawn = min(room, amount_near(rng, max(room, 1)))
+        lend_units(v, row, token, drawn)
+        twin.draw(row=row, amount=drawn)
+        return kind, drawn > 0
+    if kind == "repay":
+        amount = amount_near(rng, max(debt, 1))
+        assert repay(v, row, token, amount) == twin.repay(row=row, amount=min(amount, held))
+        return kind, debt > 0
+    if kind == "supply":
+        amount = amount_near(rng, max(held, 1))
+        code = refusal_of_leaving(v, row, token, amount)
+        if code == ACCEPTED:
+            code = twin.supply(row=row, amount=amount)
+        assert supply(v, row, token, amount) == code
+        return kind, code
+    if kind == "redeem":
+        amount = amount_near(rng, max(own, 1))
+        code = twin.redeem(row=row, amount=amount)
+        assert redeem(v, row, token, amount) == code
+        return kind, code
+    if kind == "set_off":
+        most = amount_near(rng, max(debt, 1))
+        set_off(v, row, token, most)
+        assert twin.set_off(row=row, most=most) == own - int(v.supply[row, token])
+        return kind, own > int(v.supply[row, token])
+    if kind == "accrue":
+        twin.accrue()
+        accrue(v, 0)
+        v.ctr[C_EVENTS] = 0
+        for other in range(int(v.par[0].n_users)):
+            if v.row[other].regime:
+                twin.set_off(row=other, most=twin.debts[other])
+                twin.repay(row=other, amount=twin.debts[other] - int(v.debt[other, token]))
+        return kind, int(v.reserve[token].retained) > 0
+    amount = amount_near(rng, max(debt // 3, 1))
+    assert write_off(v, row, token, amount) == twin.write_off(row=row, amount=amount)
+    return kind, debt > 0
+
+
+@pytest.mark.parametrize("token", [BTC, HYPE])
+@pytest.mark.parametrize("caps", CAPS_OF_TOKENS)
+def test_random_sequences_of_other_tokens(token, caps):
+    """Each token's reserve keeps its identity in its own units, and its claims sum to zero."""
+    seen, name = set(), ("", "BTC", "", "HYPE")[token]
+    keys = {"borrowable": True, "user_borrow_cap": caps[0], "platform_borrow_cap": caps[1]}
+    keys |= {"platform_supply_cap": 1e7, "user_supply_cap": caps[1]}
+    values = {f"tokens.{name}.{key}": x for key, x in keys.items()}
+    for seed in range(6):
+        v, rng = random_state(seed, values=values)
+        twin = reference_reserve(v, token)
+        units = int(v.token[:, token].sum())
+        for _ in range(120):
+            seen.add(token_step(v, twin, token, rng))
+            assert_equal(v, twin, token)
+        assert int(v.token[:, token].sum()) == units
+        assert v.flow[:, claims_column(v, token)].sum(axis=0).tolist() == [0] * v.flow.shape[2]
+    assert {(kind, True) for kind in ("draw", "repay", "set_off", "accrue", "write_off")} <= seen
+    codes = {code for kind, code in seen if kind in ("supply", "redeem")}
+    bound = R_UTILISATION_FULL if caps == CAPS_OF_TOKENS[0] else R_CAP_REACHED
+    assert {ACCEPTED, R_INSUFFICIENT_BALANCE, bound} <= codes
 
 
 def test_hourly_steps():

@@ -7,7 +7,7 @@ from stressbook.market.codes import (
     EV_BREACH_ENDED,
     EV_SLICE,
 )
-from stressbook.market.takeover import slice_price_usd
+from stressbook.market.slices import slice_price_usd
 from tests.small_venue import (
     BTC,
     HOUSE_CASH,

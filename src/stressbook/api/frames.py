@@ -15,9 +15,11 @@ from stressbook.market.codes import (
     BEARER_NAMES,
     CAUSE_NAMES,
     EV_FUNDING,
+    EV_INTEREST,
     EV_REFUSAL,
     EV_RISK_ORDER_CANCELLED,
     EV_SLICE,
+    EV_TOKEN_DEBT,
     EV_TRIGGERED,
     EV_WRITTEN_OFF,
     EVENT_NAMES,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from stressbook.market.state import Records
 
 __all__ = ["FRAMES", "frame"]
+
+# Events whose instrument, if any, is a token.
+_OF_TOKENS: Final = (EV_SLICE, EV_TOKEN_DEBT, EV_INTEREST, EV_WRITTEN_OFF)
 
 
 def frame(record: RunRecord, name: str) -> pd.DataFrame:
@@ -133,13 +138,14 @@ def _events(record: RunRecord) -> pd.DataFrame:
     books = [book.name for book in spec.instruments]
     tokens = [token.name for token in spec.tokens]
     is_rate = rows["kind"] == EV_FUNDING
-    # The field `lots` of an event counts token units of a slice, and orders that were cancelled.
-    is_slice, is_count = rows["kind"] == EV_SLICE, rows["kind"] == EV_RISK_ORDER_CANCELLED
+    # The field `lots` counts token units of slices and of debts, and orders that were cancelled.
+    is_slice, is_count = np.isin(rows["kind"], _OF_TOKENS), rows["kind"] == EV_RISK_ORDER_CANCELLED
+    is_slice &= rows["inst"] >= 0
     unit = np.array([float(token.unit) for token in spec.tokens])
     sold = rows["lots"] / unit[np.where(is_slice, rows["inst"], 0)]
     price_usd = np.where(is_rate, np.nan, rows["price_e8"] / 1e8)
     names = [
-        "" if i < 0 else (tokens if kind == EV_SLICE else books)[i]
+        "" if i < 0 else (tokens if kind in _OF_TOKENS else books)[i]
         for kind, i in zip(rows["kind"], rows["inst"], strict=True)
     ]
     return pd.DataFrame(
