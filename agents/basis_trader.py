@@ -1,10 +1,14 @@
-"""Basis traders: tokens bought on spot against a short perp, held for the funding.
+"""Basis traders: tokens bought on spot against a short perp, held for the funding, or sold short.
 
 The book that one wants is `equity x kappa x net carry`: a slow average of funding, plus the basis
 that will close, less fees over the horizon and the own hurdle. As far as own capital does not pay
 for the tokens the purchase is borrowed, so beyond that point the borrow rate comes off the carry;
 borrowing goes up to an own share of what loan-to-value, supply and borrow caps leave. Under cross
 margin tokens are no collateral and the book ends where cash for the perp's margin runs out.
+
+Where the venue lends the token, a funding negative enough to pay its interest, the fees and the
+hurdle is earned the other way round, by an account under portfolio margin: the token is sold short
+against a long perp, as far as own capital secures the debt.
 
 The spot leg leads, at a share of spot volume. The perp leg follows what was really bought: signed,
 so that a leg lost to deleveraging or takeover is rebuilt or closed, never doubled. Speeds, hurdles
@@ -191,23 +195,65 @@ def _work_spot(me: Me, mkt: Market, p: Any, out: Outbox, wealth: float) -> None:
     pace = p.pace_usd
     if me.account.ratio > p.unwind_ratio and asset.defence > 0.0:
         cut = CUT_SHARE * holding
-        target = target if target < cut else cut
+        if holding < 0.0:
+            target = target if target > cut else cut
+        else:
+            target = target if target < cut else cut
         pace *= p.urgency
     error = target - holding
     size = error if error > 0.0 else -error
-    band = p.band_frac * (target if target > holding else holding)
+    wanted, held_usd = abs(target), abs(holding)
+    band = p.band_frac * (wanted if wanted > held_usd else held_usd)
     if size > band:
         m.working = 1
     elif size < SETTLED_SHARE * band:
         m.working = 0
     if m.working != 0:
         held = me.token[asset.token] // mkt.inst[asset.spot_inst].lot_units
+        if target < 0.0:
+            held = SHORTABLE
+        elif held < 0:
+            held = 0
         work(out, me.account, mkt, asset.spot_inst, error, pace, held, p.slippage_frac)
 
 
 @inline_kernel
 def target_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> float:
-    """Return the tokens to hold, in USD; `holding` is kept where defence is switched off."""
+    """Return the tokens to hold, in USD, negative for a short of them.
+
+    A `holding` is kept where defence is switched off.
+    """
+    book = _long_usd(me, mkt, p, wealth, holding if holding > 0.0 else 0.0)
+    token = mkt.token[mkt.asset[p.asset].token]
+    may_borrow = token.borrowable != 0 and me.account.account_mode == MODE_PORTFOLIO
+    if book > 0.0 or not may_borrow or token.ltv <= 0.0:
+        return book
+    return -_short_usd(me, mkt, p, wealth, -holding if holding < 0.0 else 0.0)
+
+
+@inline_kernel
+def _short_usd(me: Me, mkt: Market, p: Any, wealth: float, held: float) -> float:
+    """Return the tokens to be short, in USD: own capital stands behind value / loan-to-value."""
+    asset = mkt.asset[p.asset]
+    token = mkt.token[asset.token]
+    basis = asset.mark_usd / asset.oracle_usd - 1.0
+    carry = -me.memory.funding_ema - (basis + p.round_trip_frac) / p.horizon_years
+    carry -= p.hurdle_frac + token.borrow_rate
+    wanted = wealth * p.kappa * carry
+    if wealth <= 0.0 or wanted <= 0.0:
+        return held if asset.defence <= 0.0 else 0.0
+    most = p.limit_frac * wealth / (1.0 / token.ltv - 1.0 + p.financed_margin_frac)
+    cap = CAP_SHARE * float(token.user_borrow_cap) / token.unit * asset.oracle_usd
+    room = token.platform_headroom if token.platform_headroom < token.pool else token.pool
+    lendable = held + float(room if room > 0 else 0) / token.unit * asset.oracle_usd
+    most = most if most < cap else cap
+    most = most if most < lendable else lendable
+    return wanted if wanted < most else most
+
+
+@inline_kernel
+def _long_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> float:
+    """Return the tokens to be long, in USD, on own capital and on what may be borrowed."""
     asset = mkt.asset[p.asset]
     basis = asset.mark_usd / asset.oracle_usd - 1.0
     carry = me.memory.funding_ema + (basis - p.round_trip_frac) / p.horizon_years - p.hurdle_frac

@@ -54,7 +54,9 @@ class Draft:
     entries_e8 : dict of int to int
         Entry prices in 1e-8 USD of perps that were not entered at the opening price.
     debt_micro, supply_micro : int
-        Borrowed from and lent to the reserve.
+        USDC borrowed from and lent to the reserve.
+    lent : dict of int to int
+        Token to units of it that are lent, out of `tokens`.
     """
 
     key: int
@@ -66,6 +68,7 @@ class Draft:
     entries_e8: dict[int, int] = field(default_factory=dict)
     debt_micro: int = 0
     supply_micro: int = 0
+    lent: dict[int, int] = field(default_factory=dict)
     leverage: dict[int, int] = field(default_factory=dict)
 
 
@@ -155,6 +158,7 @@ def to_account(
         perps=perps,
         debt=draft.debt_micro,
         supply=draft.supply_micro,
+        lent={token: units for token, units in draft.lent.items() if units},
         regime=REGIME_PORTFOLIO if draft.portfolio else REGIME_CROSS,
         account_mode=MODE_PORTFOLIO if draft.portfolio else MODE_UNIFIED,
         leverage=draft.leverage,

@@ -1,7 +1,7 @@
-"""Lenders: they supply USDC to the reserve and leave it there.
+"""Lenders: they supply USDC to the reserve, and tokens where these are lent, and leave them there.
 
 All suppliers of the venue stand in one account with the recorded supply. In calm it does nothing;
-a run on the reserve is a hazard that a stress raises. It takes out what the pool still holds.
+a run on the reserve is a hazard that a stress raises. It takes out the USDC that is still there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from stressbook.market.parameters import param
 from stressbook.market.state import I64, Records, record_dtype
 from stressbook.market.units import MS_PER_HOUR
 
-PARAMETERS = record_dtype("supply_micro interval_ms", "run_per_hour")
+PARAMETERS = record_dtype("supply_micro interval_ms", "run_per_hour token_supply_ratio")
 MEMORY = record_dtype("next_ms left_micro")
 
 
 @dataclass(frozen=True)
 class LenderParams:
-    """The suppliers of USDC.
+    """The suppliers of the reserves.
 
     Examples
     --------
@@ -39,6 +39,13 @@ class LenderParams:
         unit="USD",
         help="USDC supplied to the reserve at the opening",
         source="live reserve state of Hyperliquid, 2026-09-08",
+        low=0.0,
+    )
+    token_supply_ratio: float = param(
+        1.25,
+        unit="1",
+        help="tokens supplied over the platform's borrow cap, of each token that the venue lends",
+        source="assumed: at the cap utilisation is at its kink",
         low=0.0,
     )
     run_per_hour: float = param(
@@ -98,6 +105,7 @@ def account_parameters(params: LenderParams, keys: I64) -> Records:
     """
     records = np.zeros(len(keys), PARAMETERS)
     records["supply_micro"] = round(params.supply_usd * 1e6 / max(1, len(keys)))
+    records["token_supply_ratio"] = params.token_supply_ratio / max(1, len(keys))
     records["interval_ms"] = round(params.interval_s * 1000.0)
     records["run_per_hour"] = params.run_per_hour
     return records

@@ -26,6 +26,7 @@ from stressbook.market.borrowing import platform_headroom
 from stressbook.market.kernel import kernel, sub_kernel
 from stressbook.market.reserve import borrow_rate, supply_rate, utilisation
 from stressbook.market.state import C_NO_ROOM, C_OUTBOX, C_PENDING, I64, VenueState
+from stressbook.market.token_debts import lends_tokens
 from stressbook.market.world import WorldState
 
 _AHEAD: Final = 12  # orders between the prefetch of one and its turn
@@ -44,7 +45,7 @@ def make_market(v: VenueState) -> Market:
         market.inst[name] = v.inst[name]
     for name in ("perp_inst", "spot_inst", "token", "max_leverage"):
         market.asset[name] = v.asset[name]
-    for name in ("asset", "user_supply_cap", "user_borrow_cap", "unit", "ltv"):
+    for name in ("asset", "borrowable", "user_supply_cap", "user_borrow_cap", "unit", "ltv"):
         market.token[name] = v.token_spec[name]
     for name in ("dt_ms", "seed_key0", "seed_key1"):
         market.clock[name] = par[name]
@@ -52,15 +53,19 @@ def make_market(v: VenueState) -> Market:
 
 
 def make_accounts(v: VenueState, w: WorldState) -> Accounts:
-    """Allocate the account views; positions and tokens are the very rows of the ledger."""
+    """Allocate the account views; positions and tokens are the very rows of the ledger.
+
+    Where tokens are lent, holdings are a copy of what is owned: see `observe_owned`.
+    """
     n_users = int(v.par[0].n_users)
+    tokens = v.token[:n_users]
     perp, entry_cost = v.perp[:n_users], v.entry_cost[:n_users]
     if v.par[0].n_pockets > 0:  # what stands in pockets is gathered at each step
         perp, entry_cost = perp.copy(), entry_cost.copy()
     accounts = Accounts(
         np.zeros(n_users, ACCOUNT_VIEW),
         perp,
-        v.token[:n_users],
+        tokens.copy() if lends_tokens(v) else tokens,
         w.inventory,
         entry_cost,
         v.leverage,
@@ -136,6 +141,14 @@ def _gather_pockets(v: VenueState, accounts: Accounts, user: int) -> None:
         me.equity_usd += r.equity_usd
         me.initial_usd += r.initial_usd
         me.maintenance_usd += r.maintenance_usd
+
+
+@kernel
+def observe_owned(v: VenueState, accounts: Accounts) -> None:
+    """Copy what each user holds of each token less what it owes: negative for a short."""
+    for u in range(v.par[0].n_users):
+        for k in range(1, v.par[0].n_tokens):
+            accounts.token[u, k] = v.token[u, k] - v.debt[u, k]
 
 
 @kernel

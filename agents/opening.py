@@ -232,6 +232,7 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
     draft = Draft(key, group.agent_class.rule.class_id, 0)
     if group.agent_class.opens == "claim":
         draft.supply_micro = draft.equity_micro = int(p.supply_micro)
+        _lend_tokens(draft, float(p.token_supply_ratio), spec)
         return draft
     draft.equity_micro = round(float(p.equity_usd) * MICRO)
     lots = int(getattr(p, "spot_lots", 0))
@@ -240,6 +241,16 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
         draft.tokens[one.token] = lots * (one.unit // round(1.0 / spec.instruments[inst].lot_size))
         draft.equity_micro += token_micro(one, draft.tokens[one.token])
     return draft
+
+
+def _lend_tokens(draft: Draft, share: float, spec: VenueSpec) -> None:
+    """Give a lender its share of the platform's borrow cap of each token that the venue lends."""
+    for each in listings(spec):
+        token = spec.tokens[each.token]
+        if each.token > 0 and token.borrowable:
+            units = round(share * token.platform_borrow_cap * token.unit)
+            draft.tokens[each.token] = draft.lent[each.token] = units
+            draft.equity_micro += token_micro(each, units)
 
 
 def _memory(

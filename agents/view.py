@@ -35,7 +35,7 @@ ASSET_VIEW = record_dtype(
     "step_volatility",  # long-run standard deviation of one step's log return
 )
 TOKEN_VIEW = record_dtype(
-    "asset user_supply_cap user_borrow_cap platform_headroom pool",
+    "asset borrowable user_supply_cap user_borrow_cap platform_headroom pool",
     "unit ltv borrow_rate supply_rate utilisation",
 )
 # Own account. Margin figures are those of the last mark update (every 3 s).
@@ -64,7 +64,7 @@ class Accounts(NamedTuple):
 
     account: Records  # (n_users,) ACCOUNT_VIEW
     position: I64  # (n_users, n_insts) signed perp lots; spot columns 0
-    token: I64  # (n_users, n_tokens) token units; column 0 (USDC) unused
+    token: I64  # (n_users, n_tokens) units held less units owed; column 0 (USDC) unused
     outside: I64  # (n_users, n_assets, 2) outside inventory in lots of the asset's perp
     entry_cost: I64  # (n_users, n_insts) micro-USDC
     leverage: I64  # (n_users, n_insts)

@@ -15,6 +15,7 @@ from stressbook.agents.observe import (
     make_outbox,
     observe_accounts,
     observe_market,
+    observe_owned,
 )
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_agents import OwnAgents, open_own_accounts
@@ -154,6 +155,9 @@ class Simulation(mesa.Model):
         listed = np.zeros(len(v.order), np.int64)
         self._advance_world = compiled_call(advance, w, then=(0,))
         self._observe_accounts = compiled_call(observe_accounts, v, self.accounts, listed)
+        self._observe_owned = None
+        if not np.may_share_memory(self.accounts.token, v.token):  # tokens are lent
+            self._observe_owned = compiled_call(observe_owned, v, self.accounts)
         self._observe_market = compiled_call(observe_market, v, self.market, then=(0,))
         self._settle_own_moves = compiled_call(settle_own_moves, v, w)
         self._record_step = compiled_call(record_step, v, self.series)
@@ -229,6 +233,8 @@ class Simulation(mesa.Model):
     def _decide(self, t_ms: int) -> None:
         out = self.outbox
         self._observe_accounts()
+        if self._observe_owned is not None:
+            self._observe_owned()
         for desk in self.desks:
             desk.decide()
         self.own.decide(out)

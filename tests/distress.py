@@ -159,6 +159,15 @@ def random_accounts(rng):
     return accounts
 
 
+def _other_side(accounts):
+    """What the house holds so that perps sum to zero."""
+    prices = {BTC_PERP: 100_000 * 10**8, HYPE_PERP: 100 * 10**8}
+    return {
+        inst: (-sum(each.perps.get(inst, (0, 0))[0] for each in accounts), price)
+        for inst, price in prices.items()
+    }
+
+
 def two_way_accounts(rng):
     """The same, many of them short of tokens, and a lender of tokens."""
     accounts = random_accounts(rng)
@@ -177,6 +186,12 @@ def two_way_accounts(rng):
             borrowed={token: units},
             cash_micro=account.cash_micro + round(usd * 1e6 * rng.uniform(0.3, 1.8)),
         )
+    if rng.random() < 0.5:  # sold and spent
+        lent[HYPE] += 10**8
+        accounts[0] = replace(
+            trader(1, 0, portfolio=True), tokens={HYPE: -(10**8)}, borrowed={HYPE: 10**8}
+        )
+        accounts[-1] = replace(accounts[-1], perps=_other_side(accounts[:-1]))
     # The pool is lent to the last unit, or has some left.
     lent = {token: n + int(rng.integers(2)) * 10 ** DECIMALS[token] for token, n in lent.items()}
     held = {token: 2 * n for token, n in lent.items()}

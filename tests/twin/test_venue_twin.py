@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from stressbook.errors import LadderExhausted
+from stressbook.experiments.accounting import look_at_classes
+from stressbook.experiments.episode import _system_usd, _total_by_asset_usd
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import DepthThinning, PriceGap, VenueHalt
@@ -18,6 +20,7 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
 )
 from stressbook.market.conservation import Conservation
+from stressbook.market.draws import CLASS_NUMBERS
 from stressbook.market.venue import Venue
 from tests.small_venue import SmallVenue, differences, trader
 
@@ -85,6 +88,43 @@ def test_both_engines_have_one_digest(name):
     reference.advance(n_steps)
     assert wanted <= set(np.concatenate(kernel.events)["kind"].tolist())
     assert differences(kernel.engine.state, reference.engine.state) == []
+    assert kernel.digest() == reference.digest()
+
+
+def two_way(engine):
+    """Basis traders that own nothing yet, where HYPE and BTC are lent and funding is negative."""
+    traders = {"hurdle_low": 0.2, "hurdle_high": 0.25, "interval_low_s": 5, "interval_high_s": 10}
+    changes = {"preset": "two-way-borrow", "margin_regime": "portfolio", "warmup": 5}
+    rally = PriceGap(at=20, duration=15, assets=("HYPE",), fall_frac=-0.6)
+    changes |= {"agents": {"basis_trader": traders}, "stresses": (rally,)}
+    sim = Simulation(load_scenario("skeleton").with_(**changes), seed=5, engine=engine)
+    for desk in sim.desks:
+        if desk.rule.name == "basis_trader":
+            desk.memory["funding_ema"] = -1.5
+    return sim
+
+
+@pytest.mark.slow
+def test_carry_runs_both_ways_where_tokens_are_lent():
+    kernel, reference = two_way("kernel"), two_way("reference")
+    v = kernel.engine.state
+    hype, books = 2, Conservation(v)
+    assert int(v.supply[:, hype].sum()) == round(1.25 * 1e6 * 1e8)
+    assert not v.debt[:, 1:].any()
+    for _ in range(40):
+        kernel.step()
+        books.check(v, t_ms=kernel.t_ms)
+        if kernel.t_ms == 20_000:
+            shorts = v.debt[:, hype] > v.token[:, hype]
+            owners = v.user["class_id"][np.flatnonzero(shorts[: len(v.user)])]
+            assert len(owners) >= 5
+            assert set(owners.tolist()) == {CLASS_NUMBERS["basis_trader"]}
+    look_at_classes(v, kernel.world, kernel.class_sums, kernel._exposures)
+    # Whatever is owed is somebody's: classes and venue add up to all tokens and cash inside.
+    total = kernel.class_sums["equity_usd"].sum() + _system_usd(v)
+    assert total == pytest.approx(_total_by_asset_usd(kernel), rel=1e-9)
+    reference.advance(40)
+    assert differences(v, reference.engine.state) == []
     assert kernel.digest() == reference.digest()
 
 

@@ -783,6 +783,70 @@ def test_multiplied_leverage_keeps_positions_and_divides_money():
     assert two["equity_usd"][low] == pytest.approx(one["equity_usd"][low] / 2.0)
 
 
+# --- basis traders where tokens are lent ---------------------------------------------------------
+
+
+def two_way_toy(*, funding=-0.6, borrow_rate=0.05, borrowable=1, mode=MODE_PORTFOLIO):
+    toy = basis_toy(funding=funding, mode=mode)
+    toy.market.token["borrowable"] = borrowable
+    toy.market.token[1].borrow_rate = borrow_rate
+    return toy
+
+
+def wanted_usd(toy):
+    return basis_trader.target_usd(toy.me(), toy.market, toy.parameters[0], 1e7, 0.0)
+
+
+def test_basis_trader_goes_short_of_a_token_that_it_may_borrow():
+    toy = two_way_toy()
+    toy.run(4 * 3600, every=20)
+    p = toy.parameters[0]
+    # Own capital secures value / LTV: 1e7 x limit / (1 / .5 - 1 + .1).
+    most = float(p.limit_frac) * 1e7 / (2.0 - 1.0 + 0.1)
+    assert toy.tokens_usd(0, BTC) == pytest.approx(-most, rel=0.02)
+    assert toy.perp_usd(0, BTC) == pytest.approx(most, rel=0.02)
+    assert toy.wealth_usd(0) == pytest.approx(1e7)
+    # And back once the funding no longer pays.
+    toy.funding(0.0)
+    toy.memory["funding_ema"] = 0.0
+    toy.run(8 * 3600, every=20)
+    assert abs(toy.tokens_usd(0, BTC)) < 0.02 * most
+    assert abs(toy.perp_usd(0, BTC)) < 0.03 * most
+
+
+def test_the_short_is_worth_the_carry_net_of_interest():
+    p = two_way_toy().parameters[0]
+    carry = 0.3 - float(p.hurdle_frac) - float(p.round_trip_frac) / float(p.horizon_years) - 0.27
+    expected = -1e7 * float(p.kappa) * carry if carry > 0.0 else 0.0
+    assert wanted_usd(two_way_toy(funding=-0.3, borrow_rate=0.27)) == pytest.approx(expected)
+    assert wanted_usd(two_way_toy(funding=-0.3, borrow_rate=0.35)) == 0.0
+    assert wanted_usd(two_way_toy(funding=-0.3, borrow_rate=0.05)) < 0.0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"borrowable": 0}, {"mode": MODE_UNIFIED}, {"funding": 0.3}, {"borrow_rate": 0.7}]
+)
+def test_where_it_may_not_or_would_not_pay_it_is_never_short(changes):
+    toy = two_way_toy(**changes)
+    toy.run(3600, every=20)
+    assert toy.tokens_usd(0, BTC) >= 0.0
+
+
+def test_cap_and_pool_bound_the_short():
+    for field, share in (("user_borrow_cap", basis_trader.CAP_SHARE), ("pool", 1.0)):
+        toy = two_way_toy()
+        toy.market.token[1][field] = 10 * UNIT[1]
+        assert wanted_usd(toy) == pytest.approx(-share * 10 * PRICE[BTC])
+
+
+def test_in_distress_half_of_a_short_is_bought_back():
+    toy = two_way_toy()
+    toy.give(0, usdc=1e7 + 2e6, btc=-25.0, btc_perp=25.0)
+    toy.accounts.account[0].ratio = 0.9
+    toy.run(2 * 3600, every=20)
+    assert toy.tokens_usd(0, BTC) > -0.51 * 2e6
+
+
 # --- lenders -------------------------------------------------------------------------------------
 
 

@@ -114,6 +114,19 @@ def test_the_plain_name_is_the_newest_and_scenarios_take_any():
     assert {token.name: token.ltv for token in march.venue_spec().tokens}["HYPE"] == 0.5
 
 
+def test_two_way_borrow_is_the_venue_with_tokens_lent():
+    spec = load_preset("two-way-borrow")
+    lent = {token.name: token.borrowable for token in spec.tokens}
+    assert lent == {"USDC": True, "BTC": True, "ETH": False, "HYPE": True}
+    assert spec.sources["tokens.HYPE.ltv"] == BASE.sources["tokens.HYPE.ltv"]
+    back = {
+        f"tokens.{token.name}.{key}": getattr(token, key)
+        for token in BASE.tokens
+        for key in ("borrowable", "user_borrow_cap", "platform_borrow_cap")
+    }
+    assert spec.with_values(back).tokens == BASE.tokens
+
+
 def child(**changes):
     return {"name": "own", "as_of": date(2026, 9, 1), "inherits": "hyperliquid"} | changes
 
