@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.codes import PERP, SPOT
-from stressbook.market.presets import preset_document, preset_names
+from stressbook.market.presets import newest_preset, preset_document
 from stressbook.market.spec import load_preset, parse_venue
 from stressbook.market.state import N_TICKS
 from stressbook.market.ticks import is_valid_price, ladder_room, opening_tick_e8, price_decimals
@@ -32,8 +32,8 @@ def test_every_number_has_a_dated_source():
 
 
 def test_newest_preset_by_plain_name():
-    assert preset_names()[-1].startswith("hyperliquid-")
-    assert load_preset(preset_names()[-1]) == SPEC
+    assert newest_preset().startswith("hyperliquid-")
+    assert load_preset(newest_preset()) == SPEC
 
 
 def test_unknown_preset():
@@ -86,14 +86,16 @@ def test_all_problems_of_a_venue_at_once():
         "margin.trigger_ratio": math.nan,
         "clock.price_period_ms": 3000.5,
         "tokens.HYPE.ltv": 1.5,
-        "tokens.BTC.borrowable": True,
+        "tokens.ETH.borrowable": True,
         "tokens.BTC.user_supply_cap": 1e12,
         "fee_tiers.1.volume_from_usd": 0.0,
         "latency.p99_ms": 1.0,
         "instruments.BTC-SPOT.sz_decimals": 9,
     }
     problems = problems_of(SPEC.with_values, changes)
-    assert set(changes) - {"fee_tiers.1.volume_from_usd"} <= set(problems)
+    elsewhere = {"fee_tiers.1.volume_from_usd", "tokens.ETH.borrowable"}
+    assert set(changes) - elsewhere <= set(problems)
+    assert "tokens.ETH.ltv" in problems
     assert "fee_tiers.volume_from_usd" in problems
     assert problems["margin.trigger_ratio"].allowed == "0.1 to 1.0"
     assert problems["clock.price_period_ms"].allowed == "int"
