@@ -94,7 +94,7 @@ def test_both_engines_have_one_digest(name):
 def two_way(engine):
     """Basis traders that own nothing yet, where HYPE and BTC are lent and funding is negative."""
     traders = {"hurdle_low": 0.2, "hurdle_high": 0.25, "interval_low_s": 5, "interval_high_s": 10}
-    changes = {"preset": "two-way-borrow", "margin_regime": "portfolio", "warmup": 5}
+    changes = {"preset": "two-way-borrow", "margin_regime": "hyperliquid-pm", "warmup": 5}
     rally = PriceGap(at=20, duration=15, assets=("HYPE",), fall_frac=-0.6)
     changes |= {"agents": {"basis_trader": traders}, "stresses": (rally,)}
     sim = Simulation(load_scenario("skeleton").with_(**changes), seed=5, engine=engine)
