@@ -109,7 +109,9 @@ def sub_kernel(function: F) -> F:
     >>> is_ask(0)
     False
     """
-    return _inner(function)
+    # Said, not left out: Numba hands the option of an inlined caller down to what it calls, and a
+    # dozen calls of the margin of an account, each spliced in, took ten minutes to compile.
+    return _inner(function, forceinline=False)
 
 
 def wrapping_mul(a: int, b: int) -> int:
