@@ -31,8 +31,10 @@ from stressbook.market.units import (
 
 __all__ = [
     "RATE_PERIOD_MS",
+    "eight_hour_rate",
     "funding_rate_e15",
     "payment_micro",
+    "period_rate",
     "premium_of",
     "sample_premium",
     "settle_funding",
@@ -73,6 +75,56 @@ def premium_of(impact_bid_usd: float, impact_ask_usd: float, oracle_usd: float) 
 
 
 @inline_kernel
+def eight_hour_rate(premium: float, interest_frac: float, clamp_frac: float) -> float:
+    """Return the funding rate of eight hours, before it is capped.
+
+    Parameters
+    ----------
+    premium : float
+        Mean of its samples, a fraction.
+    interest_frac, clamp_frac : float
+        Interest and bound of (interest - premium), fractions for eight hours.
+
+    Returns
+    -------
+    float
+        A fraction; positive when longs pay.
+
+    Examples
+    --------
+    >>> round(eight_hour_rate(0.01, 0.0001, 0.0005), 9)
+    0.0095
+    """
+    return premium + max(-clamp_frac, min(clamp_frac, interest_frac - premium))
+
+
+@inline_kernel
+def period_rate(rate_8h: float, cap_frac: float, period_ms: int) -> float:
+    """Return the share of a period in the rate of eight hours, capped.
+
+    Parameters
+    ----------
+    rate_8h : float
+        `eight_hour_rate`.
+    cap_frac : float
+        Largest rate of a period in size, a fraction.
+    period_ms : int
+        Length of the period, ms.
+
+    Returns
+    -------
+    float
+        A fraction.
+
+    Examples
+    --------
+    >>> period_rate(0.0001, 0.04, 3_600_000), period_rate(1.0, 0.04, 3_600_000)
+    (1.25e-05, 0.04)
+    """
+    return max(-cap_frac, min(cap_frac, rate_8h * (float(period_ms) / RATE_PERIOD_MS)))
+
+
+@inline_kernel
 def funding_rate_e15(
     premium: float,
     interest_frac: float,
@@ -103,9 +155,8 @@ def funding_rate_e15(
     >>> funding_rate_e15(0.0004, 0.0001, 0.0005, 0.04, 3_600_000)
     12500000000
     """
-    correction = max(-clamp_frac, min(clamp_frac, interest_frac - premium))
-    rate = (premium + correction) * (float(period_ms) / RATE_PERIOD_MS)
-    return round_nearest(max(-cap_frac, min(cap_frac, rate)) * float(RATE_ONE))
+    rate_8h = eight_hour_rate(premium, interest_frac, clamp_frac)
+    return round_nearest(period_rate(rate_8h, cap_frac, period_ms) * float(RATE_ONE))
 
 
 @inline_kernel

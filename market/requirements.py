@@ -33,6 +33,8 @@ __all__ = [
     "order_requirement_usd",
     "portfolio_equity_usd",
     "portfolio_ratio",
+    "portfolio_requirement_usd",
+    "portfolio_value_usd",
     "ratio_of",
     "transfer_requirement_usd",
 ]
@@ -254,6 +256,51 @@ def ratio_of(requirement_usd: float, value_usd: float) -> float:
 
 
 @inline_kernel
+def _debt_in_ratio_usd(s: AccountSums) -> float:
+    if s.debt_in_ratio == DEBT_AT_MAINTENANCE:
+        return debt_at_maintenance_usd(s)
+    return s.debt_usd if s.debt_in_ratio == DEBT_DRAWN else 0.0
+
+
+@inline_kernel
+def portfolio_requirement_usd(s: AccountSums) -> float:
+    """Return the upper part of a portfolio account's ratio: MM + B + tokens owed + offset.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD. B is the debt at maintenance, on this venue; what was drawn, or nothing, by other
+        regimes. The offset counts only where there is a requirement.
+    """
+    requirement = s.maintenance_usd + _debt_in_ratio_usd(s) + s.token_debt_usd
+    if requirement > 0.0:
+        requirement += s.borrow_offset_usd
+    return requirement
+
+
+@inline_kernel
+def portfolio_value_usd(s: AccountSums) -> float:
+    """Return the lower part of a portfolio account's ratio: E + B + credit.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD.
+    """
+    return portfolio_equity_usd(s) + _debt_in_ratio_usd(s) + s.collateral_credit_usd
+
+
+@inline_kernel
 def portfolio_ratio(s: AccountSums) -> float:
     """Return the ratio of a portfolio account: (MM + B + tokens owed) / (E + B + credit).
 
@@ -265,19 +312,9 @@ def portfolio_ratio(s: AccountSums) -> float:
     Returns
     -------
     float
-        Above the trigger the account is in breach. B is the debt at maintenance, on this venue;
-        what was drawn, or nothing, by other regimes. The offset counts only where there is a
-        requirement.
+        Above the trigger the account is in breach.
     """
-    debt = 0.0
-    if s.debt_in_ratio == DEBT_AT_MAINTENANCE:
-        debt = debt_at_maintenance_usd(s)
-    elif s.debt_in_ratio == DEBT_DRAWN:
-        debt = s.debt_usd
-    requirement = s.maintenance_usd + debt + s.token_debt_usd
-    if requirement > 0.0:
-        requirement += s.borrow_offset_usd
-    return ratio_of(requirement, portfolio_equity_usd(s) + debt + s.collateral_credit_usd)
+    return ratio_of(portfolio_requirement_usd(s), portfolio_value_usd(s))
 
 
 @inline_kernel

@@ -27,12 +27,37 @@ from stressbook.market.units import NEAREST, mul_div, round_up
 from stressbook.market.valuation import perp_value_micro
 
 __all__ = [
+    "loan_share",
     "loan_threshold_usd",
     "take_everything",
     "take_perp",
     "take_perps",
     "take_slice",
 ]
+
+
+@inline_kernel
+def loan_share(ltv: float, full: bool) -> float:
+    """Return the share of its collateral's value that may be owed before that is taken.
+
+    Parameters
+    ----------
+    ltv : float
+        Loan-to-value.
+    full : bool
+        Of taking everything, else of taking a part.
+
+    Returns
+    -------
+    float
+        (2 + LTV) / 3, or (1 + LTV) / 2.
+
+    Examples
+    --------
+    >>> loan_share(0.5, False), round(loan_share(0.5, True), 6)
+    (0.75, 0.833333)
+    """
+    return (2.0 + ltv) / 3.0 if full else (1.0 + ltv) / 2.0
 
 
 @sub_kernel
@@ -57,8 +82,7 @@ def loan_threshold_usd(v: VenueState, row: int, full: bool) -> float:
     for token in range(1, v.token_spec.shape[0]):
         ltv = v.token_spec[token].ltv
         if ltv > 0.0 and v.token[row, token] > 0:
-            share = (2.0 + ltv) / 3.0 if full else (1.0 + ltv) / 2.0
-            total += collateral_value_usd(v, row, token) * share
+            total += collateral_value_usd(v, row, token) * loan_share(ltv, full)
     return total
 
 

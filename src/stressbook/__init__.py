@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stressbook.api import Account as Account
+    from stressbook.api import Conformity as Conformity
     from stressbook.api import CorrelationBreak as CorrelationBreak
     from stressbook.api import DepthThinning as DepthThinning
     from stressbook.api import Dials as Dials
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from stressbook.api import Stress as Stress
     from stressbook.api import VenueHalt as VenueHalt
     from stressbook.api import View as View
+    from stressbook.api import conform as conform
     from stressbook.api import demo as demo
     from stressbook.api import load_plugin as load_plugin
     from stressbook.api import param as param
@@ -51,6 +53,7 @@ _PUBLIC = {
     ),
     "stressbook.api": (
         "Account",
+        "Conformity",
         "CorrelationBreak",
         "DepthThinning",
         "Dials",
@@ -63,6 +66,7 @@ _PUBLIC = {
         "Stress",
         "VenueHalt",
         "View",
+        "conform",
         "demo",
         "load_plugin",
         "param",

@@ -21,7 +21,7 @@ from stressbook.cli.main import main
 from tests.own_names import own_names_forgotten
 
 COMMANDS = (
-    "demo list show schema plan run versus replay report calibrate doctor".split()  # noqa: SIM905
+    "demo list show schema plan run versus conform replay report calibrate doctor".split()  # noqa: SIM905
 )
 SHORT = """
 inherits = "skeleton"

@@ -6,6 +6,7 @@ A scenario is looked at, changed, run and compared; own agents and stresses are 
 from stressbook.agents.account import Account
 from stressbook.agents.own_outbox import OutboxView as Outbox
 from stressbook.agents.own_view import View
+from stressbook.api.conformity import Conformity, conform
 from stressbook.api.effect import Effect
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
@@ -23,6 +24,7 @@ from stressbook.market.parameters import param
 
 __all__ = [
     "Account",
+    "Conformity",
     "CorrelationBreak",
     "DepthThinning",
     "Dials",
@@ -35,6 +37,7 @@ __all__ = [
     "Stress",
     "VenueHalt",
     "View",
+    "conform",
     "demo",
     "load_plugin",
     "param",

@@ -10,6 +10,7 @@ import typer
 from stressbook.cli.again import replay, report
 from stressbook.cli.calibrate import calibrate
 from stressbook.cli.catalogue import list_scenarios, plan, schema, show
+from stressbook.cli.conform import conform
 from stressbook.cli.demo import demo
 from stressbook.cli.doctor import doctor
 from stressbook.cli.run import run
@@ -49,7 +50,7 @@ def _root(
 
 app.command()(demo)
 app.command("list")(list_scenarios)
-for _command in (show, schema, plan, run, versus, replay, report, calibrate, doctor):
+for _command in (show, schema, plan, run, versus, conform, replay, report, calibrate, doctor):
     app.command()(_command)
 
 

@@ -1,0 +1,83 @@
+"""Printed accounts as the sums that requirements are functions of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stressbook.experiments.conform.inputs import Given, NotSupported
+from stressbook.market.requirements import AccountSums, breaches, equity_usd, margin_ratio
+from stressbook.market.rule_arrays import maintenance_table
+from stressbook.market.spec import VenueSpec, load_preset
+from stressbook.market.state import MAX_TIERS, TIER, Records
+
+__all__ = ["is_in_breach", "rules_of_the_venue", "sums", "tier_rows", "tiers_given"]
+
+
+def rules_of_the_venue() -> VenueSpec:
+    """Return the rules that the venue's own files are judged by."""
+    return load_preset("hyperliquid")
+
+
+def sums(**values: Any) -> AccountSums:
+    """Return sums of a pocket that are 0 where nothing is said.
+
+    Examples
+    --------
+    >>> sums(debt_usd=5.0).debt_usd, sums(debt_usd=5.0).cash_usd
+    (5.0, 0.0)
+    """
+    zeros = dict.fromkeys(AccountSums._fields, 0.0)
+    codes = dict.fromkeys(("always_judged", "debt_in_ratio", "collateral_covers"), 0)
+    return AccountSums(**{**zeros, **codes, **values})
+
+
+def is_in_breach(s: AccountSums) -> bool:
+    """Tell whether a portfolio account must be resolved, by the trigger of the venue."""
+    ratio, equity = margin_ratio(s, True), equity_usd(s, True)
+    trigger = rules_of_the_venue().margin.trigger_ratio
+    return bool(breaches(True, ratio, equity, s.maintenance_usd, trigger))
+
+
+def tiers_given(tiers: list[tuple[float, float]]) -> tuple[Records, int]:
+    """Return margin tiers as the records that requirements read.
+
+    Parameters
+    ----------
+    tiers : list of (float, float)
+        Lower notional, USD, and maximum leverage.
+
+    Returns
+    -------
+    ndarray of TIER, shape (1, MAX_TIERS)
+        Of one asset.
+    int
+        How many are valid.
+    """
+    if any(leverage <= 0.0 for _, leverage in tiers):
+        raise NotSupported("a maximum leverage is not above 0")
+    return tier_rows(maintenance_table(tiers))
+
+
+def tier_rows(table: list[tuple[float, float, float]]) -> tuple[Records, int]:
+    """Return a table of lower bound, maintenance rate and deduction as records."""
+    if not 1 <= len(table) <= MAX_TIERS:
+        raise NotSupported(f"has {len(table)} tiers, where a venue has 1 to {MAX_TIERS}")
+    rows = np.zeros((1, MAX_TIERS), TIER)
+    for row, (lower, rate, deduction) in zip(rows[0], table, strict=False):
+        row.lower_usd = lower
+        row.maintenance_rate = rate
+        row.deduction_usd = deduction
+    return rows, len(table)
+
+
+def fraction_sum(parts: list[Given], *names: str) -> float:
+    """Return the sum of products of some numbers of each part."""
+    total = 0.0
+    for part in parts:
+        product = 1.0
+        for name in names:
+            product *= part.number(name)
+        total += product
+    return total
