@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from stressbook.market.state import MAX_TIERS, TIER, Records
 __all__ = ["is_in_breach", "rules_of_the_venue", "sums", "tier_rows", "tiers_given"]
 
 
+@cache
 def rules_of_the_venue() -> VenueSpec:
     """Return the rules that the venue's own files are judged by."""
     return load_preset("hyperliquid")
