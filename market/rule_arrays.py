@@ -1,5 +1,6 @@
 """The rules of a venue as records: what kernels read instead of the specification."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -70,12 +71,12 @@ def rule_arrays(spec: VenueSpec) -> dict[str, Records]:
     }
 
 
-def maintenance_table(tiers: list[tuple[float, int]]) -> list[tuple[float, float, float]]:
+def maintenance_table(tiers: Sequence[tuple[float, float]]) -> list[tuple[float, float, float]]:
     """Return lower bound, maintenance rate and deduction of each margin tier.
 
     Parameters
     ----------
-    tiers : list of (float, int)
+    tiers : sequence of (float, float)
         Lower notional in USD, from 0 rising, and maximum leverage.
 
     Returns

@@ -11,7 +11,7 @@ from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.market.requirements import AccountSums, breaches, equity_usd, margin_ratio
 from stressbook.market.rule_arrays import maintenance_table
 from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.state import MAX_TIERS, TIER, Records
+from stressbook.market.state import TIER, Records
 
 __all__ = ["is_in_breach", "rules_of_the_venue", "sums", "tier_rows", "tiers_given"]
 
@@ -52,7 +52,7 @@ def tiers_given(tiers: list[tuple[float, float]]) -> tuple[Records, int]:
 
     Returns
     -------
-    ndarray of TIER, shape (1, MAX_TIERS)
+    ndarray of TIER, shape (1, n)
         Of one asset.
     int
         How many are valid.
@@ -64,9 +64,10 @@ def tiers_given(tiers: list[tuple[float, float]]) -> tuple[Records, int]:
 
 def tier_rows(table: list[tuple[float, float, float]]) -> tuple[Records, int]:
     """Return a table of lower bound, maintenance rate and deduction as records."""
-    if not 1 <= len(table) <= MAX_TIERS:
-        raise NotSupported(f"has {len(table)} tiers, where a venue has 1 to {MAX_TIERS}")
-    rows = np.zeros((1, MAX_TIERS), TIER)
+    lowers = [lower for lower, _, _ in table]
+    if not lowers or lowers[0] != 0.0 or lowers != sorted(set(lowers)):
+        raise NotSupported("its tiers do not rise from 0")
+    rows = np.zeros((1, len(table)), TIER)
     for row, (lower, rate, deduction) in zip(rows[0], table, strict=False):
         row.lower_usd = lower
         row.maintenance_rate = rate

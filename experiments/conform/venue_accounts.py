@@ -6,6 +6,7 @@ Source of the formulas: docs/decisions/0011-portfolio-margin.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import inf
 from typing import Any, Final, NamedTuple
 
@@ -141,7 +142,7 @@ def quantity_named(name: str, account: Printed) -> Callable[[], Any] | None:
     for lead, end, method in _BY_TOKEN:
         if name.startswith(lead) and name.endswith(end) and len(name) > len(lead) + len(end):
             token = name[len(lead) : len(name) - len(end)].lower()
-            return lambda method=method, token=token: float(method(account, token))
+            return partial(method, account, token)
     return None
 
 
@@ -170,7 +171,7 @@ def account_cases(section: Any, name: str) -> Iterator[Case]:
         if isinstance(table.get("id"), str):
             label = f"{label} {table['id']}"
         judged, positions = _judged_of_account(table)
-        yield Case(label, judged, lambda table=table, at=positions: _read_account(table, at))
+        yield Case(label, judged, partial(_read_account, table, positions))
 
 
 def _refuse(reason: str) -> Quantities:
@@ -187,7 +188,7 @@ def _judged_of_account(
         for name, value in (expected.items() if isinstance(expected, Mapping) else ())
         if value is not None and name not in NEVER_JUDGED
     ]
-    positions = {}
+    positions: dict[str, dict[str, Any]] = {}
     perps = table.get("perps")
     if isinstance(perps, Mapping):
         columns = perps.get("position_columns") or list(POSITION_COLUMNS)
@@ -221,7 +222,7 @@ def _read_account(table: Mapping[str, Any], positions: Mapping[str, Any]) -> Qua
     account = _printed(Given(table))
     quantities = _NamedQuantities(account)
     for name, row in positions.items():
-        quantities[name] = lambda row=row: account.liquidation_price(Given(row))
+        quantities[name] = partial(account.liquidation_price, Given(row))
     return quantities
 
 
@@ -333,10 +334,11 @@ def series_cases(section: Mapping[str, Any], name: str) -> Iterator[Case]:
     """
     stated = tolerances_of(section)
     extra = section.get("extra")
+    full_row: Mapping[str, Any] = extra if isinstance(extra, Mapping) else {}
     rows = rows_of(section)
     place = _row_of(extra, rows)
     for i, row in enumerate(rows):
-        full = extra if i == place else {}
+        full = full_row if i == place else {}
         judged = [
             Judged(column, value, stated(unit_of_column(column)))
             for column, value in row.items()
@@ -344,9 +346,9 @@ def series_cases(section: Mapping[str, Any], name: str) -> Iterator[Case]:
         ]
         judged += _judged_in_full(full, stated)
         label = f"{name}[{i}]"
-        yield Case(label, tuple(judged), lambda row=row, full=full: _read_row(section, row, full))
+        yield Case(label, tuple(judged), partial(_read_row, section, row, full))
     if isinstance(extra, Mapping) and place is None:
-        judged = _judged_in_full(extra, stated)
+        judged = _judged_in_full(full_row, stated)
         yield Case(f"{name}.extra", tuple(judged), lambda: _refuse("`at` names no row"))
 
 
@@ -402,8 +404,8 @@ def _read_row(
     quantities["exp_PMR"] = lambda: float(req.margin_ratio(account.s, True))
     for name, value in extra.items():
         if isinstance(value, Mapping) and "liquidationPx" in value:
-            quantities[f"liquidationPx of {name}"] = lambda position=value: (
-                account.liquidation_price(Given(position))
+            quantities[f"liquidationPx of {name}"] = partial(
+                account.liquidation_price, Given(value)
             )
     return quantities
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
@@ -52,7 +53,7 @@ def reserve_cases(section: Any, name: str) -> Iterator[Case]:
             yield Case(f"{name}[{i}]", (), _refuse)
             continue
         label = " ".join(str(part) for part in (f"{name}[{i}]", table.get("token", "")) if part)
-        yield Case(label, tuple(_judged(table)), lambda table=table: _read(Given(table)))
+        yield Case(label, tuple(_judged(table)), partial(_read, Given(table)))
 
 
 def _refuse() -> Quantities:
@@ -77,4 +78,4 @@ def _read(given: Given) -> Quantities:
     token = given.text("token") if given.has("token") else "USDC"
     borrow, supply = rates_at(utilisation, token)
     found = zip(_JUDGED, (utilisation, borrow, supply), strict=True)
-    return {name: lambda value=value: round(value, _PRINTED_DECIMALS) for name, value in found}
+    return {name: partial(round, value, _PRINTED_DECIMALS) for name, value in found}

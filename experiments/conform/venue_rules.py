@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
@@ -132,7 +133,7 @@ def _read_loan_prices(given: Given) -> Quantities:
     }
     # At a price of debt / (quantity x LTV) nothing breaks, at 0 everything does.
     healthy = debt / (qty * ltv)
-    return {name: lambda test=test: _highest(test, healthy) for name, test in breaks.items()}
+    return {name: partial(_highest, test, healthy) for name, test in breaks.items()}
 
 
 def _highest(test: Callable[[float], bool], above: float) -> float:
@@ -234,9 +235,7 @@ def _read_liquidation(given: Given) -> Quantities:
     return {
         "maintenance_margin": lambda: float(req.maintenance_of(tiers, 0, n, abs(size) * mark)),
         **{
-            name: lambda share=share: float(
-                shown.price_at_maintenance_share(mark, size, equity, leverage, share)
-            )
+            name: partial(shown.price_at_maintenance_share, mark, size, equity, leverage, share)
             for name, share in _SHARES
         },
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
@@ -37,7 +38,7 @@ def _table(
                 if column in row and (row[column] is not None or column == "liquidationPx")
             )
             label = " ".join(str(part) for part in (f"{name}[{i}]", row.get("coin", "")) if part)
-            yield Case(label, values, lambda row=row: read(Given(row)))
+            yield Case(label, values, partial(read, Given(row)))
 
     return cases
 

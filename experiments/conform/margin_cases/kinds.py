@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
@@ -30,11 +31,11 @@ def margin_cases(document: Sequence[Any]) -> Iterator[Case]:
     """
     for i, table in enumerate(document):
         if not isinstance(table, Mapping):
-            yield Case(f"[{i}]", (), lambda: _refuse("is no table"))
+            yield Case(f"[{i}]", (), partial(_refuse, "is no table"))
             continue
         name = table.get("name")
         label = name if isinstance(name, str) else f"[{i}]"
-        yield Case(label, tuple(_judged(table)), lambda table=table: _read(table))
+        yield Case(label, tuple(_judged(table)), partial(_read, table))
 
 
 def _refuse(reason: str) -> Quantities:
