@@ -11,7 +11,36 @@ from stressbook.market.margin import account_sums, filled_sums
 from stressbook.market.requirements import AccountSums, margin_need_usd, net_usd
 from stressbook.market.state import VenueState
 
-__all__ = ["fill_keeps_whole_margin", "margin_allows", "slip_usd"]
+__all__ = ["fill_keeps_whole_margin", "is_allowed", "margin_allows", "slip_usd"]
+
+
+@inline_kernel
+def is_allowed(before_usd: float, after_usd: float, loss_usd: float, worth_usd: float) -> bool:
+    """Tell whether a change of positions or orders is let through.
+
+    Parameters
+    ----------
+    before_usd, after_usd : float
+        What the account must hold.
+    loss_usd : float
+        What the change loses at once, at least 0.
+    worth_usd : float
+        What it has for that.
+
+    Returns
+    -------
+    bool
+        Healthy after it, or no more to hold than before and nothing lost. Source: Paradex docs,
+        risk checks, at 9b82a75.
+
+    Examples
+    --------
+    >>> is_allowed(98.0, 98.0, 0.0, 80.0), is_allowed(98.0, 99.0, 0.0, 80.0)
+    (True, False)
+    """
+    if after_usd + loss_usd <= worth_usd:
+        return True
+    return after_usd <= before_usd and loss_usd == 0.0
 
 
 @inline_kernel
@@ -68,9 +97,7 @@ def margin_allows(
     v.open_notional[user, inst, side] -= limit_micro
     after = margin_need_usd(s)
     loss = slip_usd(v, inst, side, lots, float(limit_micro) / 1e6)
-    if after + loss <= net_usd(s) + s.collateral_capacity_usd:
-        return True
-    return after <= before and loss == 0.0
+    return is_allowed(before, after, loss, net_usd(s) + s.collateral_capacity_usd)
 
 
 @sub_kernel
@@ -111,10 +138,11 @@ def fill_keeps_whole_margin(
     v.cash[row] += cost
     if spec.kind != PERP and side == BUY and not _has_cash(v, row, s):
         return False
-    if s.initial_usd <= net_usd(s) + s.collateral_capacity_usd:
+    worth = net_usd(s) + s.collateral_capacity_usd
+    if s.initial_usd <= worth:
         return True
     loss = slip_usd(v, inst, side, lots, float(paid_micro) / 1e6)
-    return s.initial_usd <= before and loss == 0.0
+    return is_allowed(before, s.initial_usd, loss, worth)
 
 
 @inline_kernel

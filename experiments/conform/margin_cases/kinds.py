@@ -9,12 +9,14 @@ from typing import Any, Final, TypeAlias
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.experiments.conform.judging import NEVER_JUDGED, tolerance_in
+from stressbook.experiments.conform.margin_cases.grids import GRIDS
 from stressbook.experiments.conform.margin_cases.lending import LENDING
+from stressbook.experiments.conform.margin_cases.requirements import REQUIREMENTS
 
 __all__ = ["margin_cases"]
 
 _Read: TypeAlias = Callable[[Given], Quantities]
-KINDS: Final[Mapping[str, _Read]] = {**LENDING}
+KINDS: Final[Mapping[str, _Read]] = {**LENDING, **GRIDS, **REQUIREMENTS}
 
 
 def margin_cases(document: Sequence[Any]) -> Iterator[Case]:
