@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from stressbook.agents import basis_trader
 from stressbook.agents.drafts import Draft, Listing, perp_lots, token_micro, token_units
 from stressbook.agents.holder import willing_frac
+from stressbook.market.lending_rates import borrow_rate_at
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import F64
 from stressbook.market.units import MICRO
@@ -80,9 +81,11 @@ def solve(carriers: Sequence[Carrier], market: CarryMarket) -> CarryBook:
         rate = _borrow_rate(market.spec, utilisation)
         return sum(_wanted(one, market, rate, 1.0).debt_micro for one in carriers) / MICRO
 
-    low, high = usdc.kink_utilisation, market.most_utilisation
+    is_flat = usdc.rate_low_slope == 0.0  # up to the kink the rate is the same
+    low = usdc.kink_utilisation if is_flat else 0.0
+    high = market.most_utilisation
     if wanted_usd(low) <= low * market.supply_usd:
-        high = low  # up to the kink the rate is the same
+        high = low
     elif wanted_usd(high) < high * market.supply_usd:
         for _ in range(BISECTIONS):
             middle = 0.5 * (low + high)
@@ -101,7 +104,8 @@ def solve(carriers: Sequence[Carrier], market: CarryMarket) -> CarryBook:
 
 def _borrow_rate(spec: VenueSpec, utilisation: float) -> float:
     usdc = spec.tokens[0]
-    return usdc.rate_base + usdc.rate_slope * max(0.0, utilisation - usdc.kink_utilisation)
+    curve = usdc.rate_base, usdc.rate_low_slope, usdc.rate_slope, usdc.kink_utilisation
+    return float(borrow_rate_at(utilisation, *curve))
 
 
 def _wanted(one: Carrier, market: CarryMarket, rate: float, share: float) -> Draft:

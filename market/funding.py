@@ -5,7 +5,7 @@ Every 5 s the premium is sampled at the prices of a stated size, the impact noti
 .. math:: p = [\max(bid - oracle, 0) - \max(oracle - ask, 0)] / oracle,
 
 and with P the mean of the period's samples the rate for eight hours is
-:math:`P + clamp(interest - P, \pm clamp)`; its share of the period, capped, is paid by longs to
+:math:`P + clamp(interest - P, \pm clamp)` and a static part, which is 0 on this venue; its share of the period, capped, is paid by longs to
 shorts on the oracle price, not the mark. A side that does not hold the size contributes nothing.
 
 Source: Hyperliquid docs, funding, 2026-01.
@@ -33,6 +33,7 @@ __all__ = [
     "RATE_PERIOD_MS",
     "eight_hour_rate",
     "funding_rate_e15",
+    "mean_premium",
     "payment_micro",
     "period_rate",
     "premium_of",
@@ -75,15 +76,42 @@ def premium_of(impact_bid_usd: float, impact_ask_usd: float, oracle_usd: float) 
 
 
 @inline_kernel
-def eight_hour_rate(premium: float, interest_frac: float, clamp_frac: float) -> float:
+def mean_premium(premium_sum: float, n_samples: int) -> float:
+    """Return the mean of a period's samples, of which those of empty sides are 0.
+
+    Parameters
+    ----------
+    premium_sum : float
+        Fractions.
+    n_samples : int
+        How many were due.
+
+    Returns
+    -------
+    float
+        0 without samples.
+
+    Examples
+    --------
+    >>> mean_premium(0.003, 2), mean_premium(0.0, 0)
+    (0.0015, 0.0)
+    """
+    return premium_sum / float(n_samples) if n_samples > 0 else 0.0
+
+
+@inline_kernel
+def eight_hour_rate(
+    premium: float, interest_frac: float, clamp_frac: float, static_frac: float
+) -> float:
     """Return the funding rate of eight hours, before it is capped.
 
     Parameters
     ----------
     premium : float
         Mean of its samples, a fraction.
-    interest_frac, clamp_frac : float
-        Interest and bound of (interest - premium), fractions for eight hours.
+    interest_frac, clamp_frac, static_frac : float
+        Interest, bound of (interest - premium), and what is always added; fractions for eight
+        hours.
 
     Returns
     -------
@@ -92,10 +120,11 @@ def eight_hour_rate(premium: float, interest_frac: float, clamp_frac: float) -> 
 
     Examples
     --------
-    >>> round(eight_hour_rate(0.01, 0.0001, 0.0005), 9)
+    >>> round(eight_hour_rate(0.01, 0.0001, 0.0005, 0.0), 9)
     0.0095
     """
-    return premium + max(-clamp_frac, min(clamp_frac, interest_frac - premium))
+    correction = max(-clamp_frac, min(clamp_frac, interest_frac - premium))
+    return premium + correction + static_frac
 
 
 @inline_kernel
@@ -129,6 +158,7 @@ def funding_rate_e15(
     premium: float,
     interest_frac: float,
     clamp_frac: float,
+    static_frac: float,
     cap_frac: float,
     period_ms: int,
 ) -> int:
@@ -138,8 +168,8 @@ def funding_rate_e15(
     ----------
     premium : float
         Mean of its samples, a fraction.
-    interest_frac, clamp_frac : float
-        Interest and bound of (interest - premium), fractions for eight hours.
+    interest_frac, clamp_frac, static_frac : float
+        As of `eight_hour_rate`.
     cap_frac : float
         Largest rate of a period in size, a fraction.
     period_ms : int
@@ -152,10 +182,10 @@ def funding_rate_e15(
 
     Examples
     --------
-    >>> funding_rate_e15(0.0004, 0.0001, 0.0005, 0.04, 3_600_000)
+    >>> funding_rate_e15(0.0004, 0.0001, 0.0005, 0.0, 0.04, 3_600_000)
     12500000000
     """
-    rate_8h = eight_hour_rate(premium, interest_frac, clamp_frac)
+    rate_8h = eight_hour_rate(premium, interest_frac, clamp_frac, static_frac)
     return round_nearest(period_rate(rate_8h, cap_frac, period_ms) * float(RATE_ONE))
 
 
@@ -233,12 +263,12 @@ def settle_funding(v: VenueState, t_ms: int) -> None:
         if inst < 0:
             continue
         price = v.price[asset]
-        n = int(price.n_premium_samples)
-        premium = price.premium_sum / float(n) if n > 0 else 0.0
+        premium = mean_premium(price.premium_sum, int(price.n_premium_samples))
         rate_e15 = funding_rate_e15(
             premium,
             par.funding_interest_frac,
             par.funding_clamp_frac,
+            par.funding_static_frac,
             par.funding_cap_frac,
             int(par.funding_period_ms),
         )

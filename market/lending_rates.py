@@ -1,17 +1,20 @@
-"""Rates of a reserve: flat up to a kink of utilisation, steep beyond it, compounded by the hour.
+"""Rates of a reserve: one slope up to a kink of utilisation, one beyond it, compounded by the hour.
+
+On this venue the first slope is 0.
 
 Source: Hyperliquid docs, portfolio margin, 2026-08-19; live reserve states up to 2026-10-06.
 """
 
 from typing import Final
 
-from stressbook.market.elementary import ln
+from stressbook.market.elementary import exp, ln
 from stressbook.market.kernel import inline_kernel
 from stressbook.market.units import round_nearest
 
 __all__ = [
     "HOURS_PER_YEAR",
     "borrow_rate_at",
+    "growth_over",
     "hourly_step_e15",
     "supply_rate_at",
     "utilisation_of",
@@ -19,7 +22,8 @@ __all__ = [
 
 HOURS_PER_YEAR: Final = 8760.0  # of 365 days
 _RATE_ONE: Final = 1e15
-_TERMS: Final = 12  # of e^x - 1, for x below 0.01
+_TERMS: Final = 12  # of e^x - 1
+_SMALL: Final = 0.1  # up to which they suffice
 
 
 @inline_kernel
@@ -49,15 +53,18 @@ def utilisation_of(borrowed: float, supplied: float) -> float:
 
 
 @inline_kernel
-def borrow_rate_at(utilisation: float, base: float, slope: float, kink: float) -> float:
+def borrow_rate_at(
+    utilisation: float, base: float, low_slope: float, slope: float, kink: float
+) -> float:
     """Return the yearly borrow rate (an APY).
 
     Parameters
     ----------
     utilisation : float
         From 0 to 1.
-    base, slope, kink : float
-        Rate up to the kink, rise beyond it per unit of utilisation, and where it lies.
+    base, low_slope, slope, kink : float
+        Rate without debts, rise up to the kink and beyond it per unit of utilisation, and where it
+        lies.
 
     Returns
     -------
@@ -66,10 +73,11 @@ def borrow_rate_at(utilisation: float, base: float, slope: float, kink: float) -
 
     Examples
     --------
-    >>> round(borrow_rate_at(0.9, 0.05, 4.75, 0.8), 12)
+    >>> round(borrow_rate_at(0.9, 0.05, 0.0, 4.75, 0.8), 12)
     0.525
     """
-    return base + slope * max(0.0, utilisation - kink)
+    rate_before = base + low_slope * min(utilisation, kink)
+    return rate_before + slope * max(0.0, utilisation - kink)
 
 
 @inline_kernel
@@ -97,6 +105,41 @@ def supply_rate_at(borrow_rate: float, utilisation: float, retained_frac: float)
 
 
 @inline_kernel
+def growth_over(yearly_rate: float, hours: float, is_simple: bool) -> float:
+    """Return the growth of a debt.
+
+    Parameters
+    ----------
+    yearly_rate : float
+        APY, from 0 to 1000.
+    hours : float
+        Without compounding in between, where interest is simple.
+    is_simple : bool
+        Divide the rate by the hours of a year in place of compounding.
+
+    Returns
+    -------
+    float
+        (1 + APY)^(hours / 8760) - 1, or APY x hours / 8760.
+
+    Examples
+    --------
+    >>> round(growth_over(0.05, 8760.0, False), 12), growth_over(0.05, 4380.0, True)
+    (0.05, 0.025)
+    """
+    if is_simple:
+        return yearly_rate / HOURS_PER_YEAR * hours
+    x = ln(1.0 + yearly_rate) / HOURS_PER_YEAR * hours
+    if x > _SMALL:
+        return exp(x) - 1.0
+    # As a series, since 1 subtracted from e^x would cost the last digits.
+    total = 0.0
+    for k in range(_TERMS, 0, -1):
+        total = (1.0 + total) * x / float(k)
+    return total
+
+
+@inline_kernel
 def hourly_step_e15(yearly_rate: float, is_simple: bool) -> int:
     """Return the growth of a debt in one hour.
 
@@ -117,11 +160,4 @@ def hourly_step_e15(yearly_rate: float, is_simple: bool) -> int:
     >>> hourly_step_e15(0.05, False), hourly_step_e15(0.05, True)
     (5569668955, 5707762557)
     """
-    if is_simple:
-        return round_nearest(yearly_rate / HOURS_PER_YEAR * _RATE_ONE)
-    # As a series, since 1 subtracted from e^x would cost the last digits.
-    x = ln(1.0 + yearly_rate) / HOURS_PER_YEAR
-    total = 0.0
-    for k in range(_TERMS, 0, -1):
-        total = (1.0 + total) * x / float(k)
-    return round_nearest(total * _RATE_ONE)
+    return round_nearest(growth_over(yearly_rate, 1.0, is_simple) * _RATE_ONE)

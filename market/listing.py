@@ -61,8 +61,9 @@ class TokenSpec:
     platform_supply_cap: float = rule("tokens", "collateral or supply of all users", low=0.0)
     platform_borrow_cap: float = rule("tokens", "debt of all users", low=0.0)
     slice_width_usd: float = rule("USD", "size scale of the takeover discount", low=0.0)
-    rate_base: float = rule("1/year", "borrow rate up to the kink", low=0.0, high=1.0)
-    rate_slope: float = rule("1/year", "rise of the borrow rate beyond it", low=0.0, high=1000.0)
+    rate_base: float = rule("1/year", "borrow rate without debts", low=0.0, high=1.0)
+    rate_low_slope: float = rule("1/year", "its rise up to the kink", low=0.0, high=1000.0)
+    rate_slope: float = rule("1/year", "its rise beyond the kink", low=0.0, high=1000.0)
     kink_utilisation: float = rule("1", "utilisation at the kink", low=0.0, high=1.0)
 
     @property

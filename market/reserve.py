@@ -107,7 +107,11 @@ def borrow_rate(token: Record, reserve: Record) -> float:
         APY.
     """
     return borrow_rate_at(
-        utilisation(reserve), token.rate_base, token.rate_slope, token.kink_utilisation
+        utilisation(reserve),
+        token.rate_base,
+        token.rate_low_slope,
+        token.rate_slope,
+        token.kink_utilisation,
     )
 
 

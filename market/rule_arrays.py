@@ -240,7 +240,8 @@ def _tokens(spec: VenueSpec) -> Records:
     records = np.zeros(len(spec.tokens), state.TOKEN)
     for record, token in zip(records, spec.tokens, strict=True):
         caps = ("user_supply_cap", "user_borrow_cap", "platform_supply_cap", "platform_borrow_cap")
-        numbers = ("ltv", "slice_width_usd", "rate_base", "rate_slope", "kink_utilisation")
+        curve = ("rate_base", "rate_low_slope", "rate_slope", "kink_utilisation")
+        numbers = ("ltv", "slice_width_usd", *curve)
         values = {
             "asset": _index(spec, "assets", name=token.asset),
             "unit": token.unit,

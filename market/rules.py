@@ -117,6 +117,7 @@ class FundingRules:
     cap_frac: float = rule("1/h", "largest absolute rate", low=0.0, high=1.0)
     interest_frac: float = rule("1/8h", "interest part of the rate", low=-0.01, high=0.01)
     clamp_frac: float = rule("1/8h", "bound of interest - premium", low=0.0, high=0.1)
+    static_frac: float = rule("1/8h", "always added to the rate", low=-0.01, high=0.01)
 
 
 @dataclass(frozen=True)

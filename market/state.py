@@ -63,7 +63,8 @@ VENUE_PARAMS = record_dtype(
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro "
     "cap_rest_band_frac_e6",
-    "funding_cap_frac funding_interest_frac funding_clamp_frac pm_trigger_ratio "
+    "funding_cap_frac funding_interest_frac funding_clamp_frac funding_static_frac "
+    "pm_trigger_ratio "
     "backstop_mm_frac order_margin_buffer_frac notional_floor_frac min_borrow_offset_usd "
     "latency_median_ms latency_jitter_frac forced_slippage_frac share_step_frac target_ratio "
     "trigger_slippage_frac "
@@ -90,7 +91,7 @@ TOKEN = record_dtype(
     "asset unit borrowable user_supply_cap user_borrow_cap platform_supply_cap platform_borrow_cap",
     # unit: token units of one token (USDC: 1e6); caps in token units
     # credit_weight: what a collateral counts for at maintenance
-    "ltv credit_weight slice_width_usd rate_base rate_slope kink_utilisation",
+    "ltv credit_weight slice_width_usd rate_base rate_low_slope rate_slope kink_utilisation",
 )
 FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_taker_e7 spot_maker_e7")
 

@@ -209,12 +209,11 @@ def _read_funding(given: Given) -> Quantities:
         raise NotSupported("`oracle` is not above 0")
     premium = premium_of(given.number("impact_bid"), given.number("impact_ask"), oracle)
     rules = rules_of_the_venue().funding
-    rate_e15 = funding_rate_e15(
-        premium, rules.interest_frac, rules.clamp_frac, rules.cap_frac, _HOUR_MS
-    )
+    parts = rules.interest_frac, rules.clamp_frac, rules.static_frac
+    rate_e15 = funding_rate_e15(premium, *parts, rules.cap_frac, _HOUR_MS)
     return {
         "premium": lambda: float(premium),
-        "rate_8h": lambda: float(eight_hour_rate(premium, rules.interest_frac, rules.clamp_frac)),
+        "rate_8h": lambda: float(eight_hour_rate(premium, *parts)),
         "rate_hour": lambda: rate_e15 / 1e15,
         "payment_long_10_contracts": lambda: -position_payment_usd(10.0, oracle, rate_e15 / 1e15),
     }

@@ -77,6 +77,7 @@ class FundingMeter:
     clamp_frac: float
     cap_frac: float
     period_ms: int
+    static_frac: float = 0.0
     premium_sum: float = 0.0
     n_samples: int = 0
 
@@ -96,7 +97,7 @@ class FundingMeter:
         """Return the rate of the period so far, in 1e-15."""
         premium = self.premium_sum / float(self.n_samples) if self.n_samples else 0.0
         correction = min(max(self.interest_frac - premium, -self.clamp_frac), self.clamp_frac)
-        rate = (premium + correction) * (float(self.period_ms) / (8 * 3_600_000))
+        rate = (premium + correction + self.static_frac) * (float(self.period_ms) / (8 * 3_600_000))
         return round_nearest(min(max(rate, -self.cap_frac), self.cap_frac) * 1e15)
 
     def settle(

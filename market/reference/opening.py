@@ -197,6 +197,7 @@ def reserve_of(v: VenueState, token: int) -> ReferenceReserve:
         user_supply_cap=int(spec.user_supply_cap),
         platform_supply_cap=int(spec.platform_supply_cap),
         rate_base=float(spec.rate_base),
+        rate_low_slope=float(spec.rate_low_slope),
         rate_slope=float(spec.rate_slope),
         kink=float(spec.kink_utilisation),
         retained_frac_e6=int(par.retained_frac_e6),

@@ -50,6 +50,7 @@ _LENDING_RULES: Final = (
     "user_supply_cap",
     "platform_supply_cap",
     "rate_base",
+    "rate_low_slope",
     "rate_slope",
     "kink",
     "retained_frac_e6",
@@ -166,6 +167,7 @@ def _read_averages(parts: VenueParts, par: Any) -> None:
     for meter in parts.meters:
         meter.interest_frac = float(par.funding_interest_frac)
         meter.clamp_frac = float(par.funding_clamp_frac)
+        meter.static_frac = float(par.funding_static_frac)
         meter.cap_frac = float(par.funding_cap_frac)
         meter.period_ms = int(par.funding_period_ms)
 
@@ -220,6 +222,7 @@ def _meter(state: VenueState, asset: int) -> FundingMeter:
     return FundingMeter(
         interest_frac=float(par.funding_interest_frac),
         clamp_frac=float(par.funding_clamp_frac),
+        static_frac=float(par.funding_static_frac),
         cap_frac=float(par.funding_cap_frac),
         period_ms=int(par.funding_period_ms),
         premium_sum=float(price.premium_sum),

@@ -49,7 +49,7 @@ class ReferenceReserve:
         The protocol's interest, and what rounding has left.
     user_borrow_cap, platform_borrow_cap, user_supply_cap, platform_supply_cap : int
         Caps.
-    rate_base, rate_slope, kink : float
+    rate_base, rate_low_slope, rate_slope, kink : float
         Borrow rate.
     retained_frac_e6 : int
         The protocol's share of interest, in 1e-6.
@@ -76,6 +76,7 @@ class ReferenceReserve:
     user_supply_cap: int = 2**62
     platform_supply_cap: int = 2**62
     rate_base: float = 0.05
+    rate_low_slope: float = 0.0
     rate_slope: float = 4.75
     kink: float = 0.8
     retained_frac_e6: int = 100_000
@@ -107,7 +108,9 @@ class ReferenceReserve:
 
     def borrow_rate(self) -> float:
         """Return the yearly borrow rate."""
-        return self.rate_base + self.rate_slope * max(0.0, self.utilisation() - self.kink)
+        u = self.utilisation()
+        low = self.rate_base + self.rate_low_slope * min(u, self.kink)
+        return low + self.rate_slope * max(0.0, u - self.kink)
 
     def supply_rate(self) -> float:
         """Return the yearly rate of suppliers."""

@@ -40,7 +40,9 @@ LIVE = [
 def test_formula(bid, ask, premium, rate_8h, rate_1h, paid):
     assert premium_of(bid, ask, 10_000.0) == pytest.approx(premium, abs=1e-15)
     rates = [
-        funding_rate_e15(premium_of(bid, ask, 10_000.0), 0.0001, 0.0005, 0.04, hours * 3_600_000)
+        funding_rate_e15(
+            premium_of(bid, ask, 10_000.0), 0.0001, 0.0005, 0.0, 0.04, hours * 3_600_000
+        )
         for hours in (8, 1)
     ]
     assert rates == [round(rate_8h * 1e15), round(rate_1h * 1e15)]

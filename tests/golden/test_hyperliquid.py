@@ -256,7 +256,7 @@ def test_net_balance_moves_by_what_crosses_it():
 
 
 def rates_at(utilisation):
-    curve = USDC.rate_base, USDC.rate_slope, USDC.kink_utilisation
+    curve = USDC.rate_base, USDC.rate_low_slope, USDC.rate_slope, USDC.kink_utilisation
     borrow = borrow_rate_at(utilisation, *curve)
     return borrow, supply_rate_at(borrow, utilisation, SPEC.lending.retained_frac)
 

@@ -124,6 +124,7 @@ def test_funding(seed):
     meter = FundingMeter(
         interest_frac=float(v.par[0].funding_interest_frac),
         clamp_frac=float(v.par[0].funding_clamp_frac),
+        static_frac=float(v.par[0].funding_static_frac),
         cap_frac=float(v.par[0].funding_cap_frac),
         period_ms=int(v.par[0].funding_period_ms),
     )

@@ -18,7 +18,7 @@ from stressbook.market.state import C_EVENTS, C_FAULT
 from stressbook.market.units import MICRO, NOT_REPRESENTABLE
 
 NAN = float("nan")
-RULES = (0.0001, 0.0005, 0.04, 3_600_000)
+RULES = (0.0001, 0.0005, 0.0, 0.04, 3_600_000)
 
 
 def state(lots=(), *, inst=0):
@@ -97,8 +97,14 @@ def test_the_rate_of_an_hour_is_capped(premium, expected):
     assert funding_rate_e15(premium, *RULES) == expected
 
 
+def test_a_static_part_is_added_beyond_the_clamp():
+    interest, clamp, _, *rest = RULES
+    rates = [funding_rate_e15(0.01, interest, clamp, static, *rest) for static in (0.0, 0.0008)]
+    assert rates[1] - rates[0] == 10**11
+
+
 def test_a_period_pays_its_share_of_eight_hours():
-    rules = RULES[:3]
+    rules = RULES[:4]
     assert funding_rate_e15(0.0, *rules, 28_800_000) == 8 * funding_rate_e15(0.0, *RULES)
 
 

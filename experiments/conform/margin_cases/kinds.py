@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from stressbook.experiments.conform.cases import Case, Judged, Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.experiments.conform.judging import NEVER_JUDGED, tolerance_in
+from stressbook.experiments.conform.margin_cases.funding import FUNDING
 from stressbook.experiments.conform.margin_cases.grids import GRIDS
 from stressbook.experiments.conform.margin_cases.lending import LENDING
 from stressbook.experiments.conform.margin_cases.requirements import REQUIREMENTS
@@ -16,7 +17,7 @@ from stressbook.experiments.conform.margin_cases.requirements import REQUIREMENT
 __all__ = ["margin_cases"]
 
 _Read: TypeAlias = Callable[[Given], Quantities]
-KINDS: Final[Mapping[str, _Read]] = {**LENDING, **GRIDS, **REQUIREMENTS}
+KINDS: Final[Mapping[str, _Read]] = {**LENDING, **FUNDING, **GRIDS, **REQUIREMENTS}
 
 
 def margin_cases(document: Sequence[Any]) -> Iterator[Case]:
