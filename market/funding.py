@@ -5,8 +5,9 @@ Every 5 s the premium is sampled at the prices of a stated size, the impact noti
 .. math:: p = [\max(bid - oracle, 0) - \max(oracle - ask, 0)] / oracle,
 
 and with P the mean of the period's samples the rate for eight hours is
-:math:`P + clamp(interest - P, \pm clamp)` and a static part, which is 0 on this venue; its share of the period, capped, is paid by longs to
-shorts on the oracle price, not the mark. A side that does not hold the size contributes nothing.
+:math:`P + clamp(interest - P, \pm clamp)` and a static part, which is 0 on this venue; its share of
+the period, capped, is paid by longs to shorts on the oracle price, not the mark. A side that does
+not hold the size contributes nothing.
 
 Source: Hyperliquid docs, funding, 2026-01.
 """

@@ -29,10 +29,9 @@ def rates_at(utilisation: float, token: str = "USDC") -> tuple[float, float]:
     [0.0975, 0.0710775]
     """
     spec = rules_of_the_venue()
-    curve = next((one for one in spec.tokens if one.name == token), spec.tokens[0])
-    borrow = borrow_rate_at(
-        utilisation, curve.rate_base, curve.rate_low_slope, curve.rate_slope, curve.kink_utilisation
-    )
+    of = next((one for one in spec.tokens if one.name == token), spec.tokens[0])
+    curve = of.rate_base, of.rate_low_slope, of.rate_slope, of.kink_utilisation
+    borrow = borrow_rate_at(utilisation, *curve)
     return borrow, supply_rate_at(borrow, utilisation, spec.lending.retained_frac)
 
 
