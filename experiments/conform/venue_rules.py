@@ -21,7 +21,7 @@ from stressbook.experiments.conform.venue_tables import position_payment_usd
 from stressbook.market import printed as shown
 from stressbook.market import requirements as req
 from stressbook.market.codes import PERP, SPOT
-from stressbook.market.deleveraging import deleveraging_rank
+from stressbook.market.deleveraging_scores import gain_times_leverage
 from stressbook.market.funding import (
     eight_hour_rate,
     funding_rate_e15,
@@ -35,7 +35,6 @@ __all__ = ["RULE_LISTS", "RULE_OBJECTS"]
 
 _Read: TypeAlias = Callable[[Given], Quantities]
 _HOUR_MS: Final = 3_600_000
-_RANKED_LOTS: Final = 10**6
 
 
 def _case(table: Mapping[str, Any], label: str, read: _Read, judged: tuple[str, ...]) -> Case:
@@ -245,10 +244,8 @@ def _read_rank(given: Given) -> Quantities:
     equity, is_long = given.number("account_value"), given.side() > 0.0
     if mark <= 0.0 or entry <= 0.0:
         raise NotSupported("mark and entry are not both above 0")
-    lots = _RANKED_LOTS if is_long else -_RANKED_LOTS
-    lot_size = notional / mark / _RANKED_LOTS
-    cost_micro = round(entry * lots * lot_size * 1e6)
-    return {"index": lambda: float(deleveraging_rank(lots, cost_micro, lot_size, mark, equity))}
+    index = partial(gain_times_leverage, is_long, entry, mark, notional, equity)
+    return {"index": lambda: float(index())}
 
 
 def _read_tick(given: Given) -> Quantities:

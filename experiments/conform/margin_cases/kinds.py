@@ -13,11 +13,12 @@ from stressbook.experiments.conform.margin_cases.funding import FUNDING
 from stressbook.experiments.conform.margin_cases.grids import GRIDS
 from stressbook.experiments.conform.margin_cases.lending import LENDING
 from stressbook.experiments.conform.margin_cases.requirements import REQUIREMENTS
+from stressbook.experiments.conform.margin_cases.resolution import RESOLUTION
 
 __all__ = ["margin_cases"]
 
 _Read: TypeAlias = Callable[[Given], Quantities]
-KINDS: Final[Mapping[str, _Read]] = {**LENDING, **FUNDING, **GRIDS, **REQUIREMENTS}
+KINDS: Final[Mapping[str, _Read]] = {**LENDING, **FUNDING, **GRIDS, **REQUIREMENTS, **RESOLUTION}
 
 
 def margin_cases(document: Sequence[Any]) -> Iterator[Case]:
