@@ -120,10 +120,10 @@ def judge_document(document: Any) -> Verdicts:
 
     Examples
     --------
-    >>> point = {"utilization": 0.9, "borrow_rate": 0.525, "supply_rate": 0.4}
+    >>> point = {"utilization": 0.5, "borrow_rate": 0.06}
     >>> found = judge_document({"borrow_rate": [point]})
     >>> found.failed, str(found.misses[0])
-    (1, 'borrow_rate[0]: supply_rate is 0.42525, expected 0.4 within 4e-09')
+    (1, 'borrow_rate[0]: borrow_rate is 0.05, expected 0.06 within 6e-10')
     """
     passed = failed = 0
     misses: list[Miss] = []

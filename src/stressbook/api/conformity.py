@@ -41,12 +41,10 @@ class Conformity:
 
     Examples
     --------
-    >>> import json, stressbook as sb
     >>> from pathlib import Path
+    >>> from stressbook.experiments.conform import judge_document
     >>> point = {"utilization": 0.9, "borrow_rate": 0.525, "supply_rate": 0.42525}
-    >>> path = Path(getfixture("tmp_path")) / "golden.json"
-    >>> _ = path.write_text(json.dumps({"borrow_rate": [point]}))
-    >>> sb.conform(path)
+    >>> Conformity([(Path("rates.json"), judge_document({"borrow_rate": [point]}))])
     <Conformity: 1 passed, 0 failed, 0 unsupported>
     """
 
