@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from stressbook.market.spec import VenueSpec, load_preset
 from stressbook.market.state import TIER, Records
 
 __all__ = ["is_in_breach", "rules_of_the_venue", "sums", "tier_rows", "tiers_given"]
+
+_CODES: Final = ("always_judged", "debt_in_ratio", "collateral_covers")
 
 
 @cache
@@ -30,9 +32,10 @@ def sums(**values: Any) -> AccountSums:
     >>> sums(debt_usd=5.0).debt_usd, sums(debt_usd=5.0).cash_usd
     (5.0, 0.0)
     """
-    zeros = dict.fromkeys(AccountSums._fields, 0.0)
-    codes = dict.fromkeys(("always_judged", "debt_in_ratio", "collateral_covers"), 0)
-    return AccountSums(**{**zeros, **codes, **values})
+    # A compiled function is compiled anew for each mixture of whole numbers and floats.
+    kinds = {name: int if name in _CODES else float for name in AccountSums._fields}
+    of: dict[str, Any] = {name: kind(values.get(name, 0)) for name, kind in kinds.items()}
+    return AccountSums(**of)
 
 
 def is_in_breach(s: AccountSums) -> bool:

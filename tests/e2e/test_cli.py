@@ -163,6 +163,23 @@ def test_doctor_says_where_things_are(cli, tmp_path, monkeypatch):
     assert "STRESSBOOK_CACHE_DIR" in cli("doctor")[1]
 
 
+def test_conform_ends_with_1_on_a_miss_alone(cli, tmp_path):
+    right, wrong = tmp_path / "right.json", tmp_path / "wrong.json"
+    right.write_text('{"borrow_rate": [{"utilization": 0.5, "borrow_rate": 0.05}, {}]}')
+    wrong.write_text('{"borrow_rate": [{"utilization": 0.5, "borrow_rate": 0.06}]}')
+    assert cli("conform", str(right))[0] == 0
+    code, out, _ = cli("conform", str(right), str(wrong), "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert [found[key] for key in ("passed", "failed", "unsupported")] == [1, 1, 1]
+    assert found["misses"][0]["file"] == str(wrong)
+    assert "expected 0.06 within 6e-10" in cli("conform", str(wrong))[1]
+    code, out, told = cli("conform", "absent.json", str(right), "short.toml")
+    assert (code, out) == (2, "")
+    assert "absent.json cannot be read" in told
+    assert "short.toml is no JSON file" in told
+
+
 # --- wrong input ---------------------------------------------------------------------------------
 
 

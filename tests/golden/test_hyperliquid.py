@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stressbook.experiments.conform.sums import sums
 from stressbook.market import printed as shown
 from stressbook.market import requirements as req
 from stressbook.market.margin import account_sums
@@ -79,8 +80,7 @@ def test_preset_has_the_caps_of_the_account():
 
 
 def test_offset_counts_where_there_is_a_requirement():
-    zeros = req.AccountSums(*(0.0 for _ in req.AccountSums._fields))
-    flat = zeros._replace(own_cash_usd=10.0, collateral_credit_usd=5.0, borrow_offset_usd=20.0)
+    flat = sums(own_cash_usd=10.0, collateral_credit_usd=5.0, borrow_offset_usd=20.0)
     assert req.portfolio_ratio(flat) == 0.0
     short = flat._replace(own_cash_usd=1_000.0, maintenance_usd=150.0)
     assert req.portfolio_ratio(short) == (150.0 + 20.0) / 1_005.0

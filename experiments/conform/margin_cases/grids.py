@@ -95,8 +95,11 @@ def _static_charge_grid(given: Given) -> Quantities:
 
 def _base_weight(pct: float, factors: tuple[float, float]) -> Any:
     row = weight(_TOKEN, 1.0 - factors[0] * pct, 1.0 - factors[1] * pct, scanned=True)
-    owed = {"liability_initial": 1.0 + factors[0] * pct}
-    return replace(row, **owed, liability_maintenance=1.0 + factors[1] * pct)
+    return replace(
+        row,
+        liability_initial=1.0 + factors[0] * pct,
+        liability_maintenance=1.0 + factors[1] * pct,
+    )
 
 
 def _profit(given: Given, perp: float, mark: float) -> float:

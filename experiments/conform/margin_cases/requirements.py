@@ -72,8 +72,8 @@ def _floor(given: Given) -> Quantities:
     net, gross, spot = (given.number(name) for name in ("net_delta", "gross_delta", "spot"))
     flat = [scan([0.0])]
     hedged = regime("paradex", scans=flat, charges=[charge(floor_hedged=1.0)])
-    rates = {"floor_net": given.number("unhedged"), "floor_hedged": given.number("hedged")}
-    whole = regime("paradex", scans=flat, charges=[charge(**rates)])
+    row = charge(floor_net=given.number("unhedged"), floor_hedged=given.number("hedged"))
+    whole = regime("paradex", scans=flat, charges=[row])
     return {
         "hedged_delta": lambda: initial_of(hedged, *pair(net, gross)),
         "min_delta": lambda: initial_of(whole, *pair(net * spot, gross * spot)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -349,7 +350,7 @@ def _refuse(reason: str, _: Given) -> Quantities:
     raise NotSupported(reason)
 
 
-RESOLUTION: Final = {
+RESOLUTION: Final[Mapping[str, Callable[[Given], Quantities]]] = {
     "adl_rank": _read_rank,
     "adl_allocate": _read_allocation,
     "auction": _read_auction,
