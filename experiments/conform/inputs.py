@@ -88,6 +88,11 @@ class Given:
             return float(default)
         return as_number(self.raw(name), name)
 
+    def first(self, *names: str) -> float:
+        """Return the number of the first of these names that is there."""
+        found = [name for name in names if self.has(name)]
+        return self.number(found[0] if found else names[0])
+
     def whole(self, name: str) -> int:
         """Return a whole number."""
         value = self.number(name)

@@ -121,6 +121,7 @@ def test_funding(seed):
         for i, n in enumerate(positions)
     ]
     v = make_state(SPEC, accounts, seed=1)
+    v.par[0].funding_static_frac = 0.0003 * (seed - 1)
     meter = FundingMeter(
         interest_frac=float(v.par[0].funding_interest_frac),
         clamp_frac=float(v.par[0].funding_clamp_frac),

@@ -36,6 +36,7 @@ from tests.random_states import random_state, reference_account, reference_reser
 RULE_SETS = [
     {},
     {"lending.interest_is_simple": True, "lending.retained_frac": 0.333},
+    {"tokens.USDC.rate_low_slope": 0.37, "tokens.USDC.kink_utilisation": 0.3},
     {"tokens.USDC.platform_supply_cap": 200.0, "tokens.USDC.user_supply_cap": 100.0},
     {"tokens.USDC.user_borrow_cap": 500.0, "tokens.USDC.platform_borrow_cap": 1_000.0},
 ]

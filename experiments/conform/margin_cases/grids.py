@@ -79,7 +79,7 @@ def _static_charge_grid(given: Given) -> Quantities:
         confidence_rate=given.number("conf_margin", 0.0),
     )
     spot_conf = given.number("spot_conf", 1.0)
-    mark = given.number("perp_mark") if perp != 0.0 else spot
+    mark = given.first("perp_mark", "mark") if perp != 0.0 else spot
     holdings = [
         Holding(
             UNIT,
@@ -155,7 +155,7 @@ def _weighted_grid(given: Given) -> Quantities:
         confidence_threshold=given.number("conf_threshold", 0.0),
         confidence_rate=given.number("conf_margin", 0.0),
     )
-    value = perp * given.number("perp_mark") if perp != 0.0 else 0.0
+    value = perp * given.first("perp_mark", "mark") if perp != 0.0 else 0.0
     confidence = min(spot_conf, given.number("perp_conf", 1.0))
     held = Holding(UNIT, value, oracle_usd=perp * spot, confidence=confidence)
     made = sum(given.number(name, 0.0) for name in ("cash", "perp_upnl", "perp_funding"))
@@ -243,7 +243,7 @@ def _read_standard(given: Given) -> Quantities:
     holdings = []
     cash = given.number("cash", 0.0) + given.number("unsettled_funding", 0.0)
     if perp != 0.0:
-        mark = given.number("mark" if given.has("mark") else "perp_mark")
+        mark = given.first("mark", "perp_mark")
         if spot is None:
             raise NotSupported("lacks `spot`")
         holdings.append(_standard_perp(given, perp * mark, perp * spot, spot_conf))

@@ -216,8 +216,11 @@ def _positions(given: Given) -> tuple[list[Given], int]:
     return [given.table("position") if given.has("position") else given], 0
 
 
+_MARGINS: Final = ("margin", "wallet_balance", "collateral", "isolated_margin")
+
+
 def _margin(given: Given, position: Given) -> float:
-    for name in ("margin", "wallet_balance", "collateral", "isolated_margin"):
+    for name in _MARGINS:
         if given.has(name):
             return given.number(name)
     if position.has("leverage"):
@@ -226,7 +229,7 @@ def _margin(given: Given, position: Given) -> float:
 
 
 def _size(one: Given) -> float:
-    size = one.number("qty" if one.has("qty") else "size")
+    size = one.first("qty", "size")
     if size == 0.0:
         raise NotSupported("a position has no size")
     return one.side() * size
@@ -270,7 +273,8 @@ def _read_margin_ratio(given: Given) -> Quantities:
     size, entry, mark = _size(given), given.number("entry"), given.number("mark")
     rules = _tier_regime(given, [given])
     now, opened = (_tiered_perp(given, size, price) for price in (mark, entry))
-    margin = given.number("margin") if given.has("margin") else initial_of(rules, opened)
+    is_told = any(given.has(name) for name in _MARGINS)
+    margin = _margin(given, given) if is_told else initial_of(rules, opened)
     pocket: Pocket = book(margin - size * entry, now)
     maintenance = margin_of(rules, pocket).maintenance_usd
     ratio = req.ratio_of(maintenance, pocket.net_usd())
