@@ -13,7 +13,7 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
 )
 from stressbook.market.events import log_event
-from stressbook.market.kernel import sub_kernel
+from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import book_perp_at, move_cash, move_token
 from stressbook.market.slices import (
     collateral_usd,
