@@ -228,7 +228,7 @@ def test_amounts_scale(name):
     [
         ({"kind": "gamma"}, "kind 'gamma' has no reader"),
         ({"kind": 3}, "`kind` is no text"),
-        ({"inputs": {"side": 1}}, "lacks `qty`"),
+        ({"inputs": {"side": 1, "margin": 2}}, "lacks `qty`"),
         ({"inputs": None}, "lacks `inputs`"),
         ({"expected": {"liq_price": None}}, "has nothing that is judged"),
         ({"expected": {"gamma": 1.0}}, "no rule gives `gamma`"),
@@ -240,4 +240,4 @@ def test_what_no_reader_takes_is_unsupported_with_the_reason(change, reason):
     found = judged([{**BY_NAME["isolated_liq_long_3x_10_1"], **change}])
     assert (found.passed, found.failed) == (0, 0)
     (only,) = found.unsupported
-    assert only.reason == reason or (reason == "lacks `qty`" and "lacks" in only.reason)
+    assert only.reason == reason
