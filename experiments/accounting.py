@@ -109,13 +109,13 @@ def venue_equity_usd(v: VenueState, user: int) -> float:
             total += float(v.perp[user, i]) * spec.lot_size * v.price[spec.asset].mark_usd
     for k in range(1, v.par[0].n_tokens):
         spec = v.token_spec[k]
-        units = float(_own_units(v, user, k)) / float(spec.unit)
+        units = float(own_units(v, user, k)) / float(spec.unit)
         total += units * v.price[spec.asset].oracle_usd
     return total
 
 
 @inline_kernel
-def _own_units(v: VenueState, user: int, token: int) -> int:
+def own_units(v: VenueState, user: int, token: int) -> int:
     """Return the units of a token that a user holds and has lent, less what it owes."""
     return int(v.token[user, token]) + int(v.supply[user, token]) - int(v.debt[user, token])
 
@@ -208,7 +208,7 @@ def _add_exposure(v: VenueState, w: WorldState, user: int, units: F64) -> None:
         if held != 0:
             units[a] += float(held) * w.asset[a].lot_size
     for k in range(1, v.par[0].n_tokens):
-        held = _own_units(v, user, k)
+        held = own_units(v, user, k)
         if held != 0:
             token = v.token_spec[k]
             units[token.asset] += float(held) / float(token.unit)
@@ -242,7 +242,7 @@ def look_at_classes(v: VenueState, w: WorldState, sums: Records, x: Exposures) -
         for k in range(1, v.par[0].n_tokens):
             token = v.token_spec[k]
             price_usd = v.price[token.asset].oracle_usd
-            value = float(_own_units(v, user, k)) / float(token.unit) * price_usd
+            value = float(own_units(v, user, k)) / float(token.unit) * price_usd
             row.debt_usd += float(v.debt[user, k]) / float(token.unit) * price_usd
             row.gross_usd += abs(value)
             row.net_usd += value

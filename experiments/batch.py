@@ -40,6 +40,7 @@ def save_batch(
     runs: Mapping[str, Sequence[Replicate]],
     *,
     engine: str,
+    placebo_of: str | None = None,
 ) -> Path:
     """Write the manifest of many runs.
 
@@ -48,11 +49,13 @@ def save_batch(
     folder : Path
         Made if it is missing.
     scenarios : mapping of str to Scenario
-        By arm; the placebo is run with the scenario of the last arm.
+        By arm.
     runs : mapping of str to sequence of Replicate
         By arm.
     engine : str
         Of all runs.
+    placebo_of : str, optional
+        Arm with whose scenario the placebo was run; the last one if it is left out.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def save_batch(
         "kind": "batch",
         "scenarios": {arm: scenario.to_toml() for arm, scenario in scenarios.items()},
         "engine": engine,
+        "placebo_of": placebo_of or list(scenarios)[-1],
         "digest": batch_digest(runs),
         "runs": [
             {"arm": arm, "seed": run.seed, "digest": run.digest, "error": run.error}

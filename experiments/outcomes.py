@@ -9,6 +9,7 @@ import numpy as np
 
 from stressbook.experiments.disposal import AFTER_MIN, peak_of, rest_frac
 from stressbook.experiments.losses import LOSSES, Loss, losses_of
+from stressbook.experiments.margin_use import MARGIN_USES, MarginUse, margin_uses
 from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.codes import (
@@ -51,6 +52,7 @@ class _Run:
         self.losses = losses_of(sim, since_step=since_step)
         minutes = sim.minutes.row[: sim.minutes.n[0] + 1]  # the last is of the end
         self.held_usd: F64 = minutes["held_usd"][minutes["t_ms"] > since_step * sim.dt_ms]
+        self.margin = margin_uses(sim)
 
     @property
     def first_valued(self) -> int:
@@ -118,6 +120,10 @@ def _rest_after(minutes: int) -> Outcome:
         f"share of the most that the backstop held that is left {minutes} min later, or at the end",
         lambda r: rest_frac(r.held_usd, minutes),
     )
+
+
+def _outcome_of_margin(one: MarginUse) -> Outcome:
+    return Outcome(*one, lambda r: r.margin[one.name])
 
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
@@ -241,6 +247,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "messages executed in a mean step",
         lambda r: float(r.venue["n_messages"].mean()),
     ),
+    *(_outcome_of_margin(one) for one in MARGIN_USES),
 )
 
 

@@ -122,11 +122,10 @@ def _jobs(about: Mapping[str, Any]) -> tuple[list[Job], list[str], list[str]]:
         job = Job(_scenario(about["scenario"]), about["seed"], engine)
         return [job], [f"seed {about['seed']}"], [about["digest"]]
     scenarios = {arm: _scenario(text) for arm, text in about["scenarios"].items()}
-    last = list(scenarios)[-1]
+    scenarios[_PLACEBO] = scenarios[about.get("placebo_of", list(scenarios)[-1])]
     whole = [run for run in about["runs"] if run["digest"]]
     jobs = [
-        Job(scenarios.get(run["arm"], scenarios[last]), run["seed"], engine, run["arm"] == _PLACEBO)
-        for run in whole
+        Job(scenarios[run["arm"]], run["seed"], engine, run["arm"] == _PLACEBO) for run in whole
     ]
     names = [f"{run['arm']}, seed {run['seed']}" for run in whole]
     return jobs, names, [run["digest"] for run in whole]

@@ -39,7 +39,8 @@ class Job:
     is_placebo : bool
         Whether one order of one lot is added at the onset.
     onset_s : float, optional
-        From when on drawdowns are looked at; the onset of the scenario if it is left out.
+        From when on drawdowns are looked at, and when margin is; the onset of the scenario if it
+        is left out.
     """
 
     scenario: Scenario
@@ -183,7 +184,7 @@ def run_placebo(
     -------
     RunRecord
     """
-    sim = Simulation(scenario, seed=seed, engine=engine)
+    sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
     try:
         before = min(round(scenario.onset_s * 1000) // sim.dt_ms, sim.n_steps_planned - 1)
         sim.advance(before)

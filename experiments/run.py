@@ -100,7 +100,8 @@ def run_scenario(
     progress : callable, optional
         Called with the share that is done, about fifty times.
     onset_s : float, optional
-        From when on drawdowns are looked at; the onset of the scenario if it is left out.
+        From when on drawdowns are looked at, and when margin is; the onset of the scenario if it
+        is left out.
 
     Returns
     -------
@@ -114,7 +115,7 @@ def run_scenario(
     >>> record.series.asset.shape
     (5, 2)
     """
-    sim = Simulation(scenario, seed=seed, engine=engine)
+    sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
     try:
         _advance(sim, progress)
         return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)

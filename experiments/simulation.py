@@ -25,6 +25,7 @@ from stressbook.errors import InvalidInput, OverflowFault, UnknownName
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.margin_use import add_up, make_margin_use
 from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.replies import count_replies, make_replies
 from stressbook.experiments.scenario import Scenario, load_scenario
@@ -77,6 +78,8 @@ class Simulation(mesa.Model):
         Classes of accounts whose rule runs as scalar agents in plain Python; the run is the same.
     run_on_s : float, default 0
         Room for steps beyond the length of the scenario, s.
+    onset_s : float, optional
+        When margin is noted as it stands before the shock; the onset of the scenario if left out.
 
     Examples
     --------
@@ -94,6 +97,7 @@ class Simulation(mesa.Model):
         *,
         uncompiled: Collection[str] = (),
         run_on_s: float = 0.0,
+        onset_s: float | None = None,
     ) -> None:
         super().__init__(rng=0)  # Mesa's own generator is never drawn from
         if engine not in ENGINES:
@@ -103,6 +107,8 @@ class Simulation(mesa.Model):
         self.dt_ms = round(self.scenario.dt_s * 1000)
         self.defence = 1.0
         self.run_on_s = run_on_s
+        at_s = self.scenario.onset_s if onset_s is None else onset_s
+        self._onset_ms = round(at_s * 1000) // self.dt_ms * self.dt_ms
         self.pending_injections: list[Callable[[Simulation, Outbox], None]] = []
         self._build(seed, engine, uncompiled)
         self.set_stresses(self.scenario.stresses)
@@ -147,7 +153,10 @@ class Simulation(mesa.Model):
         self.opening_equity_usd = equities_usd(self)
         self.digest_chain = DigestChain()
         self.events: list[Records] = []
+        self.margin_use = make_margin_use()
         self._bind_kernels()
+        if self._onset_ms == 0:
+            self._note_margin()
 
     def _bind_kernels(self) -> None:
         """Bind the compiled calls to this state once: a look at every array costs 5 us."""
@@ -172,6 +181,11 @@ class Simulation(mesa.Model):
         """Steps of the whole run, warm-up inside."""
         total_s = self.scenario.warmup_s + self.scenario.duration_s
         return round(total_s * 1000) // self.dt_ms
+
+    @property
+    def has_met_onset(self) -> bool:
+        """Whether the first row of `margin_use` is that of the onset."""
+        return self.t_ms >= self._onset_ms
 
     @property
     def classes(self) -> Records:
@@ -212,6 +226,11 @@ class Simulation(mesa.Model):
         self.digest_chain.add_step(v)
         if v.ctr[C_EVENTS]:
             self.events.append(v.event[: v.ctr[C_EVENTS]].copy())
+        if t == self._onset_ms:
+            self._note_margin()
+
+    def _note_margin(self) -> None:
+        add_up(self.engine.state, self.margin_use, 0)
 
     def apply_dials(self, t_ms: int) -> None:
         """Write the dials of the stresses that act in the step that ends at `t_ms`."""
@@ -261,6 +280,7 @@ class Simulation(mesa.Model):
             replies=self.replies.n.copy(),
             class_sums=self.class_sums.copy(),
             exposures=copy_arrays(self._exposures),
+            margin_use=self.margin_use.copy(),
             events=tuple(self.events),
             digest_chain=self.digest_chain.copy(),
         )
@@ -286,6 +306,7 @@ class Simulation(mesa.Model):
         np.copyto(self.replies.n, saved.replies)
         np.copyto(self.class_sums, saved.class_sums)
         put_arrays(self._exposures, saved.exposures)
+        np.copyto(self.margin_use, saved.margin_use)
         self.events = list(saved.events)
         self.digest_chain = saved.digest_chain.copy()
         if seed is not None:

@@ -42,6 +42,7 @@ class Snapshot:
     replies: I64
     class_sums: Records
     exposures: dict[str, Any]
+    margin_use: Records
     events: tuple[Records, ...]
     digest_chain: DigestChain
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stressbook.api import DepthThinning as DepthThinning
     from stressbook.api import Dials as Dials
     from stressbook.api import Effect as Effect
+    from stressbook.api import EffectTable as EffectTable
     from stressbook.api import Outbox as Outbox
     from stressbook.api import PriceGap as PriceGap
     from stressbook.api import Replicates as Replicates
@@ -58,6 +59,7 @@ _PUBLIC = {
         "DepthThinning",
         "Dials",
         "Effect",
+        "EffectTable",
         "Outbox",
         "PriceGap",
         "Replicates",

@@ -8,6 +8,7 @@ from stressbook.agents.own_outbox import OutboxView as Outbox
 from stressbook.agents.own_view import View
 from stressbook.api.conformity import Conformity, conform
 from stressbook.api.effect import Effect
+from stressbook.api.effect_table import EffectTable
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
 from stressbook.api.scenarios import Scenario, demo, scenario
@@ -29,6 +30,7 @@ __all__ = [
     "DepthThinning",
     "Dials",
     "Effect",
+    "EffectTable",
     "Outbox",
     "PriceGap",
     "Replicates",

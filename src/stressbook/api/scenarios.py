@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from stressbook.agents.account import Account
 from stressbook.api.effect import Effect
+from stressbook.api.effect_table import EffectTable
 from stressbook.api.parameters import Parameter, parameter_rows
 from stressbook.api.plan import plan_text
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
+from stressbook.api.sides import side_names, under_regimes
 from stressbook.errors import InvalidInput, UnknownName
+from stressbook.experiments.contrasts import compare_sides
 from stressbook.experiments.replicates import Job, require_any, run_jobs, seeds_from
 from stressbook.experiments.run import Progress, run_scenario
 from stressbook.experiments.scenario import Scenario as Resolved
@@ -263,10 +267,39 @@ class Scenario:
         require_any(found)
         return Replicates(self.resolved, found)
 
+    @overload
     def versus(
         self,
         other: Scenario | Stress,
+        /,
         *,
+        reps: int,
+        seed: int,
+        engine: str = ...,
+        workers: int = ...,
+        placebo: bool = ...,
+        level: float = ...,
+        folder: str | Path | None = ...,
+        progress: Progress | None = ...,
+        executor: Executor | None = ...,
+    ) -> Effect: ...
+    @overload
+    def versus(
+        self,
+        *others: Scenario | Stress,
+        reps: int,
+        seed: int,
+        engine: str = ...,
+        workers: int = ...,
+        placebo: bool = ...,
+        level: float = ...,
+        folder: str | Path | None = ...,
+        progress: Progress | None = ...,
+        executor: Executor | None = ...,
+    ) -> Effect | EffectTable: ...
+    def versus(
+        self,
+        *others: Scenario | Stress,
         reps: int,
         seed: int,
         engine: str = "kernel",
@@ -276,50 +309,74 @@ class Scenario:
         folder: str | Path | None = None,
         progress: Progress | None = None,
         executor: Executor | None = None,
-    ) -> Effect:
-        """Compare with another scenario on the same draws.
+    ) -> Effect | EffectTable:
+        """Compare with other scenarios on the same draws.
 
         Parameters
         ----------
-        other : Scenario or Stress
+        *others : Scenario or Stress
             What is judged against this scenario; a stress is added to it.
         reps, seed, engine, workers, folder, progress, executor
             As of `replicate`.
         placebo : bool, default True
-            Whether `other` also runs with one more order of one lot at the onset: effects within
-            what that changes are not claimed.
+            Whether one scenario also runs with one more order of one lot at the onset, the other
+            of two or this one of more: effects within what that changes are not claimed.
         level : float, default 0.95
             Confidence of the intervals.
 
         Returns
         -------
-        Effect
-            Of each outcome: both means, the paired difference with its interval, the correlation
-            that pairing achieved.
+        Effect or EffectTable
+            Of each outcome: means, the paired difference with its interval, the correlation that
+            pairing achieved. An `EffectTable` for more than one other: a column each.
 
         Raises
         ------
         InvalidInput
-            If `reps` or `workers` is below 1, or `seed` below 0; if the two differ in warm-up,
-            length or step.
+            If there is nothing to compare with, or the same scenario twice among several; if
+            `reps` or `workers` is below 1, or `seed` below 0; if they differ in warm-up, length
+            or step.
         StressbookError
             If every run failed.
         """
-        treated = self.stressed(other) if isinstance(other, Stress) else other
-        found = compare(
-            self.resolved,
-            treated.resolved,
-            reps=reps,
-            seed=seed,
-            engine=engine,
-            workers=workers,
-            placebo=placebo,
-            level=level,
-            folder=None if folder is None else Path(folder),
-            progress=progress,
-            executor=executor,
-        )
-        return Effect(found)
+        sides = [self.stressed(one) if isinstance(one, Stress) else one for one in others]
+        options: dict[str, Any] = {
+            "reps": reps,
+            "seed": seed,
+            "engine": engine,
+            "workers": workers,
+            "placebo": placebo,
+            "level": level,
+            "folder": None if folder is None else Path(folder),
+            "progress": progress,
+            "executor": executor,
+        }
+        if len(sides) == 1:
+            return Effect(compare(self.resolved, sides[0].resolved, **options))
+        return EffectTable(compare_sides(named_sides(self, *sides), **options))
+
+    def under(self, *regimes: str | Mapping[str, Any]) -> tuple[Self, ...]:
+        """Return the scenario under each of several margin regimes, all else as it is.
+
+        Parameters
+        ----------
+        *regimes : str or mapping
+            A name, "scan:0.5" for a scan with that offset between underlyings, or changes by
+            place: {"margin_regime": "scan", "venue.regime.initial_factor": 1.2}.
+
+        Returns
+        -------
+        tuple of Scenario
+            In that order, for `first.versus(*others, reps=..., seed=...)`.
+
+        Raises
+        ------
+        InvalidInput
+            With every regime that there is not, and every offset that is none.
+        InvalidScenario
+            If changes do not fit.
+        """
+        return tuple(type(self)(one) for one in under_regimes(self.resolved, regimes))
 
     def _in_a_line(self) -> str:
         mine = self.resolved
@@ -336,6 +393,12 @@ class Scenario:
         head = ("place", "value", "unit", "meaning", "source")
         rows = html_table([head, *map(_cells, self.parameters())])
         return f"<p>{escape(self._in_a_line())}</p>{rows}"
+
+
+def named_sides(*scenarios: Scenario) -> dict[str, Resolved]:
+    """Return the sides of a comparison by names that tell them apart."""
+    resolved = [one.resolved for one in scenarios]
+    return dict(zip(side_names(resolved), resolved, strict=True))
 
 
 def _cells(row: Parameter) -> tuple[str, ...]:

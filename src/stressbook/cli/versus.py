@@ -1,4 +1,4 @@
-"""`versus`: two scenarios on the same draws."""
+"""`versus`: two or more scenarios on the same draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from stressbook.cli.options import (
     Out,
     Plugins,
     Quiet,
-    ScenarioName,
     Seed,
     Sets,
     Stresses,
@@ -30,18 +29,31 @@ from stressbook.cli.terminal import (
     stopping,
 )
 from stressbook.cli.warm import compile_once
+from stressbook.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stressbook.api import Effect
+    from stressbook.api import Effect, EffectTable, Scenario
 
 __all__ = ["versus"]
 
 
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME|FILE...", help="Names that `list` prints, or TOML files."),
+]
+
+
 def versus(
-    control: ScenarioName,
-    treated: ScenarioName,
+    names: Names,
+    regimes: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[:OFFSET],..",
+            help="Run one scenario under these margin regimes, as in isolated,cross,scan:0.5.",
+        ),
+    ] = "",
     seed: Seed = None,
     sets: Sets = [],  # noqa: B006 - typer copies it
     stresses: Stresses = [],  # noqa: B006 - as above
@@ -52,33 +64,44 @@ def versus(
     ] = 30,
     workers: Workers = 1,
     placebo: Annotated[
-        bool, typer.Option(help="Run the second once more with one more order of one lot.")
+        bool,
+        typer.Option(
+            help="Run the second of two, the first of more, again with one more order of one lot."
+        ),
     ] = True,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two scenarios on the same draws: paired differences with intervals.
+    """Compare scenarios on the same draws: paired differences to the first, with intervals.
 
-    `--set` and `--stress` change the second one, as in `versus hype-fall hype-fall --set
-    margin_regime=cross`. Both take the same time: runs of unequal length are refused.
+    `--set` and `--stress` change all but the first, as in `versus hype-fall hype-fall --set
+    margin_regime=cross`; with `--regimes`, the one scenario. All take the same time: runs of
+    unequal length are refused.
     """
+    from stressbook.api.scenarios import named_sides
     from stressbook.experiments.batch import batch_folder_name, batch_mark, save_batch
+    from stressbook.experiments.contrasts import require_sides
     from stressbook.experiments.store import claim_folder
     from stressbook.experiments.versus import require_same_clock
 
-    first = resolved(control, plugins=plugins)
-    second = resolved(treated, sets=sets, stresses=stresses, plugins=plugins)
+    first, *others = _sides(names, regimes, sets=sets, stresses=stresses, plugins=plugins)
     chosen = chosen_seed(seed, quiet=quiet)
-    scenarios = {"control": first.resolved, "treated": second.resolved}
+    if len(others) == 1:
+        scenarios = {"control": first.resolved, "treated": others[0].resolved}
+        require_same_clock(*scenarios.values())
+        told = f"{first.name} versus {others[0].name}"
+    else:
+        scenarios = named_sides(first, *others)
+        require_sides(scenarios)
+        told = f"{len(scenarios)} sides"
     place = out or RUNS / batch_folder_name(scenarios, seed=chosen, reps=reps)
-    require_same_clock(first.resolved, second.resolved)
     claim_folder(place, batch_mark(scenarios, seed=chosen))
     with stopping(goes_on(place, chosen if seed is None else None)):
-        compile_once(second, engine=engine, quiet=quiet)
-        with progress_of(f"{first.name} versus {second.name}", quiet=quiet) as progress:
+        compile_once(others[0], engine=engine, quiet=quiet)
+        with progress_of(told, quiet=quiet) as progress:
             effect = first.versus(
-                second,
+                *others,
                 reps=reps,
                 seed=chosen,
                 engine=engine,
@@ -87,29 +110,84 @@ def versus(
                 folder=place / "runs",
                 progress=progress,
             )
-    save_batch(place, scenarios, effect.comparison.runs, engine=engine)
+    placebo_of = next(iter(scenarios)) if len(others) > 1 else None
+    runs = effect.comparison.runs
+    save_batch(place, scenarios, runs, engine=engine, placebo_of=placebo_of)
     _tell(effect, place, as_json=as_json, quiet=quiet)
     if effect.comparison.failures:
         raise typer.Exit(3)
 
 
-def _tell(effect: Effect, place: Path, *, as_json: bool, quiet: bool) -> None:
+def _sides(
+    names: list[str],
+    regimes: str,
+    *,
+    sets: list[str],
+    stresses: list[str],
+    plugins: list[Path],
+) -> list[Scenario]:
+    """Return the scenarios that are to be compared, the first first."""
+    if not regimes:
+        changed = {"sets": sets, "stresses": stresses}
+        found = [
+            resolved(name, plugins=plugins, **(changed if rank else {}))
+            for rank, name in enumerate(names)
+        ]
+        _require_two(found, "name another, or give several: --regimes cross,scan:0.5", names)
+        return found
+    if len(names) > 1:
+        raise InvalidInput(
+            "is one scenario too many",
+            name="--regimes",
+            value=" ".join(names[1:]),
+            allowed="one scenario, which runs under each of the regimes",
+        )
+    base = resolved(names[0], sets=sets, stresses=stresses, plugins=plugins)
+    asked = [regime.strip() for regime in regimes.split(",")]
+    found = list(base.under(*asked))
+    _require_two(found, "give several, as in --regimes cross,scan:0.5", asked)
+    return found
+
+
+def _require_two(found: list[Scenario], hint: str, given: list[str]) -> None:
+    if len(found) < 2:
+        raise InvalidInput(
+            "is nothing to compare",
+            name="versus",
+            value=" ".join(given),
+            allowed="2 or more scenarios or regimes",
+            hint=hint,
+        )
+
+
+def _tell(effect: Effect | EffectTable, place: Path, *, as_json: bool, quiet: bool) -> None:
+    from stressbook.api import Effect
     from stressbook.experiments.batch import batch_digest
 
-    if as_json:
-        found = effect.comparison
-        result_json(
-            {
-                "control": found.control.name,
-                "treated": found.treated.name,
-                "seeds": list(found.seeds),
-                "digest": batch_digest(found.runs),
-                "path": str(place),
-                "outcomes": {row.pop("outcome"): row for row in effect.rows()},
-                "failed": found.failures,
-            }
-        )
+    if not as_json:
+        result(effect.summary())
+        result(f"saved {place}")
+        note(f"replay: stressbook replay {place}", quiet=quiet)
         return
-    result(effect.summary())
-    result(f"saved {place}")
-    note(f"replay: stressbook replay {place}", quiet=quiet)
+    found = effect.comparison
+    about = {"seeds": list(found.seeds), "digest": batch_digest(found.runs), "path": str(place)}
+    if isinstance(effect, Effect):
+        pair = effect.comparison
+        names = {"control": pair.control.name, "treated": pair.treated.name}
+        outcomes = {row.pop("outcome"): row for row in effect.rows()}
+        result_json({**names, **about, "outcomes": outcomes, "failed": found.failures})
+        return
+    outcomes = {}
+    for row in effect.rows():
+        outcomes.setdefault(row.pop("outcome"), {})[row.pop("side")] = row
+    result_json(
+        {
+            "sides": list(effect.comparison.sides),
+            **about,
+            "n": found.n_pairs,
+            "judged": list(effect.shown),
+            "outcomes": outcomes,
+            "runs": {side: [run.outcomes for run in runs] for side, runs in found.runs.items()},
+            "failed": found.failures,
+        }
+    )
