@@ -215,6 +215,24 @@ def test_conform_ends_with_1_on_a_miss_alone(cli, tmp_path):
         (["report", "nowhere"], ["folder = 'nowhere' does not exist"]),
         (["report", "study"], ["holds the study of two margin regimes", "study/report.html"]),
         (["report", "."], ["holds no manifest.json"]),
+        (["versus", "short.toml"], ["is nothing to compare", "--regimes cross,scan:0.5"]),
+        (
+            ["versus", "short.toml", "--regimes", "cross"],
+            ["versus = 'cross' is nothing to compare"],
+        ),
+        (
+            ["versus", "short.toml", "--regimes", "cross,scann,cross:1,scan:2"],
+            ["'scann' is unknown", "hyperliquid-pm", "'cross:1' has no offset", "is no offset"],
+        ),
+        (
+            ["versus", "short.toml", "--regimes", "cross,scan,scan:0.5"],
+            ["side = ", "is the same as", "each scenario once"],
+        ),
+        (
+            ["versus", "short.toml", "skeleton", "--regimes", "cross,scan"],
+            ["--regimes = 'skeleton' is one scenario too many"],
+        ),
+        (["versus", "short.toml", "short.toml", "skeleton"], ["is not that of the first scenario"]),
         (["run", "short.toml", "--seed", "1", "--out", "bad.toml/x"], ["cannot be written: Not a"]),
         (["versus", "short.toml", "short.toml", "--out", "bad.toml/x"], ["cannot be written"]),
         (["demo", "--out", "bad.toml/x"], ["cannot be written"]),
@@ -428,6 +446,28 @@ def test_versus_as_json_has_differences_with_intervals(cli):
     assert row["difference"] == row["treated"] - row["control"] < 0.0
     assert row["placebo"] is None
     assert row["verdict"] == "not evidence"
+
+
+def test_regimes_stand_in_one_table_that_goes_on_and_replays(cli):
+    command = ["versus", "short.toml", "--regimes", "cross,hyperliquid-pm,scan:1", "--seed", "7"]
+    command += ["--reps", "2", "--out", "regimes"]
+    code, out, err = cli(*command, "--json", "-q")
+    found = json.loads(out)
+    assert (code, err, found["n"], found["failed"]) == (0, "", 2, {})
+    assert found["sides"] == ["cross", "hyperliquid-pm", "scan, offset 1"]
+    rows = found["outcomes"]["initial_margin_over_equity_frac"]
+    assert list(rows) == found["sides"]
+    assert rows["cross"]["difference"] is None
+    difference = rows["scan, offset 1"]["mean"] - rows["cross"]["mean"]
+    assert rows["scan, offset 1"]["difference"] == pytest.approx(difference)
+    assert difference != 0.0
+    assert found["runs"]["cross"][0]["liquidated_usd"] > 0.0
+    code, out, _ = cli(*command)  # finished runs are read
+    assert code == 0
+    assert out.startswith("short · 3 sides · n = 2 · seeds 7 to 8\n")
+    assert max(map(len, out.splitlines()[:-1])) <= 100
+    assert "2 pairs are not evidence" in out
+    assert cli("replay", "regimes")[:2] == (0, "8 of 8 runs came out the same\n")
 
 
 # --- own classes ---------------------------------------------------------------------------------

@@ -111,8 +111,8 @@ def test_six_regimes_stand_on_100_columns():
     lines = text.splitlines()
     assert lines[0] == "against isolated · 6 sides · n = 8 · seeds 0 to 7"
     assert [line.split() for line in lines[1:3]] == [
-        ["hyperliquid-", "scan,", "offset", "scan,", "offset"],
-        ["n", "=", "8", "isolated", "cross", "pm", "0", "0.5", "span"],
+        ["hyperliquid-", "scan,", "scan,"],
+        ["n", "=", "8", "isolated", "cross", "pm", "offset", "0", "offset", "0.5", "span"],
     ]
     assert lines[3] == "liquidated_usd"
     assert lines[4].split()[:3] == ["mean", "-4.5B", "±2.05B"]

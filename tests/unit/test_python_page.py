@@ -9,8 +9,10 @@ import pytest
 import stressbook as sb
 from stressbook.api.frames import FRAMES
 from stressbook.api.parameters import Parameter
+from stressbook.experiments.contrasts import Cell
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.losses import LOSSES
+from stressbook.experiments.margin_use import MARGIN_USES
 from stressbook.experiments.versus import OutcomeEffect
 from tests.unit.test_own_page import public
 
@@ -26,7 +28,7 @@ def tables():
     ]
 
 
-SCENARIO, RUN, LOSS_ROWS, FRAME_ROWS, REPLICATES, EFFECT = tables()
+SCENARIO, RUN, LOSS_ROWS, MARGIN_ROWS, FRAME_ROWS, REPLICATES, EFFECT, EFFECT_TABLE = tables()
 
 
 def quoted(text):
@@ -40,6 +42,7 @@ def quoted(text):
         (sb.RunResult, RUN),
         (sb.Replicates, REPLICATES),
         (sb.Effect, EFFECT),
+        (sb.EffectTable, EFFECT_TABLE),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
@@ -52,6 +55,8 @@ def test_fields_of_results_are_those_of_the_code():
     about = PAGE[PAGE.index("## `Effect`") :].split("\n\n")[1]
     assert {one.name for one in fields(OutcomeEffect)} <= quoted(about)
     assert {one.name for one in fields(Estimate)} - {"level"} <= quoted(about)
+    about = PAGE[PAGE.index("## `EffectTable`") :].split("\n\n")[1]
+    assert {one.name for one in fields(Cell)} <= quoted(about)
     (parameters,) = (row[1] for row in SCENARIO if row[0].startswith("`parameters"))
     assert quoted(parameters) == set(Parameter._fields)
 
@@ -68,9 +73,10 @@ def test_the_page_has_every_frame_with_columns_of_it(run):
         assert quoted(row[2]) <= set(run.frame(name).columns), name
 
 
-def test_the_page_has_every_loss(run):
-    names = [name for row in LOSS_ROWS for name in row[0].replace("`", "").split(", ")]
-    assert names == [loss.name for loss in LOSSES]
+@pytest.mark.parametrize(("rows", "outcomes"), [(LOSS_ROWS, LOSSES), (MARGIN_ROWS, MARGIN_USES)])
+def test_the_page_has_every_loss_and_what_is_said_of_margin(run, rows, outcomes):
+    names = [name for row in rows for name in row[0].replace("`", "").split(", ")]
+    assert names == [one.name for one in outcomes]
     assert set(names) <= set(run.outcomes)
 
 

@@ -196,7 +196,7 @@ def _two_lines(name: str) -> tuple[str, str]:
     """Return a name on two lines, cut between words and at last anywhere."""
     if len(name) <= _WIDTH:
         return "", name
-    cut = name.rfind(" ", 0, _WIDTH + 1)
+    cut = name.rfind(", ", 0, _WIDTH) + 1 or name.rfind(" ", 0, _WIDTH + 1)
     if cut < 0:
         cut = max(name.rfind("-", 0, _WIDTH) + 1, 1)
     head, rest = name[:cut].strip(), name[cut:].strip()
