@@ -126,7 +126,7 @@ class EffectTable:
                 continue
             lines.append((name,))
             lines.append(("mean", *(_plus_minus(cell.mean) for cell in cells)))
-            lines.append(("- first", *(_plus_minus(cell.difference) for cell in cells)))
+            lines.append(("diff", *(_plus_minus(cell.difference) for cell in cells)))
             lines.append(("corr", *(_correlation(cell) for cell in cells)))
             lines.append(("", *("" if not cell.difference.n else cell.verdict for cell in cells)))
         return lines
@@ -139,7 +139,7 @@ class EffectTable:
         found = self.comparison
         percent = f"{found.level:.0%}"
         notes = [
-            f"mean with its {percent} interval; - first: paired difference to {found.first} with "
+            f"mean with its {percent} interval; diff: paired difference to {found.first} with "
             "its interval; corr: with it over seeds"
         ]
         if found.n_pairs < MIN_PAIRS:
@@ -188,7 +188,7 @@ class EffectTable:
 def _with_titles(lines: list[tuple[str, ...]]) -> str:
     """Return lines as columns of equal width; a line of one cell is a title across them."""
     columns = [line for line in lines if len(line) > 1]
-    laid_out = iter(table(columns, aligned="l" + "r" * (len(lines[0]) - 1), indent=1).split("\n"))
+    laid_out = iter(table(columns, aligned="l" + "r" * (len(lines[0]) - 1), indent=0).split("\n"))
     return "\n".join(next(laid_out) if len(line) > 1 else line[0] for line in lines)
 
 
@@ -205,31 +205,33 @@ def _two_lines(name: str) -> tuple[str, str]:
     return head, rest if len(rest) <= _WIDTH else rest[: _WIDTH - 1] + "…"
 
 
-def short(value: float) -> str:
-    """Return a number with three digits that matter, in thousands, millions or billions.
+def short(value: float, *, digits: int = 3) -> str:
+    """Return a number with the digits that matter, in thousands, millions or billions.
 
     Examples
     --------
     >>> [short(x) for x in (0.12345, -1234.0, 12_345_678.0, 0.0, 2e-5, float("nan"))]
     ['0.123', '-1.23k', '12.3M', '0', '2e-05', 'none']
+    >>> short(0.01234), short(0.01234, digits=2)
+    ('0.0123', '0.012')
     """
     if math.isnan(value):
         return "none"
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * size:
-            return f"{_digits(value / size)}{unit}"
+            return f"{_plain(value / size, digits)}{unit}"
     if 0.0 < abs(value) < 0.001:
         return f"{value:.0e}"
-    return _digits(value)
+    return _plain(value, digits)
 
 
-def _digits(value: float) -> str:
-    """Return three digits that matter, never as a power of ten."""
+def _plain(value: float, digits: int) -> str:
+    """Return so many digits, never as a power of ten, and not beyond what a column holds."""
     if value == 0.0:
         return "0"
-    if abs(value) >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.3g}"
+    if abs(value) < 0.1:
+        return f"{value:.{digits + 1}f}"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.{digits}g}"
 
 
 def _plus_minus(estimate: Estimate) -> str:
@@ -237,7 +239,7 @@ def _plus_minus(estimate: Estimate) -> str:
         return ""
     if math.isnan(estimate.low):
         return short(estimate.value)
-    return f"{short(estimate.value)} ±{short(estimate.half_width)}"
+    return f"{short(estimate.value)}±{short(estimate.half_width, digits=2)}"
 
 
 def _correlation(cell: Cell) -> str:
