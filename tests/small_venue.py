@@ -67,10 +67,7 @@ class SmallVenue:
         regime="hyperliquid-pm",
         **values,
     ):
-<<<<<<< HEAD
         values = {"orders__order_min_usd": 0.0} | values  # a lot is worth a dollar
-=======
->>>>>>> c4e45e8 (Every run tells the margin its regime asks for, gross and debt at the onset; several sides stand in one table)
         spec = SPEC.with_regime(regime).with_values(
             {name.replace("__", "."): x for name, x in values.items()}
         )
