@@ -37,6 +37,21 @@ def test_the_backstop_is_no_account():
     assert alone == {**alone, "gross_usd": 0.0, "initial_margin_usd": 0.0, "borrowed_usd": 0.0}
 
 
+def test_pockets_of_isolated_perps_are_part_of_their_account():
+    """100,000 at 10 times and 50,000 at 5 times leverage, as under cross margin."""
+    both = {BTC_PERP: (50_000, 100_000.0), HYPE_PERP: (-100_000, 99.0)}
+    other = {BTC_PERP: (-50_000, 100_000.0), HYPE_PERP: (100_000, 99.0)}
+    accounts = (
+        trader(1, 60_000, both, leverage={BTC_PERP: 5, HYPE_PERP: 10}),
+        trader(2, 60_000, other, leverage={BTC_PERP: 5, HYPE_PERP: 10}),
+    )
+    isolated, cross = use_of(*accounts, regime="isolated"), use_of(*accounts, regime="cross")
+    assert isolated == pytest.approx(cross)
+    assert isolated["initial_margin_usd"] == pytest.approx(2 * (10_000 + 10_000))
+    assert isolated["gross_usd"] == pytest.approx(2 * 150_000)
+    assert isolated["equity_usd"] == pytest.approx(2 * 60_000)
+
+
 LONG = trader(1, 50_000, {HYPE_PERP: (100_000, 100.0)}, tokens={BTC: 1})
 SHORT = trader(2, 50_000, {HYPE_PERP: (-100_000, 100.0)}, portfolio=True)
 CROSSED = trader(2, 50_000, {HYPE_PERP: (-100_000, 100.0)}, tokens={BTC: 1})
