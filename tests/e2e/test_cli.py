@@ -232,7 +232,7 @@ def test_conform_ends_with_1_on_a_miss_alone(cli, tmp_path):
             ["versus", "short.toml", "skeleton", "--regimes", "cross,scan"],
             ["--regimes = 'skeleton' is one scenario too many"],
         ),
-        (["versus", "short.toml", "short.toml", "skeleton"], ["is not that of the first scenario"]),
+        (["versus", "short.toml", "skeleton", "hype-fall"], ["is not that of the first scenario"]),
         (["run", "short.toml", "--seed", "1", "--out", "bad.toml/x"], ["cannot be written: Not a"]),
         (["versus", "short.toml", "short.toml", "--out", "bad.toml/x"], ["cannot be written"]),
         (["demo", "--out", "bad.toml/x"], ["cannot be written"]),
