@@ -27,6 +27,7 @@ from stressbook.experiments.replicates import Job, Replicate, require_any, run_j
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.versus import require_same_clock, shared_onset_s
+from stressbook.market.spec import VenueSpec
 from stressbook.market.state import F64
 
 __all__ = ["PLACEBO", "Cell", "Contrasts", "compare_sides", "require_sides", "shown_outcomes"]
@@ -249,21 +250,27 @@ def require_sides(sides: Mapping[str, Scenario]) -> None:
             hint="name another, or give regimes: --regimes cross,scan:0.5",
         )
     problems: list[Problem] = []
-    seen: dict[str, str] = {}
+    seen: list[tuple[str, tuple[str, VenueSpec]]] = []
     for name, scenario in sides.items():
         if name == PLACEBO:
             problems.append(Problem("names the runs with one more order", "side", name))
-        # Named otherwise, it would still be the same run.
-        content = replace(scenario, name="", summary="").to_toml()
-        if content in seen:
-            allowed = "each scenario once"
-            problems.append(Problem(f"is the same as {seen[content]!r}", "side", name, allowed))
-        seen.setdefault(content, name)
+        content = _content(scenario)
+        same = [known for known, other in seen if other == content]
+        if same:
+            problems.append(
+                Problem(f"is the same as {same[0]!r}", "side", name, "each scenario once")
+            )
+        seen.append((name, content))
     if problems:
         raise InvalidInput.from_problems(problems)
     first, *others = sides.values()
     for other in others:
         require_same_clock(first, other)
+
+
+def _content(scenario: Scenario) -> tuple[str, VenueSpec]:
+    """Return what a run is made of: no name, and rules as they are, written out or not."""
+    return replace(scenario, name="", summary="", venue={}).to_toml(), scenario.venue_spec()
 
 
 def compare_sides(

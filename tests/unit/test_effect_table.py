@@ -286,6 +286,9 @@ def test_a_side_alone_or_twice_or_of_another_length_is_refused(counted):
     assert "--regimes cross,scan:0.5" in str(error.value)
     with pytest.raises(InvalidInput, match=r"\(2\)' is the same as 'margin_regime cross -> scan"):
         cross.versus(scan, scan, reps=2, seed=7)
+    (written_out,) = base.under("scan:0.5")  # what a scan has by itself
+    with pytest.raises(InvalidInput, match="is the same as"):
+        cross.versus(scan, written_out, reps=2, seed=7)
     renamed = sb.scenario("skeleton")
     renamed.resolved = replace(renamed.resolved, name="other", summary="told otherwise")
     with pytest.raises(InvalidInput, match="is the same as"):
