@@ -1,0 +1,109 @@
+"""Margin regimes as files: what ships, what the page says, and what is wrong with bad ones."""
+
+import copy
+import re
+import tomllib
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from stressbook.errors import InvalidInput, UnknownName
+from stressbook.market.regimes import load_regime, read_regime, regime_names
+from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
+from stressbook.market.spec import load_preset
+
+PAGE = (Path(__file__).parents[2] / "docs" / "regimes.md").read_text(encoding="utf-8")
+
+
+def document(name):
+    path = files("stressbook.market.regimes") / "presets" / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def problems_of(table):
+    with pytest.raises(InvalidInput) as caught:
+        read_regime(table)
+    return {problem.name: problem for problem in caught.value.problems}
+
+
+def test_the_page_lists_what_ships_and_its_example_runs():
+    named = re.findall(r"`([a-z0-9-]+)`", " ".join(re.findall(r"^\| (`.*?) \|", PAGE, re.M)))
+    assert sorted(named) == regime_names()
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    exec(example, {})
+
+
+@pytest.mark.parametrize("name", regime_names())
+def test_every_number_names_its_source(name):
+    regime = load_regime(name)
+    tables = ("scans", "charges", "weights", "spreads")
+    places = [f"{table}.{i}" for table in tables for i in range(len(getattr(regime, table)))]
+    assert set(places) <= set(regime.sources)
+    assert all(len(source) > 2 for source in regime.sources.values())
+    assert regime == read_regime(document(name))
+
+
+def test_an_unknown_regime_names_the_nearest():
+    with pytest.raises(UnknownName, match="paradex"):
+        load_regime("paradx")
+
+
+def test_all_problems_of_a_file_are_reported_at_once():
+    table = copy.deepcopy(document("paradex"))
+    table["rules"]["offset_frac"]["value"] = 1.5
+    table["rules"]["aggregation"]["value"] = "sum"
+    table["scans"][0]["tails"][0]["weight"] = -0.1
+    table["scans"][1]["steps"] = [0.0, 1.0]
+    table["charges"][0]["floor_net_frac"] = "2 %"
+    table["weights"][0]["tokens"] = []
+    assert set(problems_of(table)) == {
+        "rules.offset_frac",
+        "rules.aggregation",
+        "scans.0.tails.0.weight",
+        "scans",
+        "charges.0.floor_net_frac",
+        "weights.0.tokens",
+    }
+
+
+def test_keys_that_nothing_reads_and_missing_ones_are_reported():
+    table = copy.deepcopy(document("okx"))
+    table["charges"][0]["hedgd"] = []
+    table["scans"][0]["tails"][0] = {"move": 0.1}
+    del table["rules"]["trigger_ratio"]
+    del table["weights"][0]["source"]
+    found = problems_of(table)
+    assert "hedged" in found["charges.0.hedgd"].hint
+    assert {"scans.0.tails", "rules.trigger_ratio", "weights.0.source"} <= set(found)
+
+
+def test_choices_that_do_not_go_together_are_refused():
+    scan = load_regime("scan")
+    with pytest.raises(InvalidInput, match="falls_back"):
+        scan.with_rules(falls_back=True)
+    with pytest.raises(InvalidInput, match="weights"):
+        load_regime("cross").with_rules(collateral="weights")
+    with pytest.raises(InvalidInput, match="is unknown"):
+        scan.with_rules(offset=1.0)
+    rows = replace(scan.charges[0], hedged=(replace(scan.charges[0].hedged[0], lower_usd=5.0),))
+    with pytest.raises(InvalidInput, match="do not rise from 0"):
+        replace(scan, charges=(rows,)).with_rules(offset_frac=0.0)
+
+
+def test_a_venue_takes_the_regimes_numbers_as_levers():
+    spec = load_preset("hyperliquid").with_regime("scan").with_values({"regime.offset_frac": 1.0})
+    assert spec.enrolled.rules.offset_frac == 1.0
+    assert spec.enrolled.scans == load_regime("scan").scans
+    with pytest.raises(InvalidInput, match=r"regime\.offset_frac"):
+        spec.with_values({"regime.offset_frac": 2.0})
+    assert load_preset("hyperliquid").with_regime("isolated").ordinary.rules.pockets == "position"
+
+
+def test_loans_are_charged_where_the_regime_charges_them():
+    binance = load_regime("binance")
+    owed = margin_of(binance, Pocket(0.0, (), debt_usd=10_000.0))
+    assert (owed.initial_usd, owed.maintenance_usd) == (960.0, 800.0)
+    short = margin_of(binance, Pocket(0.0, (Holding("BTC", -1_000.0, token="BTC"),)))
+    assert short.maintenance_worth_usd == -1_000.0
