@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
+from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
@@ -53,7 +54,8 @@ def plan_text(scenario: Scenario) -> str:
     Returns
     -------
     str
-        Clock, the ten steps of `STEPS`, the timeline, and the ladder of each book.
+        Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, and what each margin
+        regime asks for a hedged book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -81,6 +83,9 @@ def plan_text(scenario: Scenario) -> str:
             "",
             "Books, USD: a price that leaves its ladder ends the run with an error",
             table(_book_rows(scenario), aligned="lrrrrrr"),
+            "",
+            "Initial margin of a perp of 1 M USD, alone and hedged by tokens; own regime first",
+            table([BOOK_HEAD, *map(book_cells, scenario_books(scenario))], aligned="llrrrrrr"),
         ]
     )
 

@@ -100,11 +100,14 @@ def plan(
 ) -> None:
     """Print the steps of the clock, when stresses act and the room of each book, before any run."""
     from stressbook.api.plan import STEPS, book_ranges, timeline
+    from stressbook.experiments.margin_books import scenario_books
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
     if as_json:
         rows = [{"at": at, "event": event} for at, event in timeline(found.resolved)]
         books = [one._asdict() for one in book_ranges(found.resolved)]
-        result_json({"steps": [step for step, _ in STEPS], "timeline": rows, "books": books})
+        margin = [one._asdict() for one in scenario_books(found.resolved)]
+        steps = [step for step, _ in STEPS]
+        result_json({"steps": steps, "timeline": rows, "books": books, "margin": margin})
     else:
         result(found.plan())

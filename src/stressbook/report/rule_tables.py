@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
 from stressbook.experiments.scenario import Scenario
 from stressbook.market.spec import VenueSpec
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import NONE, percent, plain, usd
 
-__all__ = ["deciding_table", "rule_table"]
+__all__ = ["deciding_table", "margin_table", "rule_table"]
 
 _LABELS: Final = ("name", "asset", "kind")
 _PAYERS: Final = {  # by the rule of sharing
@@ -49,6 +50,13 @@ def deciding_table(scenario: Scenario) -> Table:
         ("the deficit of a flat account is paid by", payer),
     ]
     return table_of("Rules that decide this", ("rule", "value"), rows, words=(1,))
+
+
+def margin_table(scenario: Scenario) -> Table:
+    """Return what each margin regime asks for a hedged book, the scenario's own first."""
+    caption = "Initial margin of a perp of 1 M USD, alone and hedged by tokens of its asset"
+    rows = [book_cells(row) for row in scenario_books(scenario)]
+    return table_of(caption, BOOK_HEAD, rows, words=(1,))
 
 
 def rule_table(scenario: Scenario) -> Table:

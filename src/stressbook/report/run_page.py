@@ -24,7 +24,7 @@ from stressbook.report.loss_tables import run_loss_table
 from stressbook.report.manifest import plugin_digests, reproduce_table, source_table
 from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
 from stressbook.report.page import embedded_json, render, write_page
-from stressbook.report.rule_tables import deciding_table, rule_table
+from stressbook.report.rule_tables import deciding_table, margin_table, rule_table
 from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.svg import COLOURS, house_style, svg_of
 from stressbook.report.timeline_figure import draw_timelines, milestones, timeline_panels
@@ -92,6 +92,7 @@ def run_html(record: RunRecord) -> str:
         "refusals": _refusal_table(record),
         "sources": source_table(scenario),
         "deciding": deciding_table(scenario),
+        "margin_books": margin_table(scenario),
         "rules": rule_table(scenario),
         "reproduce": reproduce_table(
             scenario,
