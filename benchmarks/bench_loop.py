@@ -3,8 +3,9 @@
 10,000 steps of 1 s: world, prices, risk, agents, matching, rows and digest; opening left out. Once
 with the shipped populations, compiled; once with 500 own agents, each a Python object behind the
 public interface that looks and draws at every step. The reference loop of both is the exchange in
-plain Python over the first steps of the same run, and both must have one digest there. CPU time of
-one core, median of 5 and of 3 runs.
+plain Python over the first steps of the same run, and both must have one digest there. Then the
+shipped populations once more under portfolio margin, each from its own opening book, beside cross
+in turns. CPU time of one core, median of 5 and of 3 runs.
 """
 
 import sys
@@ -22,6 +23,7 @@ SEED: Final = 1
 ASSETS: Final = ("BTC", "ETH", "HYPE")
 GOAL_COMPILED_S: Final = 0.6
 GOAL_SCALAR_S: Final = 6.0
+GOAL_PORTFOLIO: Final = 1.3  # times cross
 # By class and asset: eleven makers a book give the messages, 260 directional traders the accounts.
 COMPILED: Final[Mapping[str, Any]] = {
     "market_maker": {asset: {"accounts": 11} for asset in ASSETS},
@@ -66,10 +68,10 @@ class OwnTrader(sb.Account):
             out.sell(self.book, lots, price * (1.0 + away))
 
 
-def loop_scenario(agents: Mapping[str, Any]) -> Scenario:
-    """Return three assets under cross margin with these classes."""
+def loop_scenario(agents: Mapping[str, Any], regime: str = "cross") -> Scenario:
+    """Return three assets under a margin regime with these classes."""
     base = load_scenario("hyperliquid").with_(
-        assets=ASSETS, margin_regime="cross", warmup=0.0, duration=float(STEPS)
+        assets=ASSETS, margin_regime=regime, warmup=0.0, duration=float(STEPS)
     )
     table = base.to_table() | {"name": "loop", "agents": agents}
     return scenario_from_table(table, source="bench_loop")
@@ -107,6 +109,28 @@ def measure(promise: str, agents: Mapping[str, Any], *, runs: int, at_most_s: fl
     return is_right
 
 
+def measure_portfolio(runs: int) -> None:
+    """Print how much longer the loop takes under portfolio margin than under cross, run by run."""
+    ratios = []
+    for _ in range(runs):
+        seconds = []
+        for regime in ("cross", "hyperliquid-pm"):
+            sim = Simulation(loop_scenario(COMPILED, regime), seed=SEED)
+            seconds.append(cpu_seconds(lambda sim=sim: sim.advance(STEPS)))
+            sim.close()
+        ratios.append(seconds[1] / seconds[0])
+    promise = f"10,000 steps under portfolio margin over cross, at most {GOAL_PORTFOLIO} times"
+    print(
+        judged(
+            promise,
+            Times.of(ratios),
+            unit="times",
+            ratio="cross of the same run",
+            at_most=GOAL_PORTFOLIO,
+        )
+    )
+
+
 def main() -> int:
     """Measure both ways of writing agents; return 1 if equal runs differ."""
     rights = [
@@ -123,6 +147,7 @@ def main() -> int:
             at_most_s=GOAL_SCALAR_S,
         ),
     ]
+    measure_portfolio(runs=5)
     return not all(rights)
 
 
