@@ -104,7 +104,8 @@ def test_both_venues_stay_equal_where_tokens_are_lent(rules):
             # Interest and write-offs of tokens name the token.
             seen.update(int(e["kind"]) for e in twin.kernel.events if e["inst"] in (BTC, HYPE))
         assert twin.kernel.v.reserve[ETH].total_debt == 0
-    assert {EV_TOKEN_DEBT, EV_SLICE, EV_INTEREST, EV_WRITTEN_OFF} <= set(seen)
+    assert {EV_TOKEN_DEBT, EV_INTEREST, EV_WRITTEN_OFF} <= set(seen)
+    assert EV_SLICE in seen or rules == "lent_without_capital"
 
 
 def test_the_random_venues_reach_every_branch():

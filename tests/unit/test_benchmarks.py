@@ -8,7 +8,14 @@ from benchmarks.lob_stream import IDENTITY, make_stream, replay
 
 
 def test_all_benchmarks_are_known_and_nothing_else():
-    assert known() == ["bench_book", "bench_cold", "bench_episode", "bench_loop", "bench_memory"]
+    assert known() == [
+        "bench_book",
+        "bench_cold",
+        "bench_episode",
+        "bench_loop",
+        "bench_margin",
+        "bench_memory",
+    ]
 
 
 def test_an_unknown_benchmark_is_named(capsys):

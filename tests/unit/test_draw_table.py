@@ -14,6 +14,7 @@ from stressbook.market.draws import PURPOSES
 N_STEPS = 25
 CHANGES = {
     "margin_regime": "hyperliquid-pm",
+    "venue": {"liquidation": {"select": "random"}},
     "warmup": 5,
     "duration": "13h",  # shorter runs replace nobody
     "stresses": [

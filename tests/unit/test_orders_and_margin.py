@@ -43,6 +43,7 @@ HOUR_MS = 3_600_000
 
 def venue(*accounts, engine, **values):
     at_once = {"orders__class_delay_ms": 0, "latency__jitter_frac": 0.0}
+    at_once |= {f"order_sizes__{tier}__market_order_max_usd": 0.0 for tier in range(4)}
     return SmallVenue(*accounts, engine=engine, **(at_once | values))
 
 
