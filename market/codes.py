@@ -190,6 +190,8 @@ SOCIALISE_FACTOR: Final = 2  # everybody's equity, by one factor
 SCORE_GAIN_LEVERAGE: Final = 0  # mark over entry x leverage
 SCORE_PROFIT_LEVERAGE: Final = 1  # profit share x leverage
 SCORE_PROFIT_COLLATERAL: Final = 2  # profit over collateral x leverage
+CANCEL_NEWEST: Final = 0  # the newest order that could add risk, until margin is enough
+CANCEL_NOT_OFFSETTING: Final = 1  # every order that is not covered by a position
 
 # --- kinds of events ------------------------------------------------------------------------------
 # Behind each, the fields that say something beside time, kind and user: prices in 1e-8 USD, amounts

@@ -1,4 +1,4 @@
-"""The policies of each step after a breach, by the names that rules give them."""
+"""The policies of each step on the way down, by the names that rules give them."""
 
 from typing import Final
 
@@ -10,6 +10,8 @@ from stressbook.market.codes import (
     BACKSTOP_FUND,
     BACKSTOP_NONE,
     BACKSTOP_VAULT,
+    CANCEL_NEWEST,
+    CANCEL_NOT_OFFSETTING,
     PRICE_AUCTION,
     PRICE_BOOK,
     PRICE_FILLABLE,
@@ -29,6 +31,7 @@ from stressbook.market.codes import (
 __all__ = [
     "ALLOCATE_POLICIES",
     "BACKSTOP_POLICIES",
+    "CANCEL_POLICIES",
     "PRICE_POLICIES",
     "RANK_SCORES",
     "SELECT_POLICIES",
@@ -67,4 +70,8 @@ RANK_SCORES: Final = {
     "gain_times_leverage": SCORE_GAIN_LEVERAGE,
     "profit_times_leverage": SCORE_PROFIT_LEVERAGE,
     "profit_over_collateral": SCORE_PROFIT_COLLATERAL,
+}
+CANCEL_POLICIES: Final = {
+    "newest": CANCEL_NEWEST,
+    "not_offsetting": CANCEL_NOT_OFFSETTING,
 }

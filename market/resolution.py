@@ -25,7 +25,7 @@ from stressbook.market.backstop import (
     repay_assumed_debt,
     sell_taken_over,
 )
-from stressbook.market.book import cancel_all, cancel_newest_risk_increasing
+from stressbook.market.book import cancel_all
 from stressbook.market.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
     EV_BREACH,
@@ -44,6 +44,7 @@ from stressbook.market.events import log_event
 from stressbook.market.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.liquidation import liquidate_perps
+from stressbook.market.order_cancelling import cancel_for_margin
 from stressbook.market.pockets import return_flat_pockets
 from stressbook.market.selection import backing_usd
 from stressbook.market.state import VenueState
@@ -98,7 +99,7 @@ def risk_step(v: VenueState, t_ms: int) -> None:
 
 @inline_kernel
 def settle_step(v: VenueState, t_ms: int) -> None:
-    """Have accounts below initial margin lose risk-increasing orders, newest first.
+    """Have accounts below initial margin lose resting orders.
 
     Parameters
     ----------
@@ -111,12 +112,8 @@ def settle_step(v: VenueState, t_ms: int) -> None:
         if v.user[user].n_orders == 0:
             continue
         value_account(v, user)
-        while v.risk[user].available_usd < 0.0:
-            inst = cancel_newest_risk_increasing(v, user)
-            if inst < 0:
-                break
-            log_event(v, t_ms, EV_RISK_ORDER_CANCELLED, user, inst, 1, 0, 0, 0, -1)
-            value_account(v, user)
+        if v.risk[user].available_usd < 0.0:
+            cancel_for_margin(v, user, t_ms)
 
 
 @sub_kernel

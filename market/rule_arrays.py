@@ -13,7 +13,7 @@ from stressbook.market.listing import ORACLE_MODES, AssetSpec, TokenSpec
 from stressbook.market.regimes.building import Leg, margin_tables
 from stressbook.market.regimes.spec import row_for
 from stressbook.market.regimes.tables import scratch_of
-from stressbook.market.rules import LiquidationRules
+from stressbook.market.rules import LiquidationRules, OrderRules
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import Records
 from stressbook.market.units import MICRO, PRICE_ONE
@@ -134,6 +134,7 @@ def _par(spec: VenueSpec) -> Records:
         "slice_of_remaining": liquidation.slice_of_remaining,
         "slice_full_discount": liquidation.slice_full_discount,
         **_policies(liquidation),
+        **_policies(spec.orders),
         **{name: getattr(liquidation, name) for name in _COMPARED},
         "pm_trigger_ratio": margin.trigger_ratio
         if spec.regime.collateral == "loan_to_value"
@@ -157,11 +158,11 @@ def _par(spec: VenueSpec) -> Records:
     return par
 
 
-def _policies(liquidation: LiquidationRules) -> dict[str, int]:
+def _policies(rules: LiquidationRules | OrderRules) -> dict[str, int]:
     """Return the code of each policy that rules choose by name."""
-    choices = {entry.name: entry.metadata.get("choices") for entry in fields(liquidation)}
+    choices = {entry.name: entry.metadata.get("choices") for entry in fields(rules)}
     return {
-        f"{name}_policy": codes[getattr(liquidation, name)]
+        f"{name}_policy": codes[getattr(rules, name)]
         for name, codes in choices.items()
         if codes is not None
     }

@@ -13,6 +13,7 @@ from stressbook.errors import Problem, nearest_name
 from stressbook.market.policies import (
     ALLOCATE_POLICIES,
     BACKSTOP_POLICIES,
+    CANCEL_POLICIES,
     PRICE_POLICIES,
     RANK_SCORES,
     SELECT_POLICIES,
@@ -205,6 +206,9 @@ class OrderRules:
     """Orders on their way to the book."""
 
     admission_on: bool = rule("switch", "orders need initial margin")
+    cancel_below_initial: str = choice(
+        "which resting orders an account below initial margin loses", CANCEL_POLICIES
+    )
     price_band_frac: float = rule(
         "1", "farthest an order may rest from the oracle; 0 is any distance", low=0.0
     )

@@ -59,6 +59,7 @@ VENUE_PARAMS = record_dtype(
     # codes of `policies`
     "auction_period_ms auction_insolvent_period_ms "
     "select_policy price_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
+    "cancel_below_initial_policy "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro "

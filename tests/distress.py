@@ -86,6 +86,7 @@ RULE_SETS = {
         "liquidation__auction_reserve_frac": 0.001,
         "backstop_usd": 200_000.0,
     },
+    "orders_beyond_positions": {"orders__cancel_below_initial": "not_offsetting"},
     "recorded_only": {"liquidation__resolution_on": False},
     "isolated": {"regime": "isolated"},
     "scan": {"regime": "scan"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from stressbook.errors import MISSING
 
-__all__ = ["Given", "NotSupported", "as_number", "rows_of"]
+__all__ = ["Given", "NotSupported", "as_number", "decimals_of", "in_whole_units", "rows_of"]
 
 
 class NotSupported(Exception):
@@ -48,6 +48,24 @@ def as_number(value: Any, name: str) -> float:
     if not isfinite(found):
         raise NotSupported(f"`{name}` is no number")
     return found
+
+
+def decimals_of(value: float) -> int:
+    """Return how many decimals a number shows."""
+    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+def in_whole_units(values: Sequence[float]) -> list[int]:
+    """Return numbers in the largest power of ten of which all are multiples, at most 1.
+
+    Examples
+    --------
+    >>> in_whole_units([2.5, 10.0, 0.25])
+    [250, 1000, 25]
+    """
+    decimals = max(map(decimals_of, values), default=0)
+    return [int(Decimal(repr(value)).scaleb(decimals)) for value in values]
 
 
 class Given:
@@ -106,6 +124,18 @@ class Given:
         if abs(value) != 1.0:
             raise NotSupported(f"`{name}` is neither 1 nor -1")
         return value
+
+    def position(self, *names: str) -> float:
+        """Return a signed size, by the first of these names that is there.
+
+        `side` says what a size above 0 is; a size below 0 is a short, with a side of -1 or without.
+        """
+        size = self.first(*names)
+        if not self.has("side"):
+            return size
+        if size < 0.0 < self.side():
+            raise NotSupported("`side` is 1 and the size below 0")
+        return self.side() * abs(size)
 
     def text(self, name: str) -> str:
         """Return a string."""

@@ -226,7 +226,8 @@ _SHARES: Final = (
 
 
 def _read_liquidation(given: Given) -> Quantities:
-    size = given.side() * given.number("size")
+    size = given.position("size")
+    given.side()  # a size without a side may be a short
     mark, equity = given.number("mark"), given.number("account_value")
     leverage = given.number("max_leverage")
     tiers, n = tiers_given([(0.0, leverage)])

@@ -102,7 +102,9 @@ def _read_fees(row: Given) -> Quantities:
         raise NotSupported(f"role {role!r} is neither maker nor taker")
     own = _truncated_fee_micro(notional, round(rates[role] * 1e7))
     builder = 0
-    if row.has("of_which_builder") and row.number("of_which_builder") != 0.0:
+    if not row.has("of_which_builder"):
+        raise NotSupported("lacks `of_which_builder`, which is part of the fee")
+    if row.number("of_which_builder") != 0.0:
         builder = _truncated_fee_micro(notional, _BUILDER_RATE_E7)
     return {
         "fee_total": lambda: (own + builder) / MICRO,

@@ -93,6 +93,7 @@ class ResolutionRules(NamedTuple):
     allocate_policy: int
     rank_score_policy: int
     socialise_policy: int
+    cancel_below_initial_policy: int
 
 
 @dataclass

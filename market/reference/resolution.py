@@ -19,6 +19,7 @@ from stressbook.market.reference.deficit import end_breach, settle_backstop, set
 from stressbook.market.reference.deleveraging import deleverage
 from stressbook.market.reference.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.reference.liquidation import liquidate_perps
+from stressbook.market.reference.order_cancelling import cancel_for_margin
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.pockets import return_flat_pockets
 from stressbook.market.reference.selection import backing_usd
@@ -51,17 +52,13 @@ def risk_step(parts: VenueParts, t_ms: int) -> None:
 
 
 def settle_step(parts: VenueParts, t_ms: int) -> None:
-    """Have accounts below initial margin lose risk-increasing orders, newest first."""
+    """Have accounts below initial margin lose resting orders."""
     for user in range(len(parts.exchange.users)):
         if not parts.exchange.orders.of_user(user):
             continue
         value_account(parts, user)
-        while parts.valuations[user].available_usd < 0.0:
-            inst = parts.exchange.cancel_newest_risk_increasing(user)
-            if inst < 0:
-                break
-            parts.log(t_ms, EV_RISK_ORDER_CANCELLED, user, inst=inst, lots=1)
-            value_account(parts, user)
+        if parts.valuations[user].available_usd < 0.0:
+            cancel_for_margin(parts, user, t_ms)
 
 
 def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:

@@ -25,6 +25,7 @@ __all__ = [
     "Tail",
     "WeightRow",
     "choice_problems",
+    "has_whole_loss",
     "regime_problems",
     "row_for",
     "row_problems",
@@ -263,13 +264,13 @@ def row_problems(regime: MarginRegime) -> Iterator[Problem]:
         for i, row in enumerate(getattr(regime, table)):
             yield from range_problems(row, place=f"{table}.{i}")
             yield from _list_problems(row, f"{table}.{i}")
-    lengths = {len(row.moves()) for row in regime.scans if not _has_whole_loss(row)}
+    lengths = {len(row.moves()) for row in regime.scans if not has_whole_loss(row)}
     if len(lengths) > 1:
         found = ", ".join(str(n) for n in sorted(lengths))
         yield Problem("differs between assets", "scans", found, "as many scenarios for every asset")
 
 
-def _has_whole_loss(row: ScanRow) -> bool:
+def has_whole_loss(row: ScanRow) -> bool:
     """Tell whether an inverse payoff has a price of nothing, which has no profit."""
     shocks = [s * row.range_frac for s in row.steps] + [tail.move_frac for tail in row.tails]
     return row.inverse and any(x <= -1.0 for x in shocks)
@@ -291,7 +292,7 @@ def _list_problems(row: Any, place: str) -> Iterator[Problem]:
                 yield from range_problems(tail, place=f"{name}.{i}")
         elif not all(type(one) is float and isfinite(one) for one in value):
             yield Problem("is not a list of finite numbers", name, list(value))
-    if isinstance(row, ScanRow) and _has_whole_loss(row):
+    if isinstance(row, ScanRow) and has_whole_loss(row):
         yield Problem("falls to nothing", place, allowed="moves above -1 under an inverse payoff")
     if isinstance(row, SpreadRow):
         yield from _spread_problems(row, place)

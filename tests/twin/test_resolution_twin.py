@@ -30,6 +30,7 @@ from stressbook.market.codes import (
 from stressbook.market.policies import (
     ALLOCATE_POLICIES,
     BACKSTOP_POLICIES,
+    CANCEL_POLICIES,
     PRICE_POLICIES,
     RANK_SCORES,
     SELECT_POLICIES,
@@ -88,6 +89,7 @@ def test_both_venues_stay_equal_under_any_combination_of_policies():
             "liquidation__auction_reserve_frac": float(rng.choice([0.0, 0.01, 0.1])),
             "liquidation__auction_insolvent_period_ms": 60_000,
             "regime": str(rng.choice(["hyperliquid-pm", "scan", "derive", "isolated"])),
+            "orders__cancel_below_initial": str(rng.choice(sorted(CANCEL_POLICIES))),
         }
         twin = Twin(seed, values)
         for _ in range(N_STEPS):

@@ -116,6 +116,40 @@ def test_below_initial_margin_orders_that_add_risk_go_newest_first(engine):
     assert left == [1, 2, 4]
 
 
+@pytest.mark.parametrize(
+    ("hype", "gone", "left"),
+    [
+        (95.0, [], [2, 3, 4, 5, 6, 7, 8, 9]),
+        # 1,700 are left; 770 bind the position, 1,111 the asks that stay: margin is not asked.
+        (77.0, [(BTC_PERP, 2), (HYPE_PERP, 2), (HYPE_SPOT, 1)], [3, 5, 6]),
+    ],
+)
+def test_orders_that_offset_nothing_go_at_once_where_rules_say_so(engine, hype, gone, left):
+    s = SmallVenue(
+        trader(1, 4_000, {HYPE_PERP: (10_000, 100.0), BTC_PERP: (-10, 100_000.0)}),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-10_000, 100.0), BTC_PERP: (10, 100_000.0)}),
+        engine=engine,
+        orders__cancel_below_initial="not_offsetting",
+    )
+    # Asks for 13,000 lots stand against 10,000: the two at 130 are too many.
+    asks = ((2, 130.0, 2_000), (3, 110.0, 4_000), (4, 130.0, 1_500), (5, 120.0, 5_500))
+    for number, price, lots in asks:
+        s.order(LONG, HYPE_PERP, SELL, price, lots, client_id=number)
+    s.bid(LONG, BTC_PERP, 50_000.0, 4, client_id=6)
+    s.bid(LONG, BTC_PERP, 40_000.0, 7, client_id=7, flags=REDUCE_ONLY)
+    s.order(LONG, BTC_PERP, SELL, 150_000.0, 1, client_id=8)
+    s.bid(LONG, HYPE_SPOT, 70.0, 100, client_id=9)
+    s.step()
+    assert s.v.user[LONG].n_orders == 8
+    s.update(HYPE=hype)
+    cancelled = [e for e in s.events if e["kind"] == EV_RISK_ORDER_CANCELLED]
+    assert [(int(e["inst"]), int(e["lots"])) for e in cancelled] == gone
+    assert sorted(int(o["client_id"]) for o in s.v.order if o["qty_lots"] > 0) == left
+    s.update()
+    assert (s.kinds(), s.v.user[LONG].n_orders) == ([], len(left))
+    assert (s.v.risk[LONG].available_usd < 0.0) == bool(gone)
+
+
 def test_switched_off_breaches_are_only_recorded(engine):
     s = long_against_house(19_000, engine=engine, liquidation__resolution_on=False)
     s.order(LONG, HYPE_PERP, SELL, 120.0, 10)

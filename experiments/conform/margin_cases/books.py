@@ -9,7 +9,7 @@ from typing import Any, Final
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
-from stressbook.market.regimes.spec import ChargeRow, ScanRow, Step, WeightRow
+from stressbook.market.regimes.spec import ChargeRow, ScanRow, Step, WeightRow, has_whole_loss
 from stressbook.market.regimes.tables import MAX_STEPS
 
 __all__ = [
@@ -60,6 +60,8 @@ def regime(preset: str, **changes: Any) -> MarginRegime:
     }
     preset_regime = load_regime(preset)
     rules = replace(preset_regime.rules, **(plain | changes))
+    for row in rows["scans"]:
+        _check_falls(row)
     return replace(preset_regime, rules=rules, **rows)
 
 
@@ -67,7 +69,14 @@ def scan(
     moves: Sequence[float], *, inverse: bool = False, assets: Sequence[str] = ("*",)
 ) -> ScanRow:
     """Return scenarios by their relative moves of price."""
-    return ScanRow(tuple(assets), 1.0, inverse, tuple(moves))
+    row = ScanRow(tuple(assets), 1.0, inverse, tuple(moves))
+    _check_falls(row)
+    return row
+
+
+def _check_falls(row: ScanRow) -> None:
+    if has_whole_loss(row):
+        raise NotSupported("an inverse contract has no payoff at a price of 0 or below")
 
 
 def charge(

@@ -7,7 +7,7 @@ from math import inf, nan
 from typing import Final
 
 from stressbook.experiments.conform.cases import Quantities
-from stressbook.experiments.conform.inputs import Given, NotSupported
+from stressbook.experiments.conform.inputs import Given, NotSupported, decimals_of
 from stressbook.market.funding import (
     RATE_PERIOD_MS,
     eight_hour_rate,
@@ -110,8 +110,8 @@ def _impact_price(levels: list[tuple[float, float]], notional: float) -> float:
     """Return the average price for a notional, NaN if a side does not hold it."""
     if notional == 0.0:
         return levels[0][0] if levels else nan
-    price_decimals = max((_decimals(price) for price, _ in levels), default=0)
-    size_decimals = max((_decimals(size) for _, size in levels), default=0)
+    price_decimals = max((decimals_of(price) for price, _ in levels), default=0)
+    size_decimals = max((decimals_of(size) for _, size in levels), default=0)
     ticks = [
         (round(price * 10**price_decimals), round(size * 10**size_decimals))
         for price, size in levels
@@ -120,11 +120,6 @@ def _impact_price(levels: list[tuple[float, float]], notional: float) -> float:
     scaled = round(notional * 10 ** (price_decimals + size_decimals))
     found = impact_price_usd(ticks, k=1, tick_usd=10.0**-price_decimals, notional_micro=scaled)
     return nan if found is None else found
-
-
-def _decimals(value: float) -> int:
-    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
-    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 FUNDING: Final = {"funding": _read_funding, "premium": _read_premium}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import permutations
 from typing import Any, Final
 
 from stressbook.experiments.conform.cases import Quantities
@@ -335,8 +336,10 @@ def _between_months(given: Given) -> Quantities:
     outrights, charges = given.table("outright"), given.table("charge")
     found = _Calendars()
     for name in charges.names():
-        months = [month for month in outrights.names() if month in name.split("_")]
-        if "_".join(months) != name or len(months) != 2:
+        months = next(
+            (two for two in permutations(outrights.names(), 2) if "_".join(two) == name), ()
+        )
+        if not months:
             raise NotSupported(f"`charge.{name}` does not name two months of `outright`")
         long, short = (outrights.number(month) for month in months)
         found[name] = partial(_calendar, long, short, charges.number(name))

@@ -229,10 +229,11 @@ def _margin(given: Given, position: Given) -> float:
 
 
 def _size(one: Given) -> float:
-    size = one.first("qty", "size")
+    size = one.position("qty", "size")
     if size == 0.0:
         raise NotSupported("a position has no size")
-    return one.side() * size
+    one.side()  # a size without a side may be a short
+    return size
 
 
 def _tiered_perp(one: Given, size: float, price: float) -> Holding:

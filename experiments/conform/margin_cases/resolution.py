@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stressbook.experiments.conform.cases import Quantities
-from stressbook.experiments.conform.inputs import Given, NotSupported
+from stressbook.experiments.conform.inputs import Given, NotSupported, in_whole_units
 from stressbook.experiments.conform.margin_cases.books import book, charge, regime, scan
 from stressbook.market.allocation import take_by_score
 from stressbook.market.auction import (
@@ -18,6 +18,7 @@ from stressbook.market.auction import (
     insolvent_payout_usd,
     share_to_buffer,
 )
+from stressbook.market.codes import BUY, SELL
 from stressbook.market.deleveraging_scores import (
     gain_times_leverage,
     profit_over_collateral_bp,
@@ -25,6 +26,8 @@ from stressbook.market.deleveraging_scores import (
 )
 from stressbook.market.insurance_fund import bankruptcy_quote, insurance_delta
 from stressbook.market.liquidation import fillable_price_usd
+from stressbook.market.reference.book import RestingOrder
+from stressbook.market.reference.order_cancelling import orders_beyond
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
 from stressbook.market.selection import after_share, share_to_target, size_to_cover
 from stressbook.market.socialising import withdrawal_factor
@@ -73,7 +76,7 @@ def _gain_score(one: Given) -> float:
 
 
 def _collateral_score(one: Given, mark: float) -> float:
-    size, collateral = one.number("size"), one.number("collateral")
+    size, collateral = one.position("size"), one.number("collateral")
     profit = size * (mark - one.number("entry"))
     equity = collateral + profit
     return float(profit_over_collateral_bp(profit, collateral, abs(size) * mark, equity))
@@ -113,7 +116,7 @@ def _profit_haircuts(given: Given) -> Quantities:
     mark = given.number("mark")
     # Of equal scores the lower id comes first.
     positions = sorted(given.tables("positions"), key=lambda one: one.number("id"))
-    profits = [one.number("size") * (mark - one.number("entry")) for one in positions]
+    profits = [one.position("size") * (mark - one.number("entry")) for one in positions]
     payable = [round(max(0.0, profit) * 1e6) for profit in profits]
     scores = [_collateral_score(one, mark) for one in positions]
     found = _queue(payable, scores, round(given.number("deficit") * 1e6))
@@ -272,12 +275,33 @@ def _read_size(given: Given) -> Quantities:
             for one in given.tables("cases")
         ]
         return {"base": lambda: sizes}
-    raise NotSupported("no policy takes over a liability for an asset")
+    if given.has("shortage", "w_asset", "w_liab", "liab_price"):
+        return _liabilities(given)
+    raise NotSupported("no policy sizes what an account loses so")
+
+
+def _liabilities(given: Given) -> Quantities:
+    """Read how much of a loan goes with collateral of the same value, both at a premium.
+
+    The liability sets free its own weight, and what is handed over for it keeps that of the asset;
+    the fund's fee is weighted as the liability is.
+    """
+    shortage, price = given.number("shortage"), given.number("liab_price")
+    asset, liability = given.number("w_asset"), given.number("w_liab")
+    sizes = []
+    for one in given.tables("cases"):
+        premium = one.number("lm", 1.0)
+        if premium == 0.0:
+            raise NotSupported("`lm` is 0")
+        kept = asset * one.number("am", 1.0) / premium
+        fee = one.number("if_fee", 0.0) * liability
+        sizes.append(float(size_to_cover(shortage, price, 1.0, liability, kept, fee)))
+    return {"liability": lambda: sizes}
 
 
 def _share_of_all(given: Given) -> Quantities:
     positions = given.tables("positions")
-    sizes = [one.number("q") for one in positions]
+    sizes = [one.position("q") for one in positions]
     values = [size * one.number("mark") for size, one in zip(sizes, positions, strict=True)]
     costs = [size * one.number("entry") for size, one in zip(sizes, positions, strict=True)]
     usdc, penalty_rate = given.number("usdc"), given.number("penalty_rate")
@@ -334,6 +358,34 @@ def _read_socialised(given: Given) -> Quantities:
     }
 
 
+def _read_cancelled(given: Given) -> Quantities:
+    """Read the orders of one book that an account below initial margin loses, by their ids."""
+    position, orders = given.position("position"), given.tables("orders")
+    sides = [_BOOK_SIDES.get(one.text("side")) for one in orders]
+    if None in sides:
+        raise NotSupported("the side of an order is neither buy nor sell")
+    sizes = in_whole_units([abs(position), *(one.number("size") for one in orders)])
+    ticks = in_whole_units([one.number("price") for one in orders])
+    if min(sizes[1:] + ticks, default=1) <= 0:
+        raise NotSupported("an order has no size, or no price")
+    resting = [
+        RestingOrder(0, 0, int(side or 0), tick, lots, sequence=i)
+        for i, (side, tick, lots) in enumerate(zip(sides, ticks, sizes[1:], strict=True))
+    ]
+    going: set[int] = set()
+    for side in (BUY, SELL):
+        offsets = position > 0.0 if side == SELL else position < 0.0
+        own = [order for order in resting if order.side == side]
+        going |= {o.sequence for o in orders_beyond(own, sizes[0] if offsets else 0)}
+    ids = [one.whole("id") for one in orders]
+    return {
+        "cancelled": lambda: [ids[i] for i in range(len(ids)) if i in going],
+        "kept": lambda: [ids[i] for i in range(len(ids)) if i not in going],
+    }
+
+
+_BOOK_SIDES: Final = {"buy": BUY, "sell": SELL}
+
 _NO_RULE: Final = {
     "close_factor": "no policy repays a part of a loan by its health",
     "imf_oi": "no preset raises margin with open interest",
@@ -342,7 +394,6 @@ _NO_RULE: Final = {
     "weighted_health": "no preset weighs profits and orders inside the balance of a token",
     "pocket_margin": "no preset puts a buffer on liabilities and losses of pockets",
     "liquidation_price": "no policy sells collateral at a storefront",
-    "order_cancel": "no policy cancels orders by how passive they are",
 }
 
 
@@ -358,6 +409,7 @@ RESOLUTION: Final[Mapping[str, Callable[[Given], Quantities]]] = {
     "liquidation_limit_price": _read_limit,
     "insurance_delta": _read_insurance,
     "liquidation_size": _read_size,
+    "order_cancel": _read_cancelled,
     "socialise": _read_socialised,
     **{kind: partial(_refuse, reason) for kind, reason in _NO_RULE.items()},
 }
