@@ -86,7 +86,6 @@ RULE_SETS = {
         "liquidation__auction_reserve_frac": 0.001,
         "backstop_usd": 200_000.0,
     },
-    "orders_beyond_positions": {"orders__cancel_below_initial": "not_offsetting"},
     "recorded_only": {"liquidation__resolution_on": False},
     "isolated": {"regime": "isolated"},
     "scan": {"regime": "scan"},
@@ -282,6 +281,27 @@ class DistressedVenue(SmallVenue):
         else:
             op = (OP_DEPOSIT, OP_WITHDRAW, OP_SUPPLY, OP_REDEEM)[kind - 2]
             self.send(op=op, user=user, inst=0, qty_lots=amount)
+
+
+class QuotingVenue(DistressedVenue):
+    """One where accounts keep orders on both sides, some at one price, many beyond what they hold.
+
+    Breaches are only recorded, and orders taken without margin, so that they are there to cancel.
+    """
+
+    def __init__(self, seed, *, engine, values):
+        free = {"orders__admission_on": False, "liquidation__resolution_on": False}
+        super().__init__(seed, engine=engine, values=free | values)
+
+    def _request(self, rng):
+        super()._request(rng)
+        user, inst = int(rng.integers(0, N_ACCOUNTS)), int(rng.choice([BTC_PERP, HYPE_PERP]))
+        price = self.prices["BTC" if inst == BTC_PERP else "HYPE"]
+        most = max(abs(int(self.v.perp[user, inst])), 10)
+        for away in rng.choice([0.1, 0.2, 0.3], size=4):
+            side, lots = int(rng.choice([BUY, SELL])), int(most * rng.uniform(0.1, 0.7)) + 1
+            usd = price * (1.0 - away if side == BUY else 1.0 + away)
+            self.order(user, inst, side, usd, lots, tif=GTC)
 
 
 class TwoWayVenue(DistressedVenue):

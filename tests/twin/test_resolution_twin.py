@@ -36,7 +36,13 @@ from stressbook.market.policies import (
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
 )
-from tests.distress import RULE_SETS, TWO_WAY_RULE_SETS, DistressedVenue, TwoWayVenue
+from tests.distress import (
+    RULE_SETS,
+    TWO_WAY_RULE_SETS,
+    DistressedVenue,
+    QuotingVenue,
+    TwoWayVenue,
+)
 from tests.small_venue import BTC, ETH, HYPE, differences
 
 pytestmark = pytest.mark.boundscheck
@@ -94,6 +100,19 @@ def test_both_venues_stay_equal_under_any_combination_of_policies():
         twin = Twin(seed, values)
         for _ in range(N_STEPS):
             twin.step()
+
+
+@pytest.mark.parametrize("way", sorted(CANCEL_POLICIES))
+def test_both_venues_stay_equal_where_orders_go_for_margin(way):
+    n_cancelled = Counter()
+    for seed in range(4):
+        twin = Twin(seed, {"orders__cancel_below_initial": way}, QuotingVenue)
+        for _ in range(12):
+            twin.step()
+            orders = [e for e in twin.kernel.events if e["kind"] == EV_RISK_ORDER_CANCELLED]
+            n_cancelled.update(int(e["lots"]) for e in orders)
+    assert n_cancelled.total() > 30
+    assert (max(n_cancelled) > 1) == (way == "not_offsetting")
 
 
 @pytest.mark.parametrize("rules", sorted(TWO_WAY_RULE_SETS))
