@@ -14,6 +14,7 @@ from stressbook.market.units import round_nearest
 __all__ = [
     "HOURS_PER_YEAR",
     "borrow_rate_at",
+    "growth_of",
     "growth_over",
     "hourly_step_e15",
     "supply_rate_at",
@@ -105,6 +106,34 @@ def supply_rate_at(borrow_rate: float, utilisation: float, retained_frac: float)
 
 
 @inline_kernel
+def growth_of(x: float) -> float:
+    """Return the growth under interest that is compounded at every instant.
+
+    Parameters
+    ----------
+    x : float
+        Rate x time, at least 0.
+
+    Returns
+    -------
+    float
+        e^x - 1, to the last digits also where x is small.
+
+    Examples
+    --------
+    >>> growth_of(0.0), round(growth_of(1.0), 12)
+    (0.0, 1.718281828459)
+    """
+    if x > _SMALL:
+        return exp(x) - 1.0
+    # As a series, since 1 subtracted from e^x would cost the last digits.
+    total = 0.0
+    for k in range(_TERMS, 0, -1):
+        total = (1.0 + total) * x / float(k)
+    return total
+
+
+@inline_kernel
 def growth_over(yearly_rate: float, hours: float, is_simple: bool) -> float:
     """Return the growth of a debt.
 
@@ -129,14 +158,7 @@ def growth_over(yearly_rate: float, hours: float, is_simple: bool) -> float:
     """
     if is_simple:
         return yearly_rate / HOURS_PER_YEAR * hours
-    x = ln(1.0 + yearly_rate) / HOURS_PER_YEAR * hours
-    if x > _SMALL:
-        return exp(x) - 1.0
-    # As a series, since 1 subtracted from e^x would cost the last digits.
-    total = 0.0
-    for k in range(_TERMS, 0, -1):
-        total = (1.0 + total) * x / float(k)
-    return total
+    return growth_of(ln(1.0 + yearly_rate) / HOURS_PER_YEAR * hours)
 
 
 @inline_kernel

@@ -245,7 +245,7 @@ def _read_rank(given: Given) -> Quantities:
     equity, is_long = given.number("account_value"), given.side() > 0.0
     if mark <= 0.0 or entry <= 0.0:
         raise NotSupported("mark and entry are not both above 0")
-    index = partial(gain_times_leverage, is_long, entry, mark, notional, equity)
+    index = partial(gain_times_leverage, is_long, entry, mark, abs(notional), equity)
     return {"index": lambda: float(index())}
 
 

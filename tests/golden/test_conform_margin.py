@@ -15,9 +15,8 @@ MUST_PASS = (
     *("tims_", "openhl_", "paradex_", "phemex_", "toobit_", "bitmex_", "zubr_", "sat_is_"),
     *("solomon_", "compound_", "aave_v3", "aave_emode", "comet_rates", "comet_is"),
     *("dydx_bankruptcy", "dydx_fillable", "dydx_insurance", "dydx_funding"),
-    *("drift_base", "drift_cross"),
+    *("drift_base", "drift_cross", "drift_liability"),
 )
-NOT_YET = {"paradex_order_cancellation_when_below_im"}  # orders go newest first here
 
 
 def judged(cases):
@@ -29,7 +28,7 @@ def test_what_a_regime_or_policy_computes_passes():
     assert found.misses == ()
     assert found.passed + len(found.unsupported) == len(CASES)
     unsupported = {one.case for one in found.unsupported}
-    must = {name for name in BY_NAME if name.startswith(MUST_PASS)} - NOT_YET
+    must = {name for name in BY_NAME if name.startswith(MUST_PASS)}
     assert not must & unsupported
     assert all(one.reason.startswith("no ") for one in found.unsupported)
 

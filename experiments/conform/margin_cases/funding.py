@@ -68,7 +68,7 @@ def _continuous(given: Given) -> Quantities:
         "rate_8h": lambda: float(rate_8h),
         "premium_8h": lambda: float(rate_8h * given.number("spot")),
         "index_delta": step,
-        "pnl": lambda: -given.number("position") * step(),
+        "pnl": lambda: -given.position("position") * step(),
     }
 
 
@@ -85,7 +85,7 @@ def _hourly(given: Given) -> Quantities:
         rates.append(float(period_rate(eight_hour_rate(premium, 0.0, 0.0, static), cap, _HOUR_MS)))
 
     def paid() -> list[float]:
-        held = given.number("position") * given.number("hours", 1.0) * index
+        held = given.position("position") * given.number("hours", 1.0) * index
         return [held * rate for rate in rates]
 
     if not given.has("cases"):

@@ -9,8 +9,7 @@ from stressbook.experiments.conform.cases import Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.experiments.conform.sums import sums
 from stressbook.market import printed as shown
-from stressbook.market.elementary import exp
-from stressbook.market.lending_rates import HOURS_PER_YEAR, borrow_rate_at, growth_over
+from stressbook.market.lending_rates import HOURS_PER_YEAR, borrow_rate_at, growth_of, growth_over
 
 __all__ = ["LENDING"]
 
@@ -66,13 +65,13 @@ def _curve(given: Given) -> _Curve:
 
 
 def _read_accrual(given: Given) -> Quantities:
-    """Read a rate that is compounded at every instant: an APY of e^rate - 1."""
+    """Read a rate that is compounded at every instant, and not by the hour."""
     rate = given.number("rate")
-    if rate < 0.0:
-        raise NotSupported("`rate` is below 0")
     years = _years(given)
+    if rate < 0.0 or years < 0.0:
+        raise NotSupported("rate and time are not both at least 0")
     hours = years * HOURS_PER_YEAR
-    factor = float(growth_over(exp(rate) - 1.0, hours, False))
+    factor = float(growth_of(rate * years))
     return {
         "factor": lambda: factor,
         "compound": lambda: 1.0 + factor,

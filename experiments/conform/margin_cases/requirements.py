@@ -299,7 +299,7 @@ def _order_regime(rate: float) -> MarginRegime:
 def _read_orders(given: Given) -> Quantities:
     if not given.has("imf", "buy_orders", "sell_orders"):
         raise NotSupported("no regime weighs resting orders for tokens so")
-    mark, position = given.number("mark"), given.number("position")
+    mark, position = given.number("mark"), given.position("position")
     buys, sells = given.number("buy_orders"), given.number("sell_orders")
     held = Holding(UNIT, position * mark, buy_usd=buys * mark, sell_usd=sells * mark)
     return {
@@ -313,7 +313,7 @@ def _read_orders(given: Given) -> Quantities:
 def _read_check(given: Given) -> Quantities:
     if not given.has("new_order", "imf"):
         raise NotSupported("no policy compares accounts by collateral over requirement")
-    mark, position = given.number("mark"), given.number("position")
+    mark, position = given.number("mark"), given.position("position")
     buys, sells = given.number("resting_buys", 0.0), given.number("resting_sells", 0.0)
     order = given.table("new_order")
     size, side = order.number("size"), order.text("side")

@@ -71,8 +71,9 @@ def _bankruptcy_score(one: Given) -> float:
 
 
 def _gain_score(one: Given) -> float:
-    numbers = (one.number(name) for name in ("entry", "mark", "notional", "account_value"))
-    return float(gain_times_leverage(one.side() > 0.0, *numbers))
+    entry, mark, equity = (one.number(name) for name in ("entry", "mark", "account_value"))
+    notional = abs(one.number("notional"))  # some print that of a short below 0
+    return float(gain_times_leverage(one.side() > 0.0, entry, mark, notional, equity))
 
 
 def _collateral_score(one: Given, mark: float) -> float:
