@@ -15,8 +15,10 @@ from stressbook.market.state import VENUE_PARAMS
 from tests.small_venue import BTC_PERP, SmallVenue, differences, trader
 
 # Sizes and rows are the shape of the arrays; the latency of accounts is drawn at the opening.
-SHAPE = {"n_users", "n_insts", "n_assets", "n_tokens", "backstop_user", "latency_median_ms"}
-SHAPE |= {"n_pockets"}
+SHAPE = {f"n_{what}" for what in ("users", "pockets", "insts", "assets", "tokens")} | {
+    "backstop_user",
+    "latency_median_ms",
+}
 RULES = [n for n in VENUE_PARAMS.names if n not in SHAPE and not n.startswith("row_")]
 SWITCHES = {n for n in RULES if n.endswith("_on")} | {
     "slice_at_partial_threshold",
