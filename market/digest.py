@@ -75,6 +75,8 @@ def canonical_state(v: VenueState) -> bytes:
         Ledger, users, prices, reserves, queues, waiting messages and triggers.
     """
     parts = [np.ascontiguousarray(getattr(v, name)).tobytes() for name in _LEDGER + _RECORDS]
+    if (v.regime["volatility_time_s"] > 0.0).any():
+        parts += [v.unit[name].tobytes() for name in ("daily_variance", "range_multiple")]
     parts.append(canonical_queues(v).tobytes())
     parts.append(v.pending[: v.ctr[C_PENDING]].tobytes())
     parts.append(v.trigger[: v.ctr[C_TRIGGERS]].tobytes())

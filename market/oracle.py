@@ -28,6 +28,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.elementary import exp
 from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.regimes.volatility import follow_volatility
 from stressbook.market.state import (
     C_FAULT,
     C_PRICE_UPDATES,
@@ -180,13 +181,13 @@ def mark_of_sources(
 
 @kernel
 def update_prices(v: VenueState) -> None:
-    """Set oracle, mark and borrow oracle of every asset.
+    """Set oracle, mark and borrow oracle of every asset, and ranges that follow volatility.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `price`, `oracle_history` and `ctr`; `FAULT_LADDER` if a price has left the
-        ladder of its book. The caller keeps the period.
+        Changed in `price`, `oracle_history`, `unit` and `ctr`; `FAULT_LADDER` if a price has left
+        the ladder of its book. The caller keeps the period.
     """
     par = v.par[0]
     n = int(v.ctr[C_PRICE_UPDATES]) + 1
@@ -198,6 +199,7 @@ def update_prices(v: VenueState) -> None:
         price, rules, dial = v.price[asset], v.asset[asset], v.dial[asset]
         outside = v.outside[asset]
         perp, spot = int(rules.perp_inst), int(rules.spot_inst)
+        former_usd = float(price.oracle_usd)
         if spot >= 0:
             bid, ask = int(v.best[spot, BUY]), int(v.best[spot, SELL])
             _note_spot(price, bid, ask, v.book[spot], v.inst[spot], par)
@@ -217,6 +219,11 @@ def update_prices(v: VenueState) -> None:
         price.mark_usd = float(price.mark_e8) / 1e8
         price.borrow_oracle_e8 = round_nearest(_borrow_oracle_usd(price) * 1e8)
         price.borrow_oracle_usd = float(price.borrow_oracle_e8) / 1e8
+        for r in range(v.regime.shape[0]):
+            if v.regime[r].volatility_time_s > 0.0:
+                follow_volatility(
+                    v.regime[r], v.unit[r, asset], former_usd, price.oracle_usd, period_s
+                )
         inside = True
         if perp >= 0:
             inside = _are_on_ladder(

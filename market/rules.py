@@ -5,7 +5,7 @@ sources come from a preset.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
@@ -35,8 +35,15 @@ __all__ = [
 ]
 
 
-def rule(unit: str, text: str, *, low: float | None = None, high: float | None = None) -> Any:
-    r"""Declare a required number of a rule with its unit, meaning and allowed range.
+def rule(
+    unit: str,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    default: Any = MISSING,
+) -> Any:
+    r"""Declare a number of a rule with its unit, meaning and allowed range.
 
     Parameters
     ----------
@@ -46,6 +53,8 @@ def rule(unit: str, text: str, *, low: float | None = None, high: float | None =
         One line that says what the number does.
     low, high : float, optional
         Allowed range, both ends included; None leaves the side open.
+    default : optional
+        Makes the number one that may be left out.
 
     Returns
     -------
@@ -60,7 +69,8 @@ def rule(unit: str, text: str, *, low: float | None = None, high: float | None =
     >>> [str(problem) for problem in range_problems(Cap(-1.0), place="caps")]
     ['caps.cap_usd = -1.0 is out of range.\n  allowed: 0.0 or more USD']
     """
-    return field(metadata={"unit": unit, "help": text, "low": low, "high": high})
+    metadata = {"unit": unit, "help": text, "low": low, "high": high}
+    return field(default=default, metadata=metadata)
 
 
 def choice(text: str, choices: Mapping[str, int]) -> Any:

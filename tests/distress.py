@@ -22,6 +22,7 @@ from stressbook.market.codes import (
     SELL,
     TAKE,
 )
+from stressbook.market.regimes.tables import APC_TOOLS
 from stressbook.market.setup import AccountOpening
 from tests.small_venue import (
     BTC,
@@ -111,6 +112,11 @@ TWO_WAY_RULE_SETS = {
     "lent_socialised": LENT
     | {"liquidation__socialise": "positions", "backstop_usd": 1_000.0}
     | {"lending__interest_is_simple": True, "margin__user_cap_in_credit": False},
+}
+# Ranges of a scan that follow volatility, with each tool against procyclicality.
+FOLLOWING_RULE_SETS = {
+    tool: {"regime": "scan", "regime__volatility_time_s": 60.0, "regime__apc_tool": tool}
+    for tool in APC_TOOLS
 }
 N_ACCOUNTS = 9
 HOUSE = N_ACCOUNTS

@@ -8,7 +8,7 @@ from stressbook.market.reference.margin import (
     MarginAccount,
     MarginRules,
 )
-from stressbook.market.reference.regime_reading import regime_of
+from stressbook.market.reference.regime_reading import ranges_of, regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.setup import AccountOpening, make_state
 from stressbook.market.spec import load_preset
@@ -96,6 +96,7 @@ def reference_account(v, row):
         breached=bool(v.user[row].breached),
         rules=reference_rules(v),
         regime=regime_of(v, int(v.row[row].regime)),
+        range_multiples={a: x.multiple for a, x in ranges_of(v, int(v.row[row].regime)).items()},
     )
 
 

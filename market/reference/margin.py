@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -71,6 +71,10 @@ class MarginAccount:
         Of the account.
     rules : MarginRules
         Of the venue.
+    regime : MarginRegime
+        Of the account.
+    range_multiples : mapping of str to float
+        What losses in its scan count for, by underlying; 1 where none is given.
 
     Examples
     --------
@@ -90,6 +94,7 @@ class MarginAccount:
     breached: bool = False
     rules: MarginRules = field(default_factory=MarginRules)
     regime: MarginRegime = field(default_factory=lambda: load_regime("hyperliquid-pm"))
+    range_multiples: Mapping[str, float] = field(default_factory=dict)
 
     # --- sums, in the order of instruments and tokens ------------------------------------------
 

@@ -46,6 +46,7 @@ from stressbook.market.reference.margin import (
     admit_perp,
 )
 from stressbook.market.reference.pockets import pocket_equity_micro
+from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
@@ -123,6 +124,8 @@ class MarginDesk:
         Farthest that an order may rest from the oracle, of its price; 0 is any distance.
     regimes : tuple of MarginRegime
         The ordinary one, and that of enrolled accounts.
+    ranges : tuple of dict
+        Where the ranges of each stand, by underlying.
     """
 
     assets: list[AssetMarks]
@@ -136,8 +139,17 @@ class MarginDesk:
     price_band_frac: float = 0.0
     regimes: tuple[MarginRegime, ...] = (load_regime("cross"), load_regime("hyperliquid-pm"))
     token_reserves: dict[int, ReferenceReserve] = field(default_factory=dict)
+    ranges: tuple[dict[str, FollowedRange], ...] = ({}, {})
 
     # --- orders -----------------------------------------------------------------------------------
+
+    def follow_volatility(
+        self, asset: int, former_usd: float, oracle_usd: float, *, period_s: float
+    ) -> None:
+        """Take an oracle update of an underlying into the ranges of both regimes."""
+        for regime, ranges in zip(self.regimes, self.ranges, strict=True):
+            one = ranges[str(asset)]
+            one.follow(regime.rules, former_usd, oracle_usd, period_s=period_s)
 
     def mark_usd(self, asset: int) -> float:
         """Return the mark of an underlying."""
@@ -245,6 +257,10 @@ class MarginDesk:
             breached=participant.breached,
             rules=self.rules,
             regime=self.regimes[participant.has_portfolio_regime],
+            range_multiples={
+                asset: one.multiple
+                for asset, one in self.ranges[participant.has_portfolio_regime].items()
+            },
         )
 
     def _perp(self, exchange: ReferenceExchange, user: int, inst: int) -> PerpHolding:

@@ -196,6 +196,9 @@ class Mirror:
         meter = parts.meters[asset]
         record.premium_sum, record.n_premium_samples = meter.premium_sum, meter.n_samples
         record.last_funding_rate_e15 = parts.rates_e15[asset]
+        for unit, ranges in zip(self.state.unit[:, asset], parts.desk.ranges, strict=True):
+            one = ranges[str(asset)]
+            unit["daily_variance"], unit["range_multiple"] = one.daily_variance, one.multiple
         place = parts.n_price_updates % N_ORACLE_HISTORY
         self.state.oracle_history[asset, place] = price.history[-1]
 

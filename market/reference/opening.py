@@ -12,7 +12,7 @@ from stressbook.market.reference.margin_desk import (
 from stressbook.market.reference.match import ReferenceExchange
 from stressbook.market.reference.order_rules import order_rules_of
 from stressbook.market.reference.records import FeeRates, Instrument, Participant
-from stressbook.market.reference.regime_reading import regime_of
+from stressbook.market.reference.regime_reading import ranges_of, regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.regimes import MarginRegime
@@ -117,6 +117,7 @@ def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk
         admission_on=bool(par.admission_on),
         price_band_frac=float(par.price_band_frac_e6) / 1e6,
         regimes=regimes or (regime_of(v, 0), regime_of(v, 1)),
+        ranges=(ranges_of(v, 0), ranges_of(v, 1)),
     )
 
 

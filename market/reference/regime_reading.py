@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.regimes.spec import (
     ChargeRow,
     MarginRegime,
@@ -13,10 +14,10 @@ from stressbook.market.regimes.spec import (
     Step,
     WeightRow,
 )
-from stressbook.market.regimes.tables import AGGREGATIONS, DEBTS_IN_RATIO
+from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO
 from stressbook.market.state import Records, VenueState
 
-__all__ = ["regime_of"]
+__all__ = ["ranges_of", "regime_of"]
 
 
 def regime_of(v: VenueState, r: int) -> MarginRegime:
@@ -37,7 +38,8 @@ def regime_of(v: VenueState, r: int) -> MarginRegime:
         scanned = [j for j in legs if v.leg[r, j].scanned == 1]
         if regime.n_moves > 0 and scanned:
             moves = tuple(float(x) for x in v.move[r, scanned[0], : int(regime.n_moves)])
-            scans.append(ScanRow((str(asset),), 1.0, False, moves))
+            volatility = float(v.unit[r, asset].long_run_daily_volatility)
+            scans.append(ScanRow((str(asset),), 1.0, False, moves, (), volatility))
         charges.append(_charge(v, r, asset))
     return MarginRegime(
         "read back",
@@ -51,9 +53,30 @@ def regime_of(v: VenueState, r: int) -> MarginRegime:
     )
 
 
+def ranges_of(v: VenueState, r: int) -> dict[str, FollowedRange]:
+    """Return where the ranges of a regime stand, by underlying.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    r : int
+        As of `regime_of`.
+    """
+    return {
+        str(asset): FollowedRange(
+            float(unit.long_run_daily_volatility),
+            float(unit.daily_variance),
+            float(unit.range_multiple),
+        )
+        for asset, unit in enumerate(v.unit[r])
+    }
+
+
 def _rules(regime: Any) -> RegimeRules:
     names = {code: name for name, code in AGGREGATIONS.items()}
     debts = {code: name for name, code in DEBTS_IN_RATIO.items()}
+    tools = {code: name for name, code in APC_TOOLS.items()}
     return RegimeRules(
         pockets="position" if regime.by_position else "account",
         collateral="loan_to_value" if regime.uses_ltv else "weights",
@@ -76,6 +99,12 @@ def _rules(regime: Any) -> RegimeRules:
         falls_back=bool(regime.falls_back),
         confidence_threshold=float(regime.confidence_threshold),
         confidence_rate=float(regime.confidence_rate),
+        volatility_time_s=float(regime.volatility_time_s),
+        apc_tool=tools[int(regime.apc_tool)],
+        buffer_frac=float(regime.buffer),
+        stressed_weight_frac=float(regime.stressed_weight),
+        stressed_multiple=float(regime.stressed_multiple),
+        floor_multiple=float(regime.floor_multiple),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stressbook.market.regimes.spec import ChargeRow, MarginRegime, SpreadRow, Step, row_for
@@ -87,9 +87,11 @@ class _Unit(NamedTuple):
     asset: str
     corners: list[_Corner]
     charge: ChargeRow | None
+    multiple: float  # of losses, where ranges follow volatility
 
     def losses(self) -> list[float]:
-        return [max(each) for each in zip(*(c.losses for c in self.corners), strict=True)]
+        worse = [max(each) for each in zip(*(c.losses for c in self.corners), strict=True)]
+        return [self.multiple * loss for loss in worse]
 
     def worst_usd(self) -> float:
         return max([0.0, *self.losses()])
@@ -113,7 +115,13 @@ class _Unit(NamedTuple):
         return sliced([(step.lower_usd, step.rate) for step in one.floor_steps], raw)
 
 
-def scanned_usd(regime: MarginRegime, legs: Sequence[ReferenceLeg], *, orders: bool) -> float:
+def scanned_usd(
+    regime: MarginRegime,
+    legs: Sequence[ReferenceLeg],
+    *,
+    orders: bool,
+    multiples: Mapping[str, float] | None = None,
+) -> float:
     """Return the scanned requirement, hedged part and floor in, before factors.
 
     Parameters
@@ -124,9 +132,14 @@ def scanned_usd(regime: MarginRegime, legs: Sequence[ReferenceLeg], *, orders: b
         In the order of the venue: perps, then tokens. Underlyings count as they are met.
     orders : bool
         Whether resting orders count, each side filled at once.
+    multiples : mapping of str to float, optional
+        Of losses, by asset; 1 where none is given.
     """
     assets = dict.fromkeys(leg.asset for leg in legs)
-    units = [unit for asset in assets if (unit := _unit(regime, asset, legs, orders)) is not None]
+    found = [
+        _unit(regime, asset, legs, orders, (multiples or {}).get(asset, 1.0)) for asset in assets
+    ]
+    units = [unit for unit in found if unit is not None]
     rules = regime.rules
     if rules.aggregation == "groups":
         return _by_groups(regime, units)
@@ -142,7 +155,11 @@ def scanned_usd(regime: MarginRegime, legs: Sequence[ReferenceLeg], *, orders: b
 
 
 def _unit(
-    regime: MarginRegime, asset: str, legs: Sequence[ReferenceLeg], orders: bool
+    regime: MarginRegime,
+    asset: str,
+    legs: Sequence[ReferenceLeg],
+    orders: bool,
+    multiple: float,
 ) -> _Unit | None:
     scan = row_for(regime.scans, asset)
     held = [
@@ -153,7 +170,7 @@ def _unit(
     corners = [_corner([leg.value_usd + leg.buy_usd * orders for leg in held], scan.moves())]
     if orders:
         corners.append(_corner([leg.value_usd - leg.sell_usd for leg in held], scan.moves()))
-    return _Unit(asset, corners, row_for(regime.charges, asset))
+    return _Unit(asset, corners, row_for(regime.charges, asset), multiple)
 
 
 def _is_scanned(regime: MarginRegime, leg: ReferenceLeg) -> bool:

@@ -138,8 +138,10 @@ class ReferenceVenue:
             )
             parts.has_left_ladder |= not is_inside
             seen = parts.desk.assets[asset]
+            former_usd = seen.oracle_usd
             seen.mark_usd = float(price.mark_e8) / 1e8
             seen.oracle_usd = float(price.oracle_e8) / 1e8
+            parts.desk.follow_volatility(asset, former_usd, seen.oracle_usd, period_s=period_s)
             seen.borrow_oracle_usd = float(price.borrow_oracle_e8) / 1e8
 
     def _quote(self, inst: int | None) -> BookQuote | None:

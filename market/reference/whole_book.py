@@ -157,7 +157,8 @@ def _scan_usd(account: MarginAccount, *, orders: bool) -> float:
         return 0.0
     legs = _legs(account)
     has_orders = any(leg.buy_usd != 0.0 or leg.sell_usd != 0.0 for leg in legs)
-    return scanned_usd(regime, legs, orders=orders and has_orders)
+    multiples = account.range_multiples
+    return scanned_usd(regime, legs, orders=orders and has_orders, multiples=multiples)
 
 
 def _legs(account: MarginAccount) -> Sequence[ReferenceLeg]:

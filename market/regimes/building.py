@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from stressbook.market.regimes.spec import (
 )
 from stressbook.market.regimes.tables import (
     AGGREGATIONS,
+    APC_TOOLS,
     CREDIT,
     DEBTS_IN_RATIO,
     LEG,
@@ -27,6 +29,7 @@ from stressbook.market.regimes.tables import (
     UNIT,
     MarginTables,
 )
+from stressbook.market.regimes.volatility import tempered_multiple
 from stressbook.market.state import Records
 
 __all__ = ["Leg", "margin_tables"]
@@ -97,6 +100,7 @@ def margin_tables(
             charge = row_for(regime.charges, asset)
             if charge is not None:
                 _write_unit(tables, r, u, charge)
+            _write_volatility(tables, r, u, row_for(regime.scans, asset))
         for j, leg in enumerate(legs):
             _write_leg(tables, r, j, leg, assets, regime)
         _write_credits(tables, r, regime, assets)
@@ -128,6 +132,12 @@ def _write_rules(record: Any, regime: MarginRegime, n_moves: int) -> None:
         "closing_fee_frac": rules.closing_fee_frac,
         "confidence_threshold": rules.confidence_threshold,
         "confidence_rate": rules.confidence_rate,
+        "volatility_time_s": rules.volatility_time_s,
+        "apc_tool": APC_TOOLS[rules.apc_tool],
+        "buffer": rules.buffer_frac,
+        "stressed_weight": rules.stressed_weight_frac,
+        "stressed_multiple": rules.stressed_multiple,
+        "floor_multiple": rules.floor_multiple,
     }
     for name, value in values.items():
         setattr(record, name, value)
@@ -148,6 +158,18 @@ def _write_unit(tables: MarginTables, r: int, u: int, charge: ChargeRow) -> None
     unit.n_floor_steps = _write_steps(
         tables.floor_step[r, u], charge.floor_steps, charge.floor_steps
     )
+
+
+def _write_volatility(tables: MarginTables, r: int, u: int, scan: ScanRow | None) -> None:
+    """Open at the long-run volatility, with what the tool makes of it; static ranges count once."""
+    unit, regime = tables.unit[r, u], tables.regime[r]
+    unit.range_multiple = 1.0
+    if scan is None or scan.long_run_daily_volatility == 0.0:
+        return
+    unit.long_run_daily_volatility = scan.long_run_daily_volatility
+    unit.daily_variance = scan.long_run_daily_volatility * scan.long_run_daily_volatility
+    if regime.volatility_time_s > 0.0:
+        unit.range_multiple = tempered_multiple(regime, 1.0, math.inf)
 
 
 def _write_leg(

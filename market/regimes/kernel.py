@@ -2,7 +2,7 @@
 
 For each unit (an underlying) with signed values V of its legs, X their sum and G the sum of |V|:
 
-    loss[s]  = - sum of V x move[s]                       move: profit over value, weight in
+    loss[s]  = - multiple x sum of V x move[s]            move: profit over value, weight in
     hedged   = (G - |X|) / 2
     own      = max(max over s of loss[s] + charge(hedged), floor)
     floor    = sliced(net_rate x |X| + hedged_rate x hedged)
@@ -133,6 +133,10 @@ def core_requirement_usd(
         if with_orders:
             for s in range(n_moves):
                 loss[0, u, s] = max(loss[0, u, s], loss[1, u, s])
+        multiple = unit[u].range_multiple
+        if multiple != 1.0:
+            for s in range(n_moves):
+                loss[0, u, s] *= multiple
     if regime.aggregation == GROUPS:
         return _by_groups(
             regime, unit, hedge_step, floor_step, scratch, loss, n_units, n_moves, with_orders

@@ -29,6 +29,7 @@ _ROWS: Final[dict[str, type]] = {
     "weights": WeightRow,
     "spreads": SpreadRow,
 }
+_LEFT_OUT: Final = "not a rule of this regime"  # source of a number that a file may leave out
 _PLAIN: Final = ("name", "title", "as_of", "sources", "rules")
 
 
@@ -142,6 +143,9 @@ class _Reader:
         values: dict[str, Any] = {}
         for entry in entries:
             name, cell = f"rules.{entry.name}", table.get(entry.name)
+            if entry.name not in table and entry.default is not MISSING:
+                self.sources[name] = _LEFT_OUT
+                continue
             if not isinstance(cell, Mapping) or set(cell) != {"value", "unit", "source"}:
                 self.report(name, cell, "{ value, unit, source }")
                 continue
@@ -149,7 +153,8 @@ class _Reader:
                 self.report(f"{name}.unit", cell["unit"], entry.metadata["unit"])
             values[entry.name] = _as_float(cell["value"], entry.type)
             self.sources[name] = cell["source"]
-        return RegimeRules(**values) if len(values) == len(entries) else None
+        required = {entry.name for entry in entries if entry.default is MISSING}
+        return RegimeRules(**values) if required <= set(values) else None
 
     def rows(self, table: Any, cls: type, place: str) -> tuple[Any, ...]:
         if not isinstance(table, list) or not all(isinstance(row, Mapping) for row in table):

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.market.regimes.tables import AGGREGATIONS, DEBTS_IN_RATIO, MAX_STEPS
+from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO, MAX_STEPS
 from stressbook.market.rules import range_problems, rule
 
 __all__ = [
@@ -73,6 +73,30 @@ class RegimeRules:
         "1", "of an oracle, below which its legs cost more", low=0.0, high=1.0
     )
     confidence_rate: float = rule("1", "of value, at no confidence", low=0.0, high=10.0)
+    volatility_time_s: float = rule(
+        "s",
+        "time constant of the volatility that ranges follow, 0: they are static",
+        low=0.0,
+        high=1e9,
+        default=0.0,
+    )
+    apc_tool: str = rule(
+        "name",
+        "none, buffer, stressed_weight or floor: what keeps such ranges from rising at once",
+        default="none",
+    )
+    buffer_frac: float = rule(
+        "1", "buffer on top that a rise uses up first", low=0.0, high=10.0, default=0.25
+    )
+    stressed_weight_frac: float = rule(
+        "1", "weight of stressed observations in the variance", low=0.0, high=1.0, default=0.25
+    )
+    stressed_multiple: float = rule(
+        "1", "volatility of those over the long-run one", low=0.0, high=100.0, default=1.8
+    )
+    floor_multiple: float = rule(
+        "1", "volatility of a long look-back over the long-run one", low=0.0, high=10.0, default=1.0
+    )
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,9 @@ class ScanRow:
     inverse: bool = rule("switch", "profit is x / (1 + x) in the coin, else x in USD")
     steps: tuple[float, ...] = ()
     tails: tuple[Tail, ...] = ()
+    long_run_daily_volatility: float = rule(
+        "1", "at which the range holds where ranges follow volatility", low=0.0, default=0.0
+    )
 
     def moves(self) -> list[float]:
         """Return profit over value of a long in each scenario, weights in.
@@ -246,6 +273,7 @@ def choice_problems(regime: MarginRegime, *, place: str) -> Iterator[Problem]:
         ("collateral", COLLATERAL),
         ("aggregation", tuple(AGGREGATIONS)),
         ("debt_in_ratio", tuple(DEBTS_IN_RATIO)),
+        ("apc_tool", tuple(APC_TOOLS)),
     ):
         if getattr(rules, name) not in allowed:
             yield Problem("is unknown", f"{place}.{name}", getattr(rules, name), ", ".join(allowed))
@@ -254,8 +282,25 @@ def choice_problems(regime: MarginRegime, *, place: str) -> Iterator[Problem]:
         yield Problem(
             "does not fit a scan", f"{place}.falls_back", True, "false, or perps by the tiers alone"
         )
+    yield from _volatility_problems(regime, place)
     if rules.collateral == "weights" and not regime.weights:
         yield Problem("is missing", "weights", allowed="a row, since collateral counts by weight")
+
+
+def _volatility_problems(regime: MarginRegime, place: str) -> Iterator[Problem]:
+    """Yield what ranges lack that are to follow volatility."""
+    time_s, tool = regime.rules.volatility_time_s, regime.rules.apc_tool
+    if type(time_s) is not float or not isfinite(time_s) or time_s < 0.0:
+        return  # said already
+    if time_s == 0.0 and tool in APC_TOOLS and tool != "none":
+        allowed = "none, or a volatility_time_s above 0"
+        yield Problem("does not fit static ranges", f"{place}.apc_tool", tool, allowed)
+    if time_s > 0.0 and not regime.scans:
+        yield Problem("has no ranges", f"{place}.volatility_time_s", time_s, "0 without a scan")
+    for i, row in enumerate(regime.scans if time_s > 0.0 else ()):
+        if row.long_run_daily_volatility == 0.0:
+            name = f"scans.{i}.long_run_daily_volatility"
+            yield Problem("is missing", name, allowed="above 0 where ranges follow volatility")
 
 
 def row_problems(regime: MarginRegime) -> Iterator[Problem]:

@@ -17,9 +17,12 @@ from stressbook.market.state import F64, Records, record_dtype
 
 __all__ = [
     "AGGREGATIONS",
+    "APC_TOOLS",
+    "BUFFER",
     "CREDIT",
     "CREDITS",
     "DEBTS_IN_RATIO",
+    "FLOOR_MULTIPLE",
     "GROUPS",
     "LEG",
     "MAX_CREDIT_LEGS",
@@ -28,6 +31,7 @@ __all__ = [
     "POCKET",
     "REGIME",
     "STEP",
+    "STRESSED_WEIGHT",
     "UNIT",
     "UNIT_SCRATCH",
     "MarginTables",
@@ -53,12 +57,26 @@ DEBTS_IN_RATIO: Final = {
     "none": NO_DEBT,
 }
 
+# What keeps ranges that follow volatility from rising all at once.
+NO_TOOL: Final = 0
+BUFFER: Final = 1
+STRESSED_WEIGHT: Final = 2
+FLOOR_MULTIPLE: Final = 3
+APC_TOOLS: Final = {
+    "none": NO_TOOL,
+    "buffer": BUFFER,
+    "stressed_weight": STRESSED_WEIGHT,
+    "floor": FLOOR_MULTIPLE,
+}
+
 REGIME = record_dtype(
     "n_moves aggregation n_credits uses_tiers tier_at_entry leverage_counts rates_at_oracle "
-    "nets_orders debt_in_ratio margin_is_borrowed falls_back by_position uses_ltv",
+    "nets_orders debt_in_ratio margin_is_borrowed falls_back by_position uses_ltv apc_tool",
     "offset initial_factor maintenance_factor trigger_ratio constant_initial_usd "
     "constant_maintenance_usd initial_over_maintenance closing_fee_frac confidence_threshold "
-    "confidence_rate",
+    "confidence_rate "
+    # volatility_time_s: of the average that ranges follow, 0 is none; each number is of one tool
+    "volatility_time_s buffer stressed_weight stressed_multiple floor_multiple",
 )
 LEG = record_dtype(
     "unit scanned n_loan_steps",
@@ -66,7 +84,12 @@ LEG = record_dtype(
     "initial_rate maintenance_rate asset_initial asset_maintenance liability_initial "
     "liability_maintenance",
 )
-UNIT = record_dtype("group n_hedge_steps n_floor_steps", "floor_net_rate floor_hedged_rate")
+UNIT = record_dtype(
+    "group n_hedge_steps n_floor_steps",
+    # range_multiple: what losses in the scan count for, 1 where ranges are static; it and the
+    # variance change at mark updates
+    "floor_net_rate floor_hedged_rate range_multiple daily_variance long_run_daily_volatility",
+)
 STEP = record_dtype("", "lower_usd initial maintenance")  # of a sliced rate or multiple
 CREDIT = record_dtype(
     " ".join(f"unit{i}" for i in range(MAX_CREDIT_LEGS)) + " n_legs",

@@ -158,6 +158,8 @@ def test_figures_of_accounts_under_other_regimes(regime):
     for seed in range(5):
         v, rng = random_state(seed, regime=regime)
         v.dial["oracle_confidence"] = rng.random(len(v.dial))
+        if seed > 2:  # ranges that have followed volatility
+            v.unit["range_multiple"] = rng.uniform(0.3, 3.0, v.unit.shape)
         refresh_collateral(v)
         for row in range(int(v.par[0].n_users)):
             draw_needed_debt(v, row)

@@ -37,6 +37,7 @@ from stressbook.market.policies import (
     SOCIALISE_POLICIES,
 )
 from tests.distress import (
+    FOLLOWING_RULE_SETS,
     RULE_SETS,
     TWO_WAY_RULE_SETS,
     DistressedVenue,
@@ -80,6 +81,18 @@ def test_both_venues_stay_equal_all_the_way_down(rules):
         twin = Twin(seed, RULE_SETS[rules])
         for _ in range(N_STEPS):
             twin.step()
+
+
+@pytest.mark.parametrize("tool", sorted(FOLLOWING_RULE_SETS))
+def test_both_venues_stay_equal_where_ranges_follow_volatility(tool):
+    multiples = set()
+    for seed in SEEDS[:3]:
+        twin = Twin(seed, FOLLOWING_RULE_SETS[tool])
+        for _ in range(N_STEPS):
+            twin.step()
+            multiples.update(twin.kernel.v.unit["range_multiple"][1].tolist())
+        assert (twin.kernel.v.unit["range_multiple"][0] == 1.0).all()  # cross has no scan
+    assert max(multiples) > 2.0 * min(multiples)
 
 
 def test_both_venues_stay_equal_under_any_combination_of_policies():

@@ -62,13 +62,13 @@ BUYER = trader(4, 50_000, {BTC_PERP: (100_000, 100_000.0)})  # cross, 40 times l
 @pytest.mark.parametrize(
     ("accounts", "offset", "usd"),
     [
-        # Initial is 1.3 of what is scanned: 10 % of HYPE, with 4 % of BTC in the same fall.
-        ((SHORT, LONG), 0.0, 1.3 * (10_000 + 14_000)),
-        ((SHORT, LONG), 1.0, 1.3 * (10_000 + 14_000)),
+        # Initial is 1.3 of what is scanned: 4.13 % of HYPE, with 1.41 % of BTC in the same fall.
+        ((SHORT, LONG), 0.0, 1.3 * (4_130 + 5_540)),
+        ((SHORT, LONG), 1.0, 1.3 * (4_130 + 5_540)),
         # What BTC gains while HYPE loses counts by the offset.
-        ((CROSSED, LONG), 0.0, 1.3 * (14_000 + 14_000)),
-        ((CROSSED, LONG), 0.5, 1.3 * (10_000 + 14_000)),
-        ((CROSSED, LONG), 1.0, 1.3 * (6_000 + 14_000)),
+        ((CROSSED, LONG), 0.0, 1.3 * (5_540 + 5_540)),
+        ((CROSSED, LONG), 0.5, 1.3 * (4_130 + 5_540)),
+        ((CROSSED, LONG), 1.0, 1.3 * (2_720 + 5_540)),
         # A hedge is left with 1 % of the hedged value.
         ((HEDGED, BUYER), 0.0, 1.3 * 1_000 + 2_500),
     ],
