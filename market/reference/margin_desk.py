@@ -36,15 +36,9 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
+from stressbook.market.reference.admission import Admission, NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
-from stressbook.market.reference.margin import (
-    Admission,
-    MarginAccount,
-    MarginRules,
-    NettedOrder,
-    SpotOrder,
-    admit_perp,
-)
+from stressbook.market.reference.margin import MarginAccount, MarginRules
 from stressbook.market.reference.pockets import pocket_equity_micro
 from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.reference.records import Message

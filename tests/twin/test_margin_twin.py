@@ -29,7 +29,7 @@ from stressbook.market.margin import (
     spare_usd,
     withdrawable_usd,
 )
-from stressbook.market.reference.margin import NettedOrder, SpotOrder, admit_perp
+from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.margin import breaches as reference_breaches
 from stressbook.market.requirements import (
     breaches,
