@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from stressbook.api.frames import runs_frame
 from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
 from stressbook.experiments.claims import MIN_PAIRS
@@ -81,15 +82,7 @@ class Effect:
         pandas.DataFrame
             A row for each arm and seed; runs that failed have an `error` and no outcomes.
         """
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {"arm": arm, "seed": run.seed, "error": run.error, **run.outcomes}
-                for arm, runs in self.comparison.runs.items()
-                for run in runs
-            ]
-        )
+        return runs_frame("arm", self.comparison.runs)
 
     def _headline(self) -> str:
         found = self.comparison

@@ -8,6 +8,7 @@ from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
+from stressbook.api.frames import runs_frame
 from stressbook.errors import UnknownName
 from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.contrasts import PLACEBO, Cell, Contrasts, shown_outcomes
@@ -94,15 +95,7 @@ class EffectTable:
         pandas.DataFrame
             A row for each side and seed; runs that failed have an `error` and no outcomes.
         """
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {"side": side, "seed": run.seed, "error": run.error, **run.outcomes}
-                for side, runs in self.comparison.runs.items()
-                for run in runs
-            ]
-        )
+        return runs_frame("side", self.comparison.runs)
 
     def _headline(self) -> str:
         found = self.comparison

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -31,9 +31,37 @@ from stressbook.market.draws import CLASS_NUMBERS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stressbook.experiments.replicates import Replicate
     from stressbook.market.state import Records
 
-__all__ = ["FRAMES", "frame"]
+__all__ = ["FRAMES", "frame", "runs_frame"]
+
+
+def runs_frame(kind: str, runs: Mapping[str, Sequence[Replicate]]) -> pd.DataFrame:
+    """Return every outcome of every run of a comparison.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the first column.
+    runs : mapping of str to sequence of Replicate
+        By what stands in it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each run; those that failed have an `error` and no outcomes.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {kind: name, "seed": run.seed, "error": run.error, **run.outcomes}
+            for name, each in runs.items()
+            for run in each
+        ]
+    )
+
 
 # Events whose instrument, if any, is a token.
 _OF_TOKENS: Final = (EV_SLICE, EV_TOKEN_DEBT, EV_INTEREST, EV_WRITTEN_OFF)
