@@ -16,13 +16,13 @@ from stressbook.market.codes import (
     EV_BREACH_ENDED,
     EV_DEFICIT,
     EV_WRITTEN_OFF,
-    REGIME_PORTFOLIO,
 )
 from stressbook.market.events import log_event
 from stressbook.market.haircuts import cut_profits
 from stressbook.market.insurance_fund import pay_from_fund
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import move_cash
+from stressbook.market.pledges import counts_lent_cash
 from stressbook.market.reserve import repay, set_off, write_off
 from stressbook.market.socialising import socialise
 from stressbook.market.state import VenueState
@@ -130,9 +130,10 @@ def _is_flat(v: VenueState, user: int) -> bool:
 
 @sub_kernel
 def _settle(v: VenueState, user: int, t_ms: int) -> None:
+    counts_lent = user == v.par[0].backstop_user or counts_lent_cash(v, user)
     pay_from_own(v, user)
     _write_off(v, user, t_ms)
-    if v.row[user].regime == REGIME_PORTFOLIO or user == v.par[0].backstop_user:
+    if counts_lent:
         sell_claim(v, user, int(v.par[0].row_treasury))
     deficit = -int(v.cash[user])
     if deficit > 0:

@@ -185,6 +185,8 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     capacity = max(0.0, capacity - token_need)
     if caps_count:
         credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
+    if credit <= 0.0 and token_debt <= 0.0 and regime.falls_back == 1:
+        collateral = 0.0
     debt = int(v.debt[row, 0])
     if debt > 0:
         usdc = v.inst.shape[0]

@@ -57,7 +57,7 @@ class AccountSums(NamedTuple):
     order_margin_usd: float  # of resting perp orders that are not reduce-only, at their limits
     spot_bid_usd: float  # resting bids for tokens, but for what is bound behind token debts already
     token_value_usd: float  # every token, at the oracle
-    collateral_value_usd: float  # tokens with a loan-to-value, at the oracle
+    collateral_value_usd: float  # tokens with a loan-to-value, at the oracle; 0 without credit
     collateral_capacity_usd: float  # value at the borrow oracle x LTV, supply caps in
     collateral_credit_usd: float  # x (1 + LTV) / 2, user caps in; 0 outside the portfolio regime
     isolated_equity_usd: float  # inside the cash but ring-fenced

@@ -26,6 +26,7 @@ from stressbook.market.codes import (
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, available_usd, bound_usd
+from stressbook.market.pledges import owes
 from stressbook.market.requirements import (
     AccountSums,
     cross_equity_usd,
@@ -117,6 +118,8 @@ def refusal_of_leaving(v: VenueState, user: int, token: int, units: int) -> int:
         return R_INSUFFICIENT_BALANCE
     if v.row[user].regime != REGIME_PORTFOLIO or v.token_spec[token].ltv == 0.0:
         return ACCEPTED
+    if not owes(v, user) and not is_judged_as_portfolio(account_sums(v, user)):
+        return ACCEPTED  # it secures nothing
     # As if it were gone.
     v.token[user, token] -= units
     missing = _lacks_transfer_margin(v, user)

@@ -4,6 +4,7 @@ from stressbook.market.borrowing import borrowable_room
 from stressbook.market.codes import PERP, REGIME_PORTFOLIO
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, available_usd
+from stressbook.market.pledges import has_pledge
 from stressbook.market.requirements import (
     breaches,
     equity_usd,
@@ -99,7 +100,7 @@ def holds_perps(v: VenueState, row: int) -> bool:
 
 @inline_kernel
 def holds_collateral(v: VenueState, row: int) -> bool:
-    """Tell whether a row secures its loan with tokens: portfolio regime, loan-to-value above zero.
+    """Tell whether a row secures a loan with tokens: a pledge, and a loan-to-value above zero.
 
     Parameters
     ----------
@@ -108,11 +109,9 @@ def holds_collateral(v: VenueState, row: int) -> bool:
     row : int
         A row.
     """
-    if v.row[row].regime != REGIME_PORTFOLIO:
-        return False
     for token in range(1, v.token_spec.shape[0]):
         if v.token_spec[token].ltv > 0.0 and v.token[row, token] > v.debt[row, token]:
-            return True
+            return has_pledge(v, row)
     return False
 
 

@@ -56,9 +56,9 @@ def _wants_settling(parts: VenueParts, user: int) -> bool:
 
 def _settle(parts: VenueParts, user: int, t_ms: int) -> None:
     ledger, treasury = parts.exchange.ledger, parts.rows.treasury
+    counts_lent = user == parts.rows.backstop or parts.counts_lent_cash(user)
     parts.pay_from_own(user)
     _write_off(parts, user, t_ms)
-    counts_lent = parts.exchange.users[user].has_portfolio_regime or user == parts.rows.backstop
     lent = min(parts.supply(user), -parts.cash(user))
     if counts_lent and lent > 0:
         parts.move_claim(user, treasury, lent, cause=CAUSE_REDEEM)

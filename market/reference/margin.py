@@ -129,7 +129,9 @@ class MarginAccount:
         return [token for token in self.tokens if token.ltv > 0.0]
 
     def collateral_value_usd(self) -> float:
-        """Return the value of the collateral at the oracle."""
+        """Return the value of the collateral at the oracle; without credit it is none."""
+        if not self.is_judged_as_portfolio():
+            return 0.0
         return _total(token.value_usd() for token in self.collateral())
 
     def capacity_usd(self) -> float:
@@ -139,6 +141,10 @@ class MarginAccount:
     def _whole_capacity_usd(self) -> float:
         caps_count = self.rules.user_cap_in_credit
         return _total(token.capacity_usd(caps_count) for token in self.collateral())
+
+    def owes(self) -> bool:
+        """Tell whether anything is borrowed, USDC or tokens."""
+        return self.debt_micro > 0 or any(token.debt_units > 0 for token in self.tokens)
 
     def token_debt_usd(self) -> float:
         """Return the value of tokens owed beyond those held."""

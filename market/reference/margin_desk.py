@@ -418,7 +418,8 @@ class MarginDesk:
         held = exchange.ledger.token(user, token)
         if units > min(held - on_offer, held - self._owed(user, token)):
             return R_INSUFFICIENT_BALANCE
-        if account.has_portfolio_regime and self.tokens[token].ltv > 0.0:
+        is_pledged = account.owes() or account.is_judged_as_portfolio()
+        if account.has_portfolio_regime and is_pledged and self.tokens[token].ltv > 0.0:
             account.tokens[token - 1].units -= units  # as if it were gone
             if self._lacks_transfer_margin(account):
                 return R_INSUFFICIENT_MARGIN

@@ -221,9 +221,29 @@ class VenueParts:
         found = {i: ledger.perp(row, i) for i, rules in enumerate(instruments) if rules.is_perp}
         return {inst: lots for inst, lots in found.items() if lots != 0}
 
-    def collateral(self, row: int) -> dict[int, int]:
-        """Return what can be taken for a loan: token to units, in the portfolio regime."""
+    def has_pledge(self, row: int) -> bool:
+        """Tell whether collateral stands for a loan: one there is, may be, or is being taken."""
         if not self.exchange.users[row].has_portfolio_regime:
+            return False
+        owes = self.debt(row) > 0 or any(self.token_debt(row, k) for k in self.desk.token_reserves)
+        is_owed = owes or self.standings[row].slice_micro > 0
+        return is_owed or self.account(row).is_judged_as_portfolio()
+
+    def counts_lent_cash(self, row: int) -> bool:
+        """Tell whether lent cash pays a deficit: under portfolio margin, where caps leave any."""
+        if not self.exchange.users[row].has_portfolio_regime:
+            return False
+        rules, caps_count = self.desk.rules, self.desk.rules.user_cap_in_credit
+        offers_credit = any(
+            token.ltv > 0.0 and (token.user_supply_cap > 0 or not caps_count)
+            for token in self.desk.tokens[1:]
+        )
+        may_borrow = rules.user_borrow_cap_micro > 0 or not caps_count
+        return (offers_credit and may_borrow) or self.has_pledge(row)
+
+    def collateral(self, row: int) -> dict[int, int]:
+        """Return what can be taken for a loan: token to units, of a pledge."""
+        if not self.has_pledge(row):
             return {}
         ledger = self.exchange.ledger
         lendable = [k for k, rules in enumerate(self.desk.tokens) if rules.ltv > 0.0]

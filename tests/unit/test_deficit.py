@@ -11,6 +11,7 @@ from stressbook.market.codes import (
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_FORCED_ORDER,
+    EV_SLICE,
     EV_SOCIALISED,
     EV_WRITTEN_OFF,
     IOC,
@@ -27,6 +28,7 @@ from tests.small_venue import (
     HYPE_PERP,
     LONG,
     SmallVenue,
+    borrower,
     long_against_house,
     trader,
 )
@@ -168,3 +170,33 @@ def test_the_published_factor_of_paradex_divides_by_what_is_claimed():
     assert withdrawal_factor(1_000.0, 4_000.0) == 0.2
     assert withdrawal_factor(1_000.0, -200.0) == 1.0
     assert withdrawal_factor(0.0, 0.0) == 0.0
+
+
+def test_an_enrolled_account_without_credit_keeps_its_tokens_and_what_it_lent(engine):
+    """Nothing was lent against them: the deficit of its perps is a cross account's."""
+    s = SmallVenue(
+        trader(1, 9_000, {HYPE_PERP: (200_000, 105.0)}, tokens={HYPE: 50}, supply_usd=700),
+        trader(2, HOUSE_CASH, {HYPE_PERP: (-200_000, 100.0)}),
+        engine=engine,
+        tokens__USDC__user_borrow_cap=0.0,
+    )
+    s.update(HYPE=95.0)
+    assert s.kinds(LONG) == [EV_BREACH, EV_DELEVERAGED, EV_DEFICIT, EV_BREACH_ENDED]
+    assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
+    assert s.v.token[LONG, HYPE] == 50 * 10**8
+    assert s.v.supply[LONG, 0] == 700_000_000
+
+
+def test_a_loan_whose_cap_was_cut_to_nothing_still_takes_the_collateral(engine):
+    s = borrower(600_000, 10_000, engine=engine)
+    s.update(HYPE=100.0)
+    s.v.token_spec["user_supply_cap"][HYPE] = 0
+    if engine == "reference":
+        s.engine.parts.desk.tokens[HYPE].user_supply_cap = 0
+    s.update(HYPE=100.0)
+    assert s.kinds(LONG) == [EV_BREACH, EV_SLICE]
+    assert s.v.token[LONG, HYPE] < 10_000 * 10**8
+    for _ in range(12):
+        s.update(HYPE=100.0)
+    assert s.v.debt[LONG, 0] == 0
+    assert s.kinds(LONG) == []
