@@ -163,6 +163,11 @@ MODE_STANDARD: Final = 0
 MODE_UNIFIED: Final = 1
 MODE_PORTFOLIO: Final = 2
 
+# --- what becomes of an enrolled account that grows beyond the largest value --------------
+VALUE_MAX_NOTHING: Final = 0
+VALUE_MAX_LEAVES: Final = 1
+VALUE_MAX_NO_LOANS: Final = 2
+
 # --- what an oracle is made of -------------------------------------------------------------------
 ORACLE_OUTSIDE: Final = 0  # outside spot
 ORACLE_VENUE_SPOT: Final = 1  # the venue's own spot book
@@ -230,6 +235,7 @@ EV_TRIGGERED: Final = 25  # inst; lots: signed; price: mark; cause: TRIGGER_*
 # Debts of tokens: inst is the token, lots its units, price the borrow oracle, amount their value.
 # Interest on them and their write-off have these fields too, interest but for the amount.
 EV_TOKEN_DEBT: Final = 26  # handed over: inst, cause, counterparty, lots, price, amount
+EV_LEFT_PORTFOLIO: Final = 27  # beyond the largest value; amount: its value
 EVENT_NAMES: Final[dict[int, str]] = {
     EV_BREACH: "breach",
     EV_FORCED_ORDER: "forced_order",
@@ -256,6 +262,7 @@ EVENT_NAMES: Final[dict[int, str]] = {
     EV_COLLATERAL_BOUGHT: "collateral_bought",
     EV_TRIGGERED: "triggered",
     EV_TOKEN_DEBT: "token_debt_moved",
+    EV_LEFT_PORTFOLIO: "left_portfolio",
 }
 
 # --- what was triggered: cause of EV_TRIGGERED ----------------------------------------------------

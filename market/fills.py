@@ -262,16 +262,19 @@ def _book_maker(
 ) -> int:
     user = widened(v.order[natural(link - 1)].user)
     fee = fee_micro(value_micro, _maker_rate_e7(v, user, kind))
-    v.user[user].volume_14d_micro += _counted_micro(value_micro, kind)
+    v.user[user].volume_14d_micro += _counted_micro(v, value_micro, kind)
     sign = 2 * taker_side - 1
     book_trade(v, user, inst, sign * lots, sign * value_micro, fee, cause)
     return fee
 
 
 @inline_kernel
-def _counted_micro(value_micro: int, kind: int) -> int:
-    """Return what a trade adds to the volume that fees go by: spot counts twice."""
-    return value_micro if kind == PERP else 2 * value_micro
+def _counted_micro(v: VenueState, value_micro: int, kind: int) -> int:
+    """Return what a trade adds to the weighted volume, rounded down: spot counts twice."""
+    par = v.par[0]
+    weight_e6 = int(par.volume_perp_weight_e6 if kind == PERP else par.volume_spot_weight_e6)
+    whole, part = value_micro // 1_000_000, value_micro % 1_000_000
+    return whole * weight_e6 + part * weight_e6 // 1_000_000
 
 
 @inline_kernel
@@ -285,7 +288,7 @@ def _book_taker(
     fees_micro: int,
     cause: int,
 ) -> None:
-    v.user[user].volume_14d_micro += _counted_micro(cost_micro, int(v.inst[inst].kind))
+    v.user[user].volume_14d_micro += _counted_micro(v, cost_micro, int(v.inst[inst].kind))
     sign = 1 - 2 * side
     book_trade(v, user, inst, sign * lots, sign * cost_micro, fees_micro, cause)
 

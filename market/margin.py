@@ -4,11 +4,13 @@ The formulas stand in `stressbook.market.requirements`. Cross and portfolio rows
 `row.regime`; a portfolio row without credit is judged by cross altogether.
 """
 
+from stressbook.market.borrowing import headroom
 from stressbook.market.codes import (
     BUY,
     PERP,
     REGIME_PORTFOLIO,
     SELL,
+    VALUE_MAX_NO_LOANS,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd
@@ -185,6 +187,11 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     capacity = max(0.0, capacity - token_need)
     if caps_count:
         credit = min(credit, float(v.token_spec[0].user_borrow_cap) / 1e6)
+    if v.par[0].borrowable_in_credit == 1 and credit > 0.0:
+        owed_most = int(v.debt[row, 0]) + headroom(
+            v.token_spec[0], v.reserve[0], int(v.debt[row, 0])
+        )
+        credit = min(credit, float(owed_most) / 1e6)
     if credit <= 0.0 and token_debt <= 0.0 and regime.falls_back == 1:
         collateral = 0.0
     debt = int(v.debt[row, 0])
@@ -199,6 +206,11 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
         if has_orders and counts_orders:
             core = scanned_usd(v, r, n_legs, True)
         initial += regime.initial_factor * core
+    if v.par[0].value_max_later_policy == VALUE_MAX_NO_LOANS and regime.margin_is_borrowed == 1:
+        own_usd = float(int(v.cash[row]) - debt) / 1e6 + value
+        worth_usd = own_usd + float(v.supply[row, 0]) / 1e6 + tokens - token_debt
+        if worth_usd * 1e6 >= float(v.par[0].account_value_max_micro):
+            capacity = min(capacity, float(debt) / 1e6)
     offset = 0.0
     if v.par[0].min_borrow_offset_on == 1:
         offset = v.par[0].min_borrow_offset_usd

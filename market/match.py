@@ -51,13 +51,14 @@ from stressbook.market.codes import (
     TWAP,
 )
 from stressbook.market.depth import open_books
+from stressbook.market.enrolment import enrol
 from stressbook.market.events import log_event
 from stressbook.market.halts import is_halted
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import raise_fault
 from stressbook.market.order_rules import refusal_by_rules
 from stressbook.market.pockets import transfer_margin
-from stressbook.market.requests import deposit, enrol, set_leverage, withdraw
+from stressbook.market.requests import deposit, set_leverage, withdraw
 from stressbook.market.reserve import redeem, supply
 from stressbook.market.state import C_FILLS, C_LIVE, C_REPLIES, Record, Records, VenueState
 from stressbook.market.trigger_table import cancel_trigger, cancel_triggers

@@ -40,10 +40,10 @@ def has_pledge(v: VenueState, row: int) -> bool:
     Returns
     -------
     bool
-        Of the portfolio regime, and with a debt of USDC or tokens, with credit, or with a slice taken in this
-        breach. An enrolled account without any of them is a cross account: caps of zero leave
-        nothing of portfolio margin (docs/decisions/0048-account-modes.md). A debt whose credit a
-        cap took away is still secured.
+        Of the portfolio regime, and with a debt of USDC or of tokens, with credit, or with a slice
+        taken in this breach. An enrolled account without any of them is a cross account: caps of
+        zero leave nothing of portfolio margin (docs/decisions/0048-account-modes.md). A debt whose
+        credit a cap took away is still secured.
     """
     if v.row[row].regime != REGIME_PORTFOLIO:
         return False

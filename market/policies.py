@@ -1,4 +1,4 @@
-"""The policies of each step on the way down, by the names that rules give them."""
+"""The policies of each step on the way down, and of modes, by the names that rules give them."""
 
 from typing import Final
 
@@ -26,6 +26,9 @@ from stressbook.market.codes import (
     SOCIALISE_FACTOR,
     SOCIALISE_NONE,
     SOCIALISE_POSITIONS,
+    VALUE_MAX_LEAVES,
+    VALUE_MAX_NO_LOANS,
+    VALUE_MAX_NOTHING,
 )
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "RANK_SCORES",
     "SELECT_POLICIES",
     "SOCIALISE_POLICIES",
+    "VALUE_MAX_POLICIES",
 ]
 
 SELECT_POLICIES: Final = {
@@ -74,4 +78,9 @@ RANK_SCORES: Final = {
 CANCEL_POLICIES: Final = {
     "newest": CANCEL_NEWEST,
     "not_offsetting": CANCEL_NOT_OFFSETTING,
+}
+VALUE_MAX_POLICIES: Final = {
+    "nothing": VALUE_MAX_NOTHING,
+    "leaves_when_idle": VALUE_MAX_LEAVES,
+    "no_new_borrowing": VALUE_MAX_NO_LOANS,
 }

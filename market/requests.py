@@ -1,8 +1,8 @@
-"""Messages that are no orders: transfers with `outside`, enrolment, leverage.
+"""Messages that are no orders: transfers with `outside`, leverage.
 
 Each is done whole or refused with a code and no effect. The token of a transfer stands in the
-`inst` of its message, the amount, the mode or the leverage in `qty_lots`.
-Source: Hyperliquid docs, deposits and withdrawals, account modes, leverage, 2026.
+`inst` of its message, the amount or the leverage in `qty_lots`.
+Source: Hyperliquid docs, deposits and withdrawals, leverage, 2026.
 """
 
 from stressbook.market.bits import natural
@@ -12,32 +12,25 @@ from stressbook.market.codes import (
     CAUSE_DEPOSIT,
     CAUSE_OWN_MOVE,
     CAUSE_WITHDRAWAL,
-    MODE_PORTFOLIO,
-    MODE_STANDARD,
     OWN_MOVE,
     PERP,
     R_BAD_INSTRUMENT,
     R_BAD_LEVERAGE,
     R_BAD_QUANTITY,
     R_BAD_TOKEN,
-    R_IN_RESOLUTION,
     R_INSUFFICIENT_BALANCE,
     R_INSUFFICIENT_MARGIN,
-    R_NOT_ELIGIBLE,
-    R_NOT_SUPPORTED,
-    REGIME_CROSS,
     REGIME_PORTFOLIO,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.ledger import has_room
 from stressbook.market.margin import account_sums, withdrawable_usd
-from stressbook.market.requirements import cross_equity_usd
 from stressbook.market.reserve import draw_needed_debt
 from stressbook.market.state import VenueState
 from stressbook.market.token_margin import available_now_usd, refusal_of_leaving
 from stressbook.market.units import BALANCE_MAX, round_down
 
-__all__ = ["deposit", "enrol", "set_leverage", "withdraw"]
+__all__ = ["deposit", "set_leverage", "withdraw"]
 
 
 @sub_kernel
@@ -109,50 +102,6 @@ def withdraw(v: VenueState, user: int, token: int, units: int, flags: int) -> in
 
 
 @sub_kernel
-def enrol(v: VenueState, user: int, mode: int) -> int:
-    """Change the account mode; portfolio margin takes volume or value, and not too much of it.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `user` and `row`.
-    user : int
-        A user.
-    mode : int
-        One of the `MODE_` codes.
-
-    Returns
-    -------
-    int
-        `ACCEPTED` or a refusal. Entering portfolio margin takes an account without perps and
-        orders; leaving portfolio margin takes an account without debt whose
-        positions and orders pass cross margin.
-    """
-    account, row = v.user[user], v.row[user]
-    if mode < MODE_STANDARD or mode > MODE_PORTFOLIO:
-        return R_BAD_QUANTITY
-    if account.breached != 0:
-        return R_IN_RESOLUTION
-    if mode == MODE_PORTFOLIO:
-        if v.par[0].n_pockets > 0:
-            return R_NOT_SUPPORTED  # its perps stand in pockets
-        if row.regime != REGIME_PORTFOLIO and (_is_busy(v, user) or not _is_eligible(v, user)):
-            return R_NOT_ELIGIBLE
-        row.regime = REGIME_PORTFOLIO
-        account.enrolled = 1
-    elif row.regime == REGIME_PORTFOLIO:
-        if _owes(v, user):
-            return R_NOT_ELIGIBLE
-        row.regime = REGIME_CROSS
-        if available_now_usd(v, user) < 0.0:
-            row.regime = REGIME_PORTFOLIO
-            return R_INSUFFICIENT_MARGIN
-        account.enrolled = 0
-    account.account_mode = mode
-    return ACCEPTED
-
-
-@sub_kernel
 def set_leverage(v: VenueState, user: int, inst: int, leverage: int) -> int:
     """Set the leverage of a user in a perp: initial margin is notional / leverage.
 
@@ -208,32 +157,3 @@ def _refusal_of_withdrawal(v: VenueState, user: int, token: int, units: int) -> 
         free = round_down(withdrawable_usd(v.par[0], account_sums(v, user), in_pool) * 1e6)
         return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
     return refusal_of_leaving(v, user, token, units)
-
-
-@inline_kernel
-def _is_eligible(v: VenueState, user: int) -> bool:
-    par = v.par[0]
-    s = account_sums(v, user)
-    value_micro = (cross_equity_usd(s) + s.supplied_usd + s.token_value_usd) * 1e6
-    if value_micro >= float(par.account_value_max_micro):
-        return False
-    enough_volume = v.user[user].volume_14d_micro > par.eligible_volume_micro
-    return enough_volume or value_micro > float(par.eligible_value_micro)
-
-
-@inline_kernel
-def _is_busy(v: VenueState, user: int) -> bool:
-    """Tell whether an account has perps or resting orders."""
-    held = int(v.user[user].n_orders)
-    for inst in range(v.inst.shape[0]):
-        if v.inst[inst].kind == PERP:
-            held |= int(v.perp[v.row_of[user, inst], inst])
-    return held != 0
-
-
-@inline_kernel
-def _owes(v: VenueState, user: int) -> bool:
-    owed = 0
-    for token in range(v.debt.shape[1]):
-        owed |= int(v.debt[user, token])
-    return owed != 0

@@ -17,6 +17,7 @@ from stressbook.market.state import Records
 
 __all__ = [
     "AccountSums",
+    "account_value_usd",
     "borrowed_commitment_usd",
     "breaches",
     "commitment_usd",
@@ -172,6 +173,23 @@ def cross_equity_usd(s: AccountSums) -> float:
         USD.
     """
     return s.own_cash_usd + s.position_value_usd - s.isolated_equity_usd
+
+
+@inline_kernel
+def account_value_usd(s: AccountSums) -> float:
+    """Return what eligibility goes by: USDC, lent as well, perps and every token, less debt.
+
+    Parameters
+    ----------
+    s : AccountSums
+        Of the account.
+
+    Returns
+    -------
+    float
+        USD, tokens at the oracle.
+    """
+    return cross_equity_usd(s) + s.supplied_usd + s.token_value_usd - s.token_debt_usd
 
 
 @inline_kernel

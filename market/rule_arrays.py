@@ -10,6 +10,7 @@ from stressbook.market import state
 from stressbook.market.codes import PERP, SPOT
 from stressbook.market.elementary import exp, ln
 from stressbook.market.listing import ORACLE_MODES, AssetSpec, TokenSpec
+from stressbook.market.policies import VALUE_MAX_POLICIES
 from stressbook.market.regimes.building import Leg, margin_tables
 from stressbook.market.regimes.spec import row_for
 from stressbook.market.regimes.tables import scratch_of
@@ -149,6 +150,12 @@ def _par(spec: VenueSpec) -> Records:
         "eligible_volume_micro": round(margin.eligible_volume_usd * MICRO),
         "eligible_value_micro": round(margin.eligible_value_usd * MICRO),
         "account_value_max_micro": round(margin.account_value_max_usd * MICRO),
+        "value_max_later_policy": VALUE_MAX_POLICIES[margin.value_max_later],
+        "volume_perp_weight_e6": round(margin.volume_perp_weight * _E6),
+        "volume_spot_weight_e6": round(margin.volume_spot_weight * _E6),
+        "volume_forget_e9": round(1e9 / margin.volume_lookback_days),
+        "borrowable_in_credit": margin.borrowable_in_credit
+        and spec.regime.collateral == "loan_to_value",
         "interest_is_simple": spec.lending.interest_is_simple,
         "retained_frac_e6": round(spec.lending.retained_frac * _E6),
         "latency_median_ms": spec.latency.median_ms,

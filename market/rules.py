@@ -18,6 +18,7 @@ from stressbook.market.policies import (
     RANK_SCORES,
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
+    VALUE_MAX_POLICIES,
 )
 
 __all__ = [
@@ -141,11 +142,20 @@ class MarginRules:
     )
     order_margin_buffer_frac: float = rule("1", "surcharge on the margin of orders", low=0.0)
     user_cap_in_credit: bool = rule("switch", "user caps bound capacity and credit of collateral")
+    borrowable_in_credit: bool = rule(
+        "switch", "platform cap and pool bound credit too: to debt and what may still be borrowed"
+    )
     min_borrow_offset_on: bool = rule("switch", "the offset counts in the ratio")
     min_borrow_offset_usd: float = rule("USD", "offset in the requirement", low=0.0)
     eligible_volume_usd: float = rule("USD", "weighted 14-day volume that admits", low=0.0)
     eligible_value_usd: float = rule("USD", "account value that admits instead", low=0.0)
     account_value_max_usd: float = rule("USD", "account value beyond which none enrols", low=0.0)
+    value_max_later: str = choice(
+        "what becomes of an enrolled account that grows beyond it", VALUE_MAX_POLICIES
+    )
+    volume_perp_weight: float = rule("1", "of perps in the weighted volume", low=0.0, high=100.0)
+    volume_spot_weight: float = rule("1", "of tokens in the weighted volume", low=0.0, high=100.0)
+    volume_lookback_days: float = rule("day", "mean life of traded volume", low=1.0, high=365.0)
 
 
 @dataclass(frozen=True)

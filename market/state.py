@@ -63,6 +63,8 @@ VENUE_PARAMS = record_dtype(
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro "
+    "value_max_later_policy volume_perp_weight_e6 volume_spot_weight_e6 volume_forget_e9 "
+    "borrowable_in_credit "
     "cap_rest_band_frac_e6",
     "funding_cap_frac funding_interest_frac funding_clamp_frac funding_static_frac "
     "pm_trigger_ratio "

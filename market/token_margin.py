@@ -23,12 +23,14 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
     REGIME_PORTFOLIO,
     SELL,
+    VALUE_MAX_NO_LOANS,
 )
 from stressbook.market.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin import account_sums, available_usd, bound_usd
 from stressbook.market.pledges import owes
 from stressbook.market.requirements import (
     AccountSums,
+    account_value_usd,
     cross_equity_usd,
     debt_need_usd,
     is_judged_as_portfolio,
@@ -196,6 +198,8 @@ def sell_short(v: VenueState, user: int, inst: int, lots: int, limit_micro: int)
     missing = sold - int(v.token[user, token])
     if missing <= 0:
         return ACCEPTED
+    if _is_lent_nothing(v, user):
+        return R_INSUFFICIENT_MARGIN
     if missing > int(spec.user_borrow_cap) - int(v.debt[user, token]):
         return R_CAP_REACHED
     if missing > platform_headroom(spec, reserve):
@@ -204,6 +208,15 @@ def sell_short(v: VenueState, user: int, inst: int, lots: int, limit_micro: int)
         return R_UTILISATION_FULL
     lend_units(v, user, token, missing)
     return ACCEPTED
+
+
+@inline_kernel
+def _is_lent_nothing(v: VenueState, user: int) -> bool:
+    """Tell whether an account is too large to be lent anything more."""
+    if v.par[0].value_max_later_policy != VALUE_MAX_NO_LOANS:
+        return False
+    value_micro = account_value_usd(account_sums(v, user)) * 1e6
+    return value_micro >= float(v.par[0].account_value_max_micro)
 
 
 @sub_kernel

@@ -10,6 +10,7 @@ from stressbook.market.by_address import compiled_call
 from stressbook.market.clock import is_due
 from stressbook.market.deficit import settle_flat_rows
 from stressbook.market.depth import sample_books
+from stressbook.market.enrolment import VOLUME_PERIOD_MS, forget_volume, send_off_too_large
 from stressbook.market.faults import raise_faults
 from stressbook.market.funding import sample_premium, settle_funding
 from stressbook.market.halts import stands_still
@@ -41,6 +42,9 @@ def before_decide(v: VenueState, t_ms: int) -> None:
     v.ctr[C_STEP] += 1
     if stands_still(v):
         return
+    # A day of volume is forgotten in the step that begins the next day.
+    if t_ms > par.dt_ms and is_due(t_ms - par.dt_ms, par.dt_ms, VOLUME_PERIOD_MS):
+        forget_volume(v)
     price_update = is_due(t_ms, par.dt_ms, par.price_period_ms)
     if price_update:
         update_prices(v)
@@ -49,6 +53,7 @@ def before_decide(v: VenueState, t_ms: int) -> None:
     if is_due(t_ms, par.dt_ms, par.funding_period_ms):
         settle_funding(v, t_ms)
         accrue(v, t_ms)
+        send_off_too_large(v, t_ms)
     if price_update:
         risk_step(v, t_ms)
         fire_triggers(v, t_ms)

@@ -8,6 +8,7 @@ from stressbook.market.reference.margin import (
     MarginAccount,
     MarginRules,
 )
+from stressbook.market.reference.opening import lends_below_micro
 from stressbook.market.reference.regime_reading import ranges_of, regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.setup import AccountOpening, make_state
@@ -77,6 +78,8 @@ def reference_rules(v):
         min_borrow_offset_usd=float(par.min_borrow_offset_usd) if par.min_borrow_offset_on else 0.0,
         user_cap_in_credit=bool(par.user_cap_in_credit),
         user_borrow_cap_micro=int(v.token_spec[0].user_borrow_cap),
+        borrowable_in_credit=bool(par.borrowable_in_credit),
+        lends_below_micro=lends_below_micro(v),
     )
 
 
@@ -97,6 +100,7 @@ def reference_account(v, row):
         rules=reference_rules(v),
         regime=regime_of(v, int(v.row[row].regime)),
         range_multiples={a: x.multiple for a, x in ranges_of(v, int(v.row[row].regime)).items()},
+        headroom_micro=reference_reserve(v).headroom(int(v.debt[row, 0])),
     )
 
 

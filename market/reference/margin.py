@@ -37,6 +37,8 @@ class MarginRules(NamedTuple):
     min_borrow_offset_usd: float = 0.0  # 0 is off
     user_cap_in_credit: bool = True
     user_borrow_cap_micro: int = 50_000_000_000_000
+    borrowable_in_credit: bool = False
+    lends_below_micro: float = math.inf  # micro-USDC of account value
 
 
 @dataclass
@@ -81,6 +83,7 @@ class MarginAccount:
     rules: MarginRules = field(default_factory=MarginRules)
     regime: MarginRegime = field(default_factory=lambda: load_regime("hyperliquid-pm"))
     range_multiples: Mapping[str, float] = field(default_factory=dict)
+    headroom_micro: int = 0  # what caps and pool still let it borrow
 
     # --- sums, in the order of instruments and tokens ------------------------------------------
 
@@ -136,7 +139,10 @@ class MarginAccount:
 
     def capacity_usd(self) -> float:
         """Return the sum of collateral value x loan-to-value, less what tokens owed take of it."""
-        return max(0.0, self._whole_capacity_usd() - self.token_need_usd())
+        capacity = max(0.0, self._whole_capacity_usd() - self.token_need_usd())
+        if self.is_lent_nothing() and self.regime.rules.margin_is_borrowed:
+            return min(capacity, float(self.debt_micro) / 1e6)
+        return capacity
 
     def _whole_capacity_usd(self) -> float:
         caps_count = self.rules.user_cap_in_credit
@@ -145,6 +151,10 @@ class MarginAccount:
     def owes(self) -> bool:
         """Tell whether anything is borrowed, USDC or tokens."""
         return self.debt_micro > 0 or any(token.debt_units > 0 for token in self.tokens)
+
+    def is_lent_nothing(self) -> bool:
+        """Tell whether an account is too large to be lent anything more."""
+        return self.account_value_usd() * 1e6 >= self.rules.lends_below_micro
 
     def token_debt_usd(self) -> float:
         """Return the value of tokens owed beyond those held."""
@@ -163,7 +173,9 @@ class MarginAccount:
         caps_count = self.rules.user_cap_in_credit
         credit = _total(token.credit_usd(caps_count) for token in self.collateral())
         if caps_count:
-            return min(credit, float(self.rules.user_borrow_cap_micro) / 1e6)
+            credit = min(credit, float(self.rules.user_borrow_cap_micro) / 1e6)
+        if self.rules.borrowable_in_credit and credit > 0.0:
+            credit = min(credit, float(self.debt_micro + self.headroom_micro) / 1e6)
         return credit
 
     # --- what it is worth and what it must hold -------------------------------------------------
@@ -190,6 +202,12 @@ class MarginAccount:
     def cross_equity_usd(self) -> float:
         """Return the equity under cross margin."""
         return self.unlent_usd()
+
+    def account_value_usd(self) -> float:
+        """Return what eligibility goes by: USDC, perps and every token, less debt."""
+        lent_usd = float(self.supplied_micro) / 1e6
+        owned_usd = self.cross_equity_usd() + lent_usd + self.token_value_usd()
+        return owned_usd - self.token_debt_usd()
 
     def net_usd(self) -> float:
         """Return the USDC total, lent cash in."""

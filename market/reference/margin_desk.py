@@ -35,6 +35,7 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SELL,
     TWAP,
+    VALUE_MAX_NOTHING,
 )
 from stressbook.market.reference.admission import Admission, NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
@@ -90,6 +91,8 @@ class Eligibility:
     volume_micro: int = 0
     value_micro: int = 0
     value_max_micro: int = 2**62
+    value_max_later: int = VALUE_MAX_NOTHING
+    forget_e9: int = 0  # share of the traded volume that a day forgets
 
 
 @dataclass
@@ -255,6 +258,7 @@ class MarginDesk:
                 asset: one.multiple
                 for asset, one in self.ranges[participant.has_portfolio_regime].items()
             },
+            headroom_micro=self.reserve.headroom(self.reserve.debts.get(user, 0)),
         )
 
     def _perp(self, exchange: ReferenceExchange, user: int, inst: int) -> PerpHolding:
@@ -488,7 +492,7 @@ class MarginDesk:
                 return R_NOT_SUPPORTED
             enters = not participant.has_portfolio_regime
             if enters and not (
-                self._is_idle(exchange, message.user) and self._is_eligible(exchange, message)
+                self.is_idle(exchange, message.user) and self._is_eligible(exchange, message)
             ):
                 return R_NOT_ELIGIBLE
             participant.has_portfolio_regime = participant.enrolled = True
@@ -505,17 +509,17 @@ class MarginDesk:
         return ACCEPTED
 
     def _is_eligible(self, exchange: ReferenceExchange, message: Message) -> bool:
-        account = self.account(exchange, message.user)
-        lent_usd = float(account.supplied_micro) / 1e6
-        value_micro = (account.cross_equity_usd() + lent_usd + account.token_value_usd()) * 1e6
+        value_micro = self.account(exchange, message.user).account_value_usd() * 1e6
         if value_micro >= float(self.eligibility.value_max_micro):
             return False
         volume = exchange.users[message.user].volume_14d_micro
         has_value = value_micro > float(self.eligibility.value_micro)
         return volume > self.eligibility.volume_micro or has_value
 
-    def _is_idle(self, exchange: ReferenceExchange, user: int) -> bool:
-        if exchange.orders.of_user(user):
+    def is_idle(self, exchange: ReferenceExchange, user: int) -> bool:
+        """Tell whether a user has no perps, resting orders and waiting triggers."""
+        waits = any(trigger.user == user for trigger in exchange.triggers)
+        if waits or exchange.orders.of_user(user):
             return False
         perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
         return all(exchange.position(user, inst) == 0 for inst in perps)

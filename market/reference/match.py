@@ -107,6 +107,8 @@ class ReferenceExchange:
         Who admits orders and answers messages that are no orders.
     order_rules : OrderRules
         What orders have to satisfy beside their margin.
+    volume_weights_e6 : tuple of int
+        Of perps and of tokens in the weighted volume, 1e-6.
 
     Examples
     --------
@@ -127,6 +129,7 @@ class ReferenceExchange:
     n_slots: int = 16_384
     desk: Desk = field(default_factory=NoMargin)
     order_rules: OrderRules = field(default_factory=lambda: OrderRules(books=[]))
+    volume_weights_e6: tuple[int, int] = (10**6, 2 * 10**6)
     orders: RestingOrders = field(init=False)
     last_ticks: dict[int, int] = field(default_factory=dict)
     steps: list[StepOfBook] = field(init=False)  # of the books, in this step
@@ -375,8 +378,8 @@ class ReferenceExchange:
 
     def _book(self, order: Message, row: int, lots: int, cost: int, fee: int) -> None:
         rules = self.instruments[order.inst]
-        # Spot counts twice in the volume that fees go by.
-        self.users[row].volume_14d_micro += abs(cost) if rules.is_perp else 2 * abs(cost)
+        weight_e6 = self.volume_weights_e6[0 if rules.is_perp else 1]
+        self.users[row].volume_14d_micro += abs(cost) * weight_e6 // 10**6
         cause = _cause_of(order.flags, rules)
         if rules.is_perp:
             place = self.row_of(row, order.inst)

@@ -1,6 +1,8 @@
 """The plain-Python exchange in the state of a compiled venue whose books are empty."""
 
-from stressbook.market.codes import PERP, REGIME_PORTFOLIO
+import math
+
+from stressbook.market.codes import PERP, REGIME_PORTFOLIO, VALUE_MAX_NO_LOANS
 from stressbook.market.reference.ledger import ReferenceLedger
 from stressbook.market.reference.margin import MarginRules
 from stressbook.market.reference.margin_desk import (
@@ -54,8 +56,14 @@ def exchange_of(v: VenueState) -> ReferenceExchange:
         n_trigger_slots=v.trigger.shape[0],
         desk=desk_of(v),
         order_rules=order_rules_of(v),
+        volume_weights_e6=volume_weights_of(v),
         last_ticks={inst: int(v.book[inst].last_tick) for inst in range(v.inst.shape[0])},
     )
+
+
+def volume_weights_of(v: VenueState) -> tuple[int, int]:
+    """Read what perps and tokens count for in the weighted volume, 1e-6."""
+    return int(v.par[0].volume_perp_weight_e6), int(v.par[0].volume_spot_weight_e6)
 
 
 def sequencer_of(v: VenueState) -> ReferenceSequencer:
@@ -106,11 +114,15 @@ def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk
             min_borrow_offset_usd=float(par.min_borrow_offset_usd * par.min_borrow_offset_on),
             user_cap_in_credit=bool(par.user_cap_in_credit),
             user_borrow_cap_micro=int(v.token_spec[0].user_borrow_cap),
+            borrowable_in_credit=bool(par.borrowable_in_credit),
+            lends_below_micro=lends_below_micro(v),
         ),
         eligibility=Eligibility(
             volume_micro=int(par.eligible_volume_micro),
             value_micro=int(par.eligible_value_micro),
             value_max_micro=int(par.account_value_max_micro),
+            value_max_later=int(par.value_max_later_policy),
+            forget_e9=int(par.volume_forget_e9),
         ),
         outside=int(par.row_outside),
         pool=int(par.row_pool0),
@@ -119,6 +131,13 @@ def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk
         regimes=regimes or (regime_of(v, 0), regime_of(v, 1)),
         ranges=(ranges_of(v, 0), ranges_of(v, 1)),
     )
+
+
+def lends_below_micro(v: VenueState) -> float:
+    """Read the account value from which on nothing is lent any more; infinite if there is none."""
+    if v.par[0].value_max_later_policy != VALUE_MAX_NO_LOANS:
+        return math.inf
+    return float(v.par[0].account_value_max_micro)
 
 
 def _instrument(v: VenueState, inst: int) -> Instrument:

@@ -12,7 +12,12 @@ from stressbook.market.reference.book import RestingOrder
 from stressbook.market.reference.funding import FundingMeter
 from stressbook.market.reference.ledger import Asset
 from stressbook.market.reference.margin_desk import MarginDesk
-from stressbook.market.reference.opening import desk_of, exchange_of, sequencer_of
+from stressbook.market.reference.opening import (
+    desk_of,
+    exchange_of,
+    sequencer_of,
+    volume_weights_of,
+)
 from stressbook.market.reference.oracle import AssetPrices
 from stressbook.market.reference.order_rules import order_rules_of
 from stressbook.market.reference.parts import (
@@ -134,6 +139,7 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
     parts.platform_supply_caps = [int(token.platform_supply_cap) for token in state.token_spec]
     _read_desk_rules(parts.desk, state)
     parts.exchange.order_rules = order_rules_of(state)
+    parts.exchange.volume_weights_e6 = volume_weights_of(state)
     _read_sequencer_rules(parts, state)
     _read_averages(parts, par)
 

@@ -66,6 +66,8 @@ def short_sale(
     if after.available_usd(usdc) < 0.0:
         return R_INSUFFICIENT_MARGIN, 0
     missing = max(0, units - token.units)
+    if missing > 0 and account.is_lent_nothing():
+        return R_INSUFFICIENT_MARGIN, 0
     bounds = [
         (own.user_borrow_cap - token.debt_units, R_CAP_REACHED),
         (own.platform_headroom(), R_CAP_REACHED),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from stressbook.market.codes import REPLY_PENDING
+from stressbook.market.enrolment import VOLUME_PERIOD_MS
 from stressbook.market.faults import raise_faults
 from stressbook.market.reference.accrual import (
     accrue_interest,
@@ -15,6 +16,7 @@ from stressbook.market.reference.accrual import (
     settle_funding,
 )
 from stressbook.market.reference.deficit import settle_flat_rows
+from stressbook.market.reference.enrolment import forget_volume, send_off_too_large
 from stressbook.market.reference.insurance_fund import charge_forced_fills
 from stressbook.market.reference.mirror import Mirror
 from stressbook.market.reference.oracle import BookQuote, OracleDials
@@ -70,6 +72,9 @@ class ReferenceVenue:
 
     def _do_what_is_due(self, t_ms: int) -> None:
         parts, clock = self.parts, self.parts.clock
+        # A day of volume is forgotten in the step that begins the next day.
+        if t_ms > clock.dt_ms and clock.ends(VOLUME_PERIOD_MS, t_ms - clock.dt_ms):
+            forget_volume(parts)
         is_update = clock.ends(clock.price_ms, t_ms)
         if is_update:
             self._update_prices()
@@ -78,6 +83,7 @@ class ReferenceVenue:
         if clock.ends(clock.funding_ms, t_ms):
             settle_funding(parts, t_ms)
             accrue_interest(parts, t_ms)
+            send_off_too_large(parts, t_ms)
         if is_update:
             risk_step(parts, t_ms)
             fire_triggers(parts, t_ms)
