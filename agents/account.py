@@ -32,7 +32,7 @@ class AccountParams:
     enrolled: bool = param(
         False,
         unit="switch",
-        help="margined as one portfolio, where the scenario's regime is that",
+        help="asks to be margined as one portfolio, where the scenario's regime is that",
     )
     volume_14d_usd: float = param(
         0.0, unit="USD", help="weighted 14-day volume, which sets the fees", low=0.0, high=1e13

@@ -24,6 +24,7 @@ from stressbook.agents.directional_book import Bet
 from stressbook.agents.drafts import Draft, Listing, listings, token_micro
 from stressbook.agents.traits import trait
 from stressbook.agents.volumes import SECONDS_PER_DAY
+from stressbook.market.codes import ELIGIBLE
 from stressbook.market.parameters import param
 from stressbook.market.spec import VenueSpec
 from stressbook.market.state import F64, I64, Records
@@ -62,7 +63,12 @@ class Group(NamedTuple):
     inst: int  # -1 where the class trades the whole asset
     keys: I64
     parameters: Records
-    enrolled: tuple[bool, ...]
+    answers: tuple[int, ...]  # to those that ask to be enrolled, `agents.enrolment`
+
+    @property
+    def enrolled(self) -> tuple[bool, ...]:
+        """Whether each account is."""
+        return tuple(one == ELIGIBLE for one in self.answers)
 
 
 class OpeningBook(NamedTuple):

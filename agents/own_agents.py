@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.agents.account import Account
+from stressbook.agents.enrolment import NOT_ASKED, EnrolmentCount, answer, count_of
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_classes import OWN_CLASSES
 from stressbook.agents.own_outbox import OutboxView, write_messages
@@ -17,6 +18,7 @@ from stressbook.agents.population import latencies_us
 from stressbook.agents.view import Accounts, Market
 from stressbook.errors import AgentError, StressbookError, place_of
 from stressbook.market.codes import (
+    ELIGIBLE,
     MODE_PORTFOLIO,
     MODE_UNIFIED,
     REGIME_CROSS,
@@ -27,7 +29,7 @@ from stressbook.market.setup import AccountOpening
 from stressbook.market.spec import ORDINARY, VenueSpec
 from stressbook.market.units import MICRO
 
-__all__ = ["OwnAgents", "open_own_accounts"]
+__all__ = ["OwnAgents", "open_own_accounts", "own_enrolment"]
 
 
 def open_own_accounts(
@@ -44,7 +46,8 @@ def open_own_accounts(
     seed : int
         Of the run.
     regime : str
-        Of the scenario; under "cross" and "isolated" nobody is enrolled.
+        Of the scenario; under "cross" and "isolated" nobody is enrolled, and else those that ask
+        and are eligible.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def open_own_accounts(
     opened: list[AccountOpening] = []
     for name, number in class_numbers(params).items():
         mine = params[name]
-        is_portfolio = mine.enrolled and regime not in ORDINARY
+        is_portfolio = _own_answer(mine, spec, regime) == ELIGIBLE
         keys = [account_key(number, ordinal) for ordinal in range(mine.accounts)]
         latencies = latencies_us(spec, seed, np.array(keys, np.int64))
         for key, latency in zip(keys, latencies, strict=True):
@@ -75,6 +78,37 @@ def open_own_accounts(
                 )
             )
     return opened
+
+
+def own_enrolment(
+    params: Mapping[str, Any], spec: VenueSpec, *, regime: str
+) -> dict[str, EnrolmentCount]:
+    """Return how many accounts of own classes ask to be enrolled, and what they are answered.
+
+    Parameters
+    ----------
+    params, spec, regime
+        As of `open_own_accounts`.
+
+    Returns
+    -------
+    dict of str to EnrolmentCount
+        By class; without those that do not ask.
+    """
+    found = {name: _own_answer(mine, spec, regime) for name, mine in params.items()}
+    return {
+        name: count_of([found[name]] * mine.accounts)
+        for name, mine in params.items()
+        if found[name] != NOT_ASKED
+    }
+
+
+def _own_answer(mine: Any, spec: VenueSpec, regime: str) -> int:
+    """Return what each account of a class is answered: they open alike."""
+    if not mine.enrolled or regime in ORDINARY:
+        return NOT_ASKED
+    value_micro, volume_micro = round(mine.cash_usd * MICRO), round(mine.volume_14d_usd * MICRO)
+    return answer(spec, value_micro=value_micro, volume_micro=volume_micro)
 
 
 # What may come out of a user's code: `sys.exit` would end the run as if all were well.

@@ -15,6 +15,7 @@ import numpy as np
 
 from stressbook.agents.classes import CLASSES, AgentClass
 from stressbook.agents.drafts import listings, to_account
+from stressbook.agents.enrolment import NOT_ASKED, EnrolmentCount, answers, count_of
 from stressbook.agents.opening import Group, OpeningParams, open_book
 from stressbook.agents.rule import Rule
 from stressbook.errors import InvalidInput, UnknownName
@@ -48,6 +49,7 @@ class Population(NamedTuple):
     borrow_rate: float  # yearly, at the opening
     utilisation: float  # of the reserve's supply
     debt_share: float  # of the debts wanted; below 1 where a cap or the pool rations them
+    enrolment: dict[str, EnrolmentCount]  # of classes of which any account asks for it
 
 
 def build_population(
@@ -109,14 +111,7 @@ def build_population(
         raise UnknownName("margin regime", regime, known=regime_names())
     if world is None:
         world = default_world([asset.name for asset in spec.assets])
-    present = [one for one in CLASSES.values() if one.name in classes]
-    groups = [
-        group
-        for one in present
-        for group in _groups(
-            one, params.get(one.name) or one.params(), spec, seed, regime not in ORDINARY
-        )
-    ]
+    groups = _all_groups(params, spec, seed, regime, classes)
     book = open_book(groups, spec, params=opening or OpeningParams(), world=world, seed=seed)
     assets = listings(spec)
     accounts: list[AccountOpening] = []
@@ -131,7 +126,64 @@ def build_population(
         for cohort in cohorts:
             if "renewal_ms" in (cohort.parameters.dtype.names or ()):
                 cohort.parameters["renewal_ms"] = 0
-    return Population(cohorts, tuple(accounts), book.borrow_rate, book.utilisation, book.debt_share)
+    return Population(
+        cohorts,
+        tuple(accounts),
+        book.borrow_rate,
+        book.utilisation,
+        book.debt_share,
+        _enrolment(groups),
+    )
+
+
+def enrolment_by_class(
+    params: Mapping[str, Any],
+    spec: VenueSpec,
+    *,
+    seed: int,
+    regime: str = "hyperliquid-pm",
+    classes: Collection[str] = tuple(CLASSES),
+) -> dict[str, EnrolmentCount]:
+    """Return how many accounts ask to be enrolled and are, without an opening book.
+
+    Parameters
+    ----------
+    params, spec, seed, regime, classes
+        As of `build_population`.
+
+    Returns
+    -------
+    dict of str to EnrolmentCount
+        By class, in the order of accounts; without those of which no account asks.
+
+    Examples
+    --------
+    >>> from stressbook.market.spec import load_preset
+    >>> enrolment_by_class({}, load_preset("hyperliquid"), seed=7)["holder"].too_small
+    0
+    """
+    return _enrolment(_all_groups(params, spec, seed, regime, classes))
+
+
+def _all_groups(
+    params: Mapping[str, Any], spec: VenueSpec, seed: int, regime: str, classes: Collection[str]
+) -> list[Group]:
+    present = [one for one in CLASSES.values() if one.name in classes]
+    return [
+        group
+        for one in present
+        for group in _groups(
+            one, params.get(one.name) or one.params(), spec, seed, regime not in ORDINARY
+        )
+    ]
+
+
+def _enrolment(groups: Sequence[Group]) -> dict[str, EnrolmentCount]:
+    by_class: dict[str, list[int]] = {}
+    for group in groups:
+        by_class.setdefault(group.agent_class.name, []).extend(group.answers)
+    counts = {name: count_of(found) for name, found in by_class.items()}
+    return {name: count for name, count in counts.items() if count.asked}
 
 
 def _groups(
@@ -155,8 +207,12 @@ def _groups(
             params, keys, **{key: value for key, value in given.items() if key in wanted}
         )
         share = getattr(params, "enrolled_frac", {}).get(name, 0.0) if enrols else 0.0
-        enrolled = tuple(int((i + 1) * share) > int(i * share) for i in range(n))
-        yield Group(one, place["asset"], place["inst"], keys, records, enrolled)
+        asks = [int((i + 1) * share) > int(i * share) for i in range(n)]
+        found = (NOT_ASKED,) * n
+        if any(asks):
+            values_usd, volume_usd = records["equity_usd"].tolist(), one.volume_14d_usd
+            found = answers(spec, asks, values_usd=values_usd, volume_usd=volume_usd)
+        yield Group(one, place["asset"], place["inst"], keys, records, found)
 
 
 def _places(one: AgentClass, spec: VenueSpec) -> Iterator[dict[str, Any]]:

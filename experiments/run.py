@@ -54,6 +54,9 @@ class RunRecord:
         Refused messages by reason.
     replies : dict of str to dict of str to int
         What the venue answered to each class of agents, by kind; refusals by reason.
+    enrolment : dict of str to dict of str to int
+        Of each class of which any account asked to be enrolled at the opening: how many did, and
+        how many were or were refused by which rule, fields of `agents.enrolment.EnrolmentCount`.
     onset_step : int
         First step under stress; end of the warm-up where there is none.
     """
@@ -69,6 +72,7 @@ class RunRecord:
     events: Records
     refusals: dict[str, int]
     replies: dict[str, dict[str, int]]
+    enrolment: dict[str, dict[str, int]]
     onset_step: int
 
     @property
@@ -141,6 +145,7 @@ def record_of(
         events=np.concatenate(sim.events) if sim.events else v.event[:0].copy(),
         refusals={name: n for name, n in counts.items() if n},
         replies=replies_by_class(v, sim.replies, sim.scenario.agents),
+        enrolment={name: count._asdict() for name, count in sim.enrolment.items()},
         onset_step=onset_step(sim, onset_s),
     )
 

@@ -18,7 +18,7 @@ from stressbook.agents.observe import (
     observe_owned,
 )
 from stressbook.agents.outbox import Outbox
-from stressbook.agents.own_agents import OwnAgents, open_own_accounts
+from stressbook.agents.own_agents import OwnAgents, open_own_accounts, own_enrolment
 from stressbook.agents.population import build_population
 from stressbook.agents.rule_account import RuleAccounts
 from stressbook.errors import InvalidInput, OverflowFault, UnknownName
@@ -128,6 +128,9 @@ class Simulation(mesa.Model):
             classes=shipped,
         )
         own_accounts = open_own_accounts(own, spec, seed=seed, regime=scenario.margin_regime)
+        self.enrolment = population.enrolment | own_enrolment(
+            own, spec, regime=scenario.margin_regime
+        )
         state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
         self.world = world_of_venue(scenario.world, state)
         self.engine: Engine = ENGINES[engine](state)

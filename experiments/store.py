@@ -102,7 +102,11 @@ def save_run(record: RunRecord, folder: Path) -> Path:
         },
     )
     _write_arrays(folder / "events.npz", {"event": record.events})
-    counted = {"refusals": record.refusals, "replies": record.replies}
+    counted = {
+        "refusals": record.refusals,
+        "replies": record.replies,
+        "enrolment": record.enrolment,
+    }
     about = {**manifest(record), "plugins": kept, **counted}
     write_json(folder / MANIFEST, {**about, "onset_step": record.onset_step})
     return folder
@@ -240,6 +244,7 @@ def load_run(folder: Path) -> RunRecord:
         events=_records(events, "event", EVENT),
         refusals=dict(about.get("refusals", {})),
         replies=dict(about.get("replies", {})),
+        enrolment=dict(about.get("enrolment", {})),
         onset_step=int(about.get("onset_step", 0)),
     )
 

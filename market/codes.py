@@ -163,6 +163,11 @@ MODE_STANDARD: Final = 0
 MODE_UNIFIED: Final = 1
 MODE_PORTFOLIO: Final = 2
 
+# --- whether an account may enrol in portfolio margin ---------------------------------------------
+ELIGIBLE: Final = 0
+TOO_LARGE: Final = 1  # its value has reached the largest
+TOO_SMALL: Final = 2  # neither its volume nor its value is enough
+
 # --- what becomes of an enrolled account that grows beyond the largest value --------------
 VALUE_MAX_NOTHING: Final = 0
 VALUE_MAX_LEAVES: Final = 1

@@ -8,6 +8,7 @@ Source: Hyperliquid docs, portfolio margin, its FAQ and account modes, 2026-05 t
 
 from stressbook.market.codes import (
     ACCEPTED,
+    ELIGIBLE,
     EV_LEFT_PORTFOLIO,
     MODE_PORTFOLIO,
     MODE_STANDARD,
@@ -20,6 +21,8 @@ from stressbook.market.codes import (
     R_NOT_SUPPORTED,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
+    TOO_LARGE,
+    TOO_SMALL,
     VALUE_MAX_LEAVES,
 )
 from stressbook.market.events import log_event
@@ -31,7 +34,7 @@ from stressbook.market.state import VenueState
 from stressbook.market.token_margin import available_now_usd
 from stressbook.market.units import round_nearest
 
-__all__ = ["VOLUME_PERIOD_MS", "enrol", "forget_volume", "send_off_too_large"]
+__all__ = ["VOLUME_PERIOD_MS", "eligibility", "enrol", "forget_volume", "send_off_too_large"]
 
 VOLUME_PERIOD_MS = 86_400_000  # traded volume is counted by the day
 
@@ -128,13 +131,57 @@ def forget_volume(v: VenueState) -> None:
 
 
 @inline_kernel
+def eligibility(
+    volume_micro: int,
+    value_micro: float,
+    least_volume_micro: int,
+    least_value_micro: int,
+    most_value_micro: int,
+) -> int:
+    """Tell whether volume and account value admit to portfolio margin.
+
+    Parameters
+    ----------
+    volume_micro : int
+        Weighted volume of the look-back, micro-USDC.
+    value_micro : float
+        Account value, micro-USDC, `requirements.account_value_usd`.
+    least_volume_micro, least_value_micro : int
+        One of them must be exceeded.
+    most_value_micro : int
+        What the value must stay below.
+
+    Returns
+    -------
+    int
+        `ELIGIBLE`, `TOO_LARGE` or `TOO_SMALL`.
+
+    Examples
+    --------
+    >>> eligibility(0, 2e10, 5_000_000_000_000, 10_000_000_000, 25_000_000_000_000)
+    0
+    """
+    if value_micro >= float(most_value_micro):
+        return TOO_LARGE
+    if volume_micro > least_volume_micro or value_micro > float(least_value_micro):
+        return ELIGIBLE
+    return TOO_SMALL
+
+
+@inline_kernel
 def _is_eligible(v: VenueState, user: int) -> bool:
     par = v.par[0]
     value_micro = account_value_usd(account_sums(v, user)) * 1e6
-    if value_micro >= float(par.account_value_max_micro):
-        return False
-    enough_volume = v.user[user].volume_14d_micro > par.eligible_volume_micro
-    return enough_volume or value_micro > float(par.eligible_value_micro)
+    return (
+        eligibility(
+            int(v.user[user].volume_14d_micro),
+            value_micro,
+            int(par.eligible_volume_micro),
+            int(par.eligible_value_micro),
+            int(par.account_value_max_micro),
+        )
+        == ELIGIBLE
+    )
 
 
 @inline_kernel

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
+from stressbook.experiments.enrolment import (
+    ENROLMENT_HEAD,
+    enrolment_cells,
+    opening_enrolment,
+)
 from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
 from stressbook.market.units import PRICE_ONE
 
-__all__ = ["NOBODY", "STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
+__all__ = ["NOBODY", "PLAN_SEED", "STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
 
 # Of one step of the clock, in order.
 STEPS: Final = (
@@ -40,22 +45,25 @@ class BookRange(NamedTuple):
 
 
 NOBODY: Final = "nobody; did you forget `inherits`, or [agents.CLASS]?"
+PLAN_SEED: Final = 1
 _COMMON: Final = ("at", "duration", "severity")
 
 
-def plan_text(scenario: Scenario) -> str:
+def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
     """Return the plan of a run as text.
 
     Parameters
     ----------
     scenario : Scenario
         Resolved.
+    seed : int, default 1
+        What accounts open with is drawn, and with it who is eligible.
 
     Returns
     -------
     str
-        Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, and what each margin
-        regime asks for a hedged book.
+        Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, who is enrolled at
+        the opening, and what each margin regime asks for a hedged book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -66,6 +74,7 @@ def plan_text(scenario: Scenario) -> str:
     steps = [
         (str(n), name, what.format(**periods)) for n, (name, what) in enumerate(STEPS, start=1)
     ]
+    enrolment = opening_enrolment(scenario, seed=seed)
     head = (
         f"{scenario.name}: {n_steps} steps of {duration(scenario.dt_s)}, "
         f"{scenario.margin_regime} margin, {', '.join(scenario.assets)}"
@@ -83,6 +92,9 @@ def plan_text(scenario: Scenario) -> str:
             "",
             "Books, USD: a price that leaves its ladder ends the run with an error",
             table(_book_rows(scenario), aligned="lrrrrrr"),
+            "",
+            f"Accounts that ask for portfolio margin at the opening, seed {seed}",
+            table([ENROLMENT_HEAD, *enrolment_cells(enrolment)], aligned="lrrrr"),
             "",
             "Initial margin of a perp of 1 M USD, alone and hedged by tokens; own regime first",
             table([BOOK_HEAD, *map(book_cells, scenario_books(scenario))], aligned="llrrrrrr"),

@@ -12,7 +12,7 @@ from stressbook.agents.account import Account
 from stressbook.api.effect import Effect
 from stressbook.api.effect_table import EffectTable
 from stressbook.api.parameters import Parameter, parameter_rows
-from stressbook.api.plan import plan_text
+from stressbook.api.plan import PLAN_SEED, plan_text
 from stressbook.api.replicates import Replicates
 from stressbook.api.result import RunResult
 from stressbook.api.sides import side_names, under_regimes
@@ -141,9 +141,15 @@ class Scenario:
         """Name of the scenario."""
         return self.resolved.name
 
-    def plan(self) -> Text:
-        """Return the ten steps of the clock and the timeline of the run, as text."""
-        return Text(plan_text(self.resolved))
+    def plan(self, seed: int = PLAN_SEED) -> Text:
+        """Return the steps of the clock, the timeline and who is enrolled, as text.
+
+        Parameters
+        ----------
+        seed : int, default 1
+            Of what accounts open with.
+        """
+        return Text(plan_text(self.resolved, seed=seed))
 
     def parameters(self, prefix: str = "") -> list[Parameter]:
         """Return every number with its place in the file, unit, meaning and source.

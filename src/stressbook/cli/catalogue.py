@@ -96,10 +96,12 @@ def plan(
     sets: Sets = [],  # noqa: B006 - typer copies it
     stresses: Stresses = [],  # noqa: B006 - as above
     plugins: Plugins = [],  # noqa: B006 - as above
+    seed: Annotated[int, typer.Option(min=0, help="Of what accounts open with.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Print the steps of the clock, when stresses act and the room of each book, before any run."""
+    """Print what a run will do: its steps, stresses, the room of each book, who is enrolled."""
     from stressbook.api.plan import STEPS, book_ranges, timeline
+    from stressbook.experiments.enrolment import opening_enrolment
     from stressbook.experiments.margin_books import scenario_books
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
@@ -108,6 +110,9 @@ def plan(
         books = [one._asdict() for one in book_ranges(found.resolved)]
         margin = [one._asdict() for one in scenario_books(found.resolved)]
         steps = [step for step, _ in STEPS]
-        result_json({"steps": steps, "timeline": rows, "books": books, "margin": margin})
+        counts = opening_enrolment(found.resolved, seed=seed)
+        enrolment = {name: count._asdict() for name, count in counts.items()}
+        about = {"steps": steps, "timeline": rows, "books": books, "margin": margin}
+        result_json(about | {"enrolment": enrolment})
     else:
-        result(found.plan())
+        result(found.plan(seed=seed))
