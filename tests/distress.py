@@ -91,6 +91,15 @@ RULE_SETS = {
     "isolated": {"regime": "isolated"},
     "scan": {"regime": "scan"},
     "okx_little_capital": {"regime": "okx", "backstop_usd": 20_000.0},
+    "up_to_the_borrowable": {
+        "margin__borrowable_in_credit": True,
+        "tokens__USDC__platform_borrow_cap": 60_000.0,
+    },
+    "the_large_leave": {
+        "margin__value_max_later": "leaves_when_idle",
+        "margin__account_value_max_usd": 5_000.0,
+        "margin__volume_spot_weight": 1.37,
+    },
 }
 # The same where HYPE and BTC are lent as well.
 LENT = {
@@ -112,6 +121,9 @@ TWO_WAY_RULE_SETS = {
     "lent_socialised": LENT
     | {"liquidation__socialise": "positions", "backstop_usd": 1_000.0}
     | {"lending__interest_is_simple": True, "margin__user_cap_in_credit": False},
+    "lent_to_the_small": LENT
+    | {"margin__value_max_later": "no_new_borrowing", "margin__account_value_max_usd": 20_000.0}
+    | {"margin__borrowable_in_credit": True},
 }
 # Ranges of a scan that follow volatility, with each tool against procyclicality.
 FOLLOWING_RULE_SETS = {

@@ -60,6 +60,8 @@ RULE_SETS = [
     {"tokens.USDC.platform_borrow_cap": 3_000.0},
     {"tokens.BTC.platform_supply_cap": 0.5, "tokens.HYPE.ltv": 0.0},
     {"tokens.USDC.user_borrow_cap": 0.0},
+    {"margin.borrowable_in_credit": True, "tokens.USDC.platform_borrow_cap": 3_000.0},
+    {"margin.value_max_later": "no_new_borrowing", "margin.account_value_max_usd": 1_000.0},
 ]
 
 

@@ -25,6 +25,7 @@ SWITCHES = {n for n in RULES if n.endswith("_on")} | {
     "slice_of_remaining",
     "slice_full_discount",
     "user_cap_in_credit",
+    "borrowable_in_credit",
     "interest_is_simple",
 }
 UNCHANGED_IN_RUNS = {"seed_key0", "seed_key1", "dt_ms"}  # a new seed and a new step have tests
