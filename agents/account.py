@@ -14,7 +14,7 @@ from stressbook.agents.base import OneAccount
 from stressbook.agents.own_classes import declared_parameters, params_dataclass, register
 from stressbook.agents.own_outbox import OutboxView
 from stressbook.agents.own_view import View
-from stressbook.market.parameters import param
+from stressbook.market.rules.parameters import param
 
 __all__ = ["Account", "AccountParams"]
 

@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stressbook.agents.directional import OPENING_HOUR, SENTIMENT_HOURS, long_probability
-from stressbook.market.draws import (
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.numbers.draws import (
     PURPOSE_OPENING_AGE,
     PURPOSE_OPENING_PATH,
     PURPOSE_OPENING_SIDE,
@@ -25,9 +26,8 @@ from stressbook.market.draws import (
     uniform,
     uniforms,
 )
-from stressbook.market.elementary import exp, normal_quantile
-from stressbook.market.quantiles import exponential_from_uniform
-from stressbook.market.state import F64
+from stressbook.market.numbers.elementary import exp, normal_quantile
+from stressbook.market.numbers.quantiles import exponential_from_uniform
 
 PAST_HOLDINGS: Final = 5.0  # mean holding times that the past is long
 MOST_HOURS: Final = OPENING_HOUR - SENTIMENT_HOURS

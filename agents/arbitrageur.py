@@ -44,13 +44,14 @@ from stressbook.agents.quoting import (
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.agents.volumes import PERP_VOLUME_USD, SPOT_VOLUME_USD, VOLUME_SOURCE
-from stressbook.market.codes import BUY, IOC, SELL
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.elementary import pow_
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
-from stressbook.market.parameters import param
-from stressbook.market.state import EMPTY_ASK, I64, N_TICKS, Records
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.numbers.elementary import pow_
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import BUY, IOC, SELL
+from stressbook.market.state.records import EMPTY_ASK, N_TICKS
 
 N_LEVELS: Final = 4
 N_SIDES: Final = 2 * N_LEVELS

@@ -1,7 +1,7 @@
 """Agents under Mesa: a desk of accounts that follow one compiled rule, or one account in Python.
 
 All three ways of writing an agent share one outbox and are freely mixed. Mesa's random numbers are
-not used: draws are keyed by account, purpose and time (`stressbook.market.draws`).
+not used: draws are keyed by account, purpose and time (`stressbook.market.numbers.draws`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import mesa
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market
-from stressbook.market.by_address import compiled_call
-from stressbook.market.state import I64, Records
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.compiling.by_address import compiled_call
 
 
 class Desk(mesa.Agent):

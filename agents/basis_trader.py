@@ -38,12 +38,12 @@ from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
 from stressbook.agents.view import Accounts, Market, Me, look
 from stressbook.agents.volumes import SECONDS_PER_DAY, SPOT_VOLUME_USD, VOLUME_SOURCE
-from stressbook.market.codes import MODE_PORTFOLIO
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.lending_rates import HOURS_PER_YEAR
-from stressbook.market.parameters import param
-from stressbook.market.state import I64, Records, record_dtype
+from stressbook.market.compiling.arrays import I64, Records, record_dtype
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import MODE_PORTFOLIO
 
 DAYS_PER_YEAR: Final = 365.0
 CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach

@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 from stressbook.agents import basis_trader
 from stressbook.agents.drafts import Draft, Listing, perp_lots, token_micro, token_units
 from stressbook.agents.holder import willing_frac
-from stressbook.market.lending_rates import borrow_rate_at
-from stressbook.market.spec import VenueSpec
-from stressbook.market.state import F64
-from stressbook.market.units import MICRO
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.lending.lending_rates import borrow_rate_at
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.rules.spec import VenueSpec
 
 CAP_SHARE: Final = basis_trader.CAP_SHARE
 BISECTIONS: Final = 30

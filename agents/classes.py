@@ -1,7 +1,7 @@
 """The shipped classes of agents: each said once, with all that a population needs of it.
 
-A class is a module with its rule and parameters, a number in `stressbook.market.draws`, and an
-entry here.
+A class is a module with its rule and parameters, a number in
+`stressbook.market.numbers.draws`, and an entry here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stressbook.agents import (
     order_flow,
 )
 from stressbook.agents.rule import Rule
-from stressbook.market.state import Records
+from stressbook.market.compiling.arrays import Records
 
 __all__ = ["CLASSES", "AgentClass"]
 

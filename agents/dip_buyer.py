@@ -30,11 +30,11 @@ from stressbook.agents.quoting import (
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
 from stressbook.agents.view import Accounts, Market, Me, look
-from stressbook.market.codes import PERP, SPOT
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.parameters import param
-from stressbook.market.state import I64, Records
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import PERP, SPOT
 
 N_DEEP: Final = 7
 N_LEVELS: Final = 1 + N_DEEP  # level 0 gives inventory back

@@ -27,8 +27,10 @@ from stressbook.agents.outbox import Outbox, deposit, withdraw
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import normal_trait, pareto_trait
 from stressbook.agents.view import Accounts, Market, Me, look
-from stressbook.market.codes import REDUCE_ONLY
-from stressbook.market.draws import (
+from stressbook.market.compiling.arrays import F64, I64, Records, record_dtype
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
+from stressbook.market.numbers.draws import (
     CLASS_NUMBERS,
     PURPOSE_DIRECTIONAL_ENTRY,
     PURPOSE_DIRECTIONAL_HOLD,
@@ -36,14 +38,12 @@ from stressbook.market.draws import (
     PURPOSE_SENTIMENT,
     uniform,
 )
-from stressbook.market.elementary import exp, ln, normal_quantile
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.lending_rates import HOURS_PER_YEAR
-from stressbook.market.listing import MarginTier
-from stressbook.market.parameters import param
-from stressbook.market.quantiles import exponential_from_uniform
-from stressbook.market.state import F64, I64, Records, record_dtype
-from stressbook.market.units import MS_PER_HOUR
+from stressbook.market.numbers.elementary import exp, ln, normal_quantile
+from stressbook.market.numbers.quantiles import exponential_from_uniform
+from stressbook.market.numbers.units import MS_PER_HOUR
+from stressbook.market.rules.listing import MarginTier
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import REDUCE_ONLY
 
 FLAT: Final = 0
 ENTERING: Final = 1

@@ -16,10 +16,10 @@ from stressbook.agents.aging import LONG, SHORT, Life, Past, live
 from stressbook.agents.directional import leverage_setting
 from stressbook.agents.drafts import Draft, Listing
 from stressbook.errors import InvalidScenario, Problem
-from stressbook.market.listing import MarginTier
-from stressbook.market.spec import VenueSpec
-from stressbook.market.state import N_TICKS
-from stressbook.market.units import MICRO, PRICE_ONE
+from stressbook.market.numbers.units import MICRO, PRICE_ONE
+from stressbook.market.rules.listing import MarginTier
+from stressbook.market.rules.spec import VenueSpec
+from stressbook.market.state.records import N_TICKS
 
 FACTOR_LOW: Final = 0.5  # of the longs that are left after sides have been turned
 FACTOR_HIGH: Final = 1.5

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import MICRO, NEAREST, PRICE_ONE, mul_div
+from stressbook.market.opening.setup import AccountOpening
+from stressbook.market.rules.spec import VenueSpec
+from stressbook.market.state.codes import (
     MODE_PORTFOLIO,
     MODE_UNIFIED,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.setup import AccountOpening
-from stressbook.market.spec import VenueSpec
-from stressbook.market.units import MICRO, NEAREST, PRICE_ONE, mul_div
 
 
 @dataclass
@@ -77,7 +77,7 @@ def listings(spec: VenueSpec) -> list[Listing]:
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> [(one.name, one.spot >= 0) for one in listings(load_preset("hyperliquid"))]
     [('BTC', True), ('ETH', True), ('SOL', False), ('HYPE', True)]
     """

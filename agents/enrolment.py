@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from stressbook.market.codes import ELIGIBLE, TOO_LARGE, TOO_SMALL
-from stressbook.market.enrolment import eligibility
-from stressbook.market.spec import VenueSpec
-from stressbook.market.units import MICRO
+from stressbook.market.margin.enrolment import eligibility
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.rules.spec import VenueSpec
+from stressbook.market.state.codes import ELIGIBLE, TOO_LARGE, TOO_SMALL
 
 __all__ = ["NOT_ASKED", "EnrolmentCount", "answer", "answers", "count_of"]
 
@@ -44,7 +44,7 @@ def answer(spec: VenueSpec, *, value_micro: int, volume_micro: int) -> int:
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> venue = load_preset("hyperliquid")
     >>> [answer(venue, value_micro=usd * MICRO, volume_micro=0) for usd in (9_000, 20_000)]
     [2, 0]

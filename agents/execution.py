@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from stressbook.agents.outbox import Outbox, place
 from stressbook.agents.view import Market
-from stressbook.market.codes import BUY, IOC, SELL
-from stressbook.market.kernel import inline_kernel
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, I64, N_TICKS
+from stressbook.market.compiling.arrays import I64
+from stressbook.market.compiling.kernel import inline_kernel
+from stressbook.market.state.codes import BUY, IOC, SELL
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID, N_TICKS
 
 MIN_ORDER_USD: Final = 10.0  # Hyperliquid docs, tick and lot size: minimum order value, 2026-08
 SHORTABLE: Final = 2**62  # lots "held" of a perp

@@ -18,8 +18,8 @@ from typing import Any, Final
 from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, move_in, move_out, trade_outside
 from stressbook.agents.view import Market, Me
-from stressbook.market.kernel import inline_kernel, spliced_kernel
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.compiling.kernel import inline_kernel, spliced_kernel
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 
 __all__ = [
     "FLOATS",

@@ -27,12 +27,12 @@ from stressbook.agents.renewal import is_away
 from stressbook.agents.rule import Rule
 from stressbook.agents.traits import equities, halflife_weight, trait
 from stressbook.agents.view import Accounts, Market, Me, look
-from stressbook.market.codes import MODE_PORTFOLIO
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.elementary import ln
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.parameters import param
-from stressbook.market.state import I64, Records, record_dtype
+from stressbook.market.compiling.arrays import I64, Records, record_dtype
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.numbers.elementary import ln
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import MODE_PORTFOLIO
 
 RELIEF: Final = 0.8  # of the load limit: where selling tokens ends
 

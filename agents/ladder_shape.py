@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.market.elementary import exp, ln, pow_
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.numbers.elementary import exp, ln, pow_
 
 __all__ = ["DEPTH_DISTANCE_BP", "level_sizes", "shared_sizes", "zipf_shares"]
 

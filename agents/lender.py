@@ -14,11 +14,11 @@ import numpy as np
 from stressbook.agents.outbox import Outbox, redeem
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me, look
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.parameters import param
-from stressbook.market.state import I64, Records, record_dtype
-from stressbook.market.units import MS_PER_HOUR
+from stressbook.market.compiling.arrays import I64, Records, record_dtype
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.numbers.units import MS_PER_HOUR
+from stressbook.market.rules.parameters import param
 
 PARAMETERS = record_dtype("supply_micro interval_ms", "run_per_hour token_supply_ratio")
 MEMORY = record_dtype("next_ms left_micro")

@@ -20,10 +20,10 @@ from stressbook.agents.volumes import (
     SPOT_VOLUME_USD,
     VOLUME_SOURCE,
 )
-from stressbook.market.elementary import ln
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
-from stressbook.market.parameters import param
-from stressbook.market.state import F64, I64, Records
+from stressbook.market.compiling.arrays import F64, I64, Records
+from stressbook.market.numbers.elementary import ln
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.rules.parameters import param
 
 __all__ = ["N_LEVELS", "PARAMETERS", "MarketMakerParams", "account_parameters"]
 

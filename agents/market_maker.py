@@ -47,15 +47,16 @@ from stressbook.agents.quoting import (
 )
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me, look
-from stressbook.market.draws import (
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import (
     CLASS_NUMBERS,
     PURPOSE_MAKER_QUOTE,
     PURPOSE_MAKER_RETURN_DELAY,
     uniform,
 )
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, I64, Records
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID
 
 __all__ = [
     "MEMORY",

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stressbook.market.elementary import exp
-from stressbook.market.state import F64, VenueState
-from stressbook.market.valuation import is_breached, value_all
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.margin.valuation import is_breached, value_all
+from stressbook.market.numbers.elementary import exp
+from stressbook.market.state.records import VenueState
 
 
 def near_breach_usd(
@@ -39,8 +40,8 @@ def near_breach_usd(
 
     Examples
     --------
-    >>> from stressbook.market.setup import make_state
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.opening.setup import make_state
+    >>> from stressbook.market.rules.spec import load_preset
     >>> near_breach_usd(make_state(load_preset("hyperliquid"), [], seed=7), [0.03] * 4, hours=6.0)
     [0.0, 0.0]
     """

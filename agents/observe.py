@@ -21,13 +21,14 @@ from stressbook.agents.view import (
     Accounts,
     Market,
 )
-from stressbook.market.bits import natural, prefetch, widened
-from stressbook.market.borrowing import platform_headroom
-from stressbook.market.kernel import kernel, sub_kernel
-from stressbook.market.reserve import borrow_rate, supply_rate, utilisation
-from stressbook.market.state import C_NO_ROOM, C_OUTBOX, C_PENDING, I64, VenueState
-from stressbook.market.token_debts import lends_tokens
-from stressbook.market.world import WorldState
+from stressbook.market.compiling.arrays import I64
+from stressbook.market.compiling.bits import natural, prefetch, widened
+from stressbook.market.compiling.kernel import kernel, sub_kernel
+from stressbook.market.lending.borrowing import platform_headroom
+from stressbook.market.lending.reserve import borrow_rate, supply_rate, utilisation
+from stressbook.market.lending.token_debts import lends_tokens
+from stressbook.market.prices.world import WorldState
+from stressbook.market.state.records import C_NO_ROOM, C_OUTBOX, C_PENDING, VenueState
 
 _AHEAD: Final = 12  # orders between the prefetch of one and its turn
 

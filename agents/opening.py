@@ -24,12 +24,12 @@ from stressbook.agents.directional_book import Bet
 from stressbook.agents.drafts import Draft, Listing, listings, token_micro
 from stressbook.agents.traits import trait
 from stressbook.agents.volumes import SECONDS_PER_DAY
-from stressbook.market.codes import ELIGIBLE
-from stressbook.market.parameters import param
-from stressbook.market.spec import VenueSpec
-from stressbook.market.state import F64, I64, Records
-from stressbook.market.units import MICRO
-from stressbook.market.world_parameters import WorldParams
+from stressbook.market.compiling.arrays import F64, I64, Records
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.prices.world_parameters import WorldParams
+from stressbook.market.rules.parameters import param
+from stressbook.market.rules.spec import VenueSpec
+from stressbook.market.state.codes import ELIGIBLE
 
 PHASE_TRAIT = 1_000  # of the first look of an account
 

@@ -29,18 +29,18 @@ from stressbook.agents.volumes import (
     SPOT_VOLUME_USD,
     VOLUME_SOURCE,
 )
-from stressbook.market.codes import PERP, SPOT
-from stressbook.market.draws import (
+from stressbook.market.compiling.arrays import I64, Records, record_dtype
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.numbers.draws import (
     CLASS_NUMBERS,
     PURPOSE_FLOW_ARRIVAL,
     PURPOSE_FLOW_SIDE,
     PURPOSE_FLOW_SIZE,
     uniform,
 )
-from stressbook.market.elementary import exp, ln, pow_
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.parameters import param
-from stressbook.market.state import I64, Records, record_dtype
+from stressbook.market.numbers.elementary import exp, ln, pow_
+from stressbook.market.rules.parameters import param
+from stressbook.market.state.codes import PERP, SPOT
 
 PARAMETERS = record_dtype(
     "asset inst spot_lots",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from stressbook.market.by_address import by_address
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import inline_kernel
+from stressbook.market.state.codes import (
     OP_CANCEL_ALL,
     OP_CANCEL_CLIENT_ID,
     OP_DEPOSIT,
@@ -19,8 +21,6 @@ from stressbook.market.codes import (
     OP_WITHDRAW,
     OWN_MOVE,
 )
-from stressbook.market.kernel import inline_kernel
-from stressbook.market.state import I64, Records
 
 
 @by_address

@@ -17,17 +17,17 @@ from stressbook.agents.own_view import Now, View
 from stressbook.agents.population import latencies_us
 from stressbook.agents.view import Accounts, Market
 from stressbook.errors import AgentError, StressbookError, place_of
-from stressbook.market.codes import (
+from stressbook.market.numbers.draws import account_key, class_numbers
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening
+from stressbook.market.rules.spec import ORDINARY, VenueSpec
+from stressbook.market.state.codes import (
     ELIGIBLE,
     MODE_PORTFOLIO,
     MODE_UNIFIED,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.draws import account_key, class_numbers
-from stressbook.market.setup import AccountOpening
-from stressbook.market.spec import ORDINARY, VenueSpec
-from stressbook.market.units import MICRO
 
 __all__ = ["OwnAgents", "open_own_accounts", "own_enrolment"]
 

@@ -7,7 +7,7 @@ from inspect import get_annotations
 from typing import Any, Final, NamedTuple
 
 from stressbook.errors import InvalidInput, Problem
-from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.numbers.draws import CLASS_NUMBERS
 
 __all__ = ["OWN_CLASSES", "OwnClass", "declared_parameters", "params_dataclass", "register"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_view import Now
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BUY,
     GTC,
     IOC,
@@ -27,7 +27,7 @@ from stressbook.market.codes import (
     SELL,
     TAKE,
 )
-from stressbook.market.state import MESSAGE, N_TICKS
+from stressbook.market.state.records import MESSAGE, N_TICKS
 
 __all__ = ["MARKET_SLIPPAGE_FRAC", "OutboxView", "write_messages"]
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from stressbook.agents.view import Accounts, Market
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.draws import INDEX_MAX, PURPOSE_OWN_AGENT, uniform
-from stressbook.market.kernel import kernel
-from stressbook.market.spec import VenueSpec
-from stressbook.market.state import F64, I64, N_TICKS
+from stressbook.market.compiling.arrays import F64, I64
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.numbers.draws import INDEX_MAX, PURPOSE_OWN_AGENT, uniform
+from stressbook.market.rules.spec import VenueSpec
+from stressbook.market.state.records import N_TICKS
 
 __all__ = ["Now", "OwnOrder", "View"]
 

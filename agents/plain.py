@@ -28,7 +28,7 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Examples
     --------
-    >>> from stressbook.market.elementary import ln
+    >>> from stressbook.market.numbers.elementary import ln
     >>> plain(ln)(2.0) == ln(2.0)
     True
     """

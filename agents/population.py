@@ -19,14 +19,14 @@ from stressbook.agents.enrolment import NOT_ASKED, EnrolmentCount, answers, coun
 from stressbook.agents.opening import Group, OpeningParams, open_book
 from stressbook.agents.rule import Rule
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.draws import PURPOSE_LATENCY, account_key, key_from_seed, uniforms
-from stressbook.market.elementary import exp, ln, normal_quantile
-from stressbook.market.listing import KINDS
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.numbers.draws import PURPOSE_LATENCY, account_key, key_from_seed, uniforms
+from stressbook.market.numbers.elementary import exp, ln, normal_quantile
+from stressbook.market.opening.setup import AccountOpening
+from stressbook.market.prices.world_parameters import WorldParams, default_world
 from stressbook.market.regimes import regime_names
-from stressbook.market.setup import AccountOpening
-from stressbook.market.spec import ORDINARY, VenueSpec
-from stressbook.market.state import I64, Records
-from stressbook.market.world_parameters import WorldParams, default_world
+from stressbook.market.rules.listing import KINDS
+from stressbook.market.rules.spec import ORDINARY, VenueSpec
 
 PLACE: Final = 2**14  # accounts of one class in one place
 _P99: Final = 2.3263478740408408  # standard normal deviate exceeded by 1 %
@@ -102,7 +102,7 @@ def build_population(
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> population = build_population({}, load_preset("hyperliquid"), seed=7)
     >>> [cohort.rule.name for cohort in population.cohorts][:3]
     ['market_maker', 'arbitrageur', 'order_flow']
@@ -158,7 +158,7 @@ def enrolment_by_class(
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> enrolment_by_class({}, load_preset("hyperliquid"), seed=7)["holder"].too_small
     0
     """

@@ -16,9 +16,9 @@ import numpy as np
 from stressbook.agents.execution import Sender
 from stressbook.agents.outbox import Outbox, cancel, place
 from stressbook.agents.view import Me
-from stressbook.market.codes import BUY, GTC, POST_ONLY, SELL
-from stressbook.market.kernel import inline_kernel, spliced_kernel
-from stressbook.market.state import N_TICKS
+from stressbook.market.compiling.kernel import inline_kernel, spliced_kernel
+from stressbook.market.state.codes import BUY, GTC, POST_ONLY, SELL
+from stressbook.market.state.records import N_TICKS
 
 __all__ = ["array_record", "ask_tick", "bid_tick", "lots_of", "refresh", "set_target", "targets"]
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from stressbook.agents.outbox import Outbox, deposit, withdraw
 from stressbook.agents.view import Market, Me
-from stressbook.market.draws import PURPOSE_RENEWAL_DELAY, uniform
-from stressbook.market.kernel import inline_kernel
-from stressbook.market.quantiles import exponential_from_uniform
+from stressbook.market.compiling.kernel import inline_kernel
+from stressbook.market.numbers.draws import PURPOSE_RENEWAL_DELAY, uniform
+from stressbook.market.numbers.quantiles import exponential_from_uniform
 
 RUIN_SHARE: Final = 0.25  # of the opening money: below it an account gives up
 RICH_SHARE: Final = 4.0  # beyond it the surplus is withdrawn

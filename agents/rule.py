@@ -22,7 +22,7 @@ class Rule:
     name : str
         Class of the accounts, as in scenario files: "market_maker".
     class_id : int
-        First part of the account key; never reused (see `stressbook.market.draws`).
+        First part of the account key; never reused (see `stressbook.market.numbers.draws`).
     parameters, memory : numpy.dtype
         Record of one account's parameters, and of what it remembers between steps (zeros at first).
     decide : callable

@@ -17,7 +17,8 @@ from stressbook.agents.outbox import Outbox
 from stressbook.agents.plain import plain
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me
-from stressbook.market.state import I64, MESSAGE, Records
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.state.records import MESSAGE
 
 __all__ = ["RuleAccount", "RuleAccounts"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stressbook.market.draws import PURPOSE_TRAIT, key_from_seed, uniforms
-from stressbook.market.elementary import exp, ln, normal_quantile
-from stressbook.market.state import F64, I64
+from stressbook.market.compiling.arrays import F64, I64
+from stressbook.market.numbers.draws import PURPOSE_TRAIT, key_from_seed, uniforms
+from stressbook.market.numbers.elementary import exp, ln, normal_quantile
 
 
 def trait(seed: int, keys: I64, index: int, low: float = 0.0, high: float = 1.0) -> F64:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stressbook.market.by_address import by_address
-from stressbook.market.kernel import spliced_kernel
-from stressbook.market.state import I64, Records, record_dtype
+from stressbook.market.compiling.arrays import I64, Records, record_dtype
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import spliced_kernel
 
 CLOCK = record_dtype("t_ms dt_ms step seed_key0 seed_key1")
 

@@ -29,20 +29,20 @@ from benchmarks.lob_stream import (
     make_stream,
     replay,
 )
-from stressbook.market.by_address import compiled_call
-from stressbook.market.codes import GTC, IOC, OP_CANCEL_CLIENT_ID, OP_NEW
-from stressbook.market.depth import open_books, sample_books
-from stressbook.market.kernel import kernel
-from stressbook.market.match import match_batch
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import (
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.compiling.by_address import compiled_call
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.orders.depth import open_books, sample_books
+from stressbook.market.orders.match import match_batch
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import GTC, IOC, OP_CANCEL_CLIENT_ID, OP_NEW
+from stressbook.market.state.records import (
     C_FILLS,
     C_REPLIES,
     MESSAGE,
     N_TICKS,
     Capacity,
-    Records,
     VenueState,
 )
 

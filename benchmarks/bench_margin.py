@@ -14,15 +14,15 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.goals import Times, cpu_seconds, judged
-from stressbook.market.codes import MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO
-from stressbook.market.kernel import kernel
-from stressbook.market.margin import account_sums
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.margin.sums import account_sums
+from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.reference.opening import desk_of, exchange_of
 from stressbook.market.regimes import load_regime
 from stressbook.market.regimes.spec import ScanRow
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.state import Capacity, VenueState
+from stressbook.market.rules.spec import VenueSpec, load_preset
+from stressbook.market.state.codes import MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO
+from stressbook.market.state.records import Capacity, VenueState
 
 ACCOUNTS: Final = 20_000
 ASSETS: Final = 37

@@ -8,8 +8,8 @@ import numpy as np
 
 from stressbook.experiments.accounting import account_equities
 from stressbook.experiments.words import amount
-from stressbook.market.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
-from stressbook.market.state import F64, Records, record_dtype
+from stressbook.market.compiling.arrays import F64, Records, record_dtype
+from stressbook.market.state.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation

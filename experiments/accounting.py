@@ -12,13 +12,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.market.by_address import by_address
-from stressbook.market.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.state import C_REPLIES, F64, I64, Record, Records, VenueState, record_dtype
-from stressbook.market.token_debts import lends_tokens
-from stressbook.market.world import WorldState
+from stressbook.market.compiling.arrays import F64, I64, Record, Records, record_dtype
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.lending.token_debts import lends_tokens
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.prices.world import WorldState
+from stressbook.market.state.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
+from stressbook.market.state.records import C_REPLIES, VenueState
 
 N_CLASSES: Final = 12  # of the draw table (0 the world), then the backstop; own classes follow
 OTHER_CLASS: Final = N_CLASSES - 1

@@ -25,7 +25,7 @@ def params_class(name: str) -> type:
     Returns
     -------
     type
-        Its fields are declared with `stressbook.market.parameters.param`.
+        Its fields are declared with `stressbook.market.rules.parameters.param`.
 
     Raises
     ------

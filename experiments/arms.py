@@ -25,11 +25,12 @@ from stressbook.experiments.recorder import liquidated_lots
 from stressbook.experiments.running_on import run_on
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
-from stressbook.market.codes import BUY, IOC, OP_NEW, PLACEBO, SELL
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.state import F64, N_TICKS
-from stressbook.market.world import advance
-from stressbook.market.world_setup import raise_world_faults
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_setup import raise_world_faults
+from stressbook.market.state.codes import BUY, IOC, OP_NEW, PLACEBO, SELL
+from stressbook.market.state.records import N_TICKS
 
 Arm = Literal["0", "P0", "P", "N", "F", "R", "Z"]
 COMPARED: Final[tuple[Arm, ...]] = ("0", "P0", "P", "N", "F", "R")

@@ -23,7 +23,7 @@ from stressbook.experiments.inference import (
     paired_difference,
     ratio_estimate,
 )
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = [
     "MIN_PAIRS",

@@ -27,8 +27,8 @@ from stressbook.experiments.replicates import Job, Replicate, require_any, run_j
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.versus import require_same_clock, shared_onset_s
-from stressbook.market.spec import VenueSpec
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = ["PLACEBO", "Cell", "Contrasts", "compare_sides", "require_sides", "shown_outcomes"]
 

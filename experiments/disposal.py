@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = ["AFTER_MIN", "peak_of", "rest_frac"]
 

@@ -12,9 +12,10 @@ from stressbook.experiments.outcomes import measure
 from stressbook.experiments.recorder import liquidated_lots, used
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.timeline import Timeline, sum_of_bins, timeline_of
-from stressbook.market.codes import REFUSAL_NAMES
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.state import F64, VenueState
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.state.codes import REFUSAL_NAMES
+from stressbook.market.state.records import VenueState
 
 __all__ = [
     "CLASS_LABELS",

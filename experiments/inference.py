@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
 from stressbook.errors import InvalidInput
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = [
     "Estimate",

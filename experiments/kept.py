@@ -13,7 +13,7 @@ import numpy as np
 
 from stressbook.experiments.plugins import PluginSource, sources_key
 from stressbook.experiments.store import write_whole
-from stressbook.market.kernel_cache import sources_digest
+from stressbook.market.compiling.kernel_cache import sources_digest
 
 __all__ = ["kept_file", "read_kept", "write_kept"]
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from stressbook.experiments.shortfall import MINUTE_MS, Minutes, value_reserve
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import F64, Records
+from stressbook.market.state.codes import (
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_HAIRCUT,
     EV_SOCIALISED,
     EV_WRITTEN_OFF,
 )
-from stressbook.market.state import F64, Records, VenueState
+from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stressbook.experiments.scenario import Scenario
+from stressbook.market.margin.hedged_book import HedgedBook, hedged_books
 from stressbook.market.regimes import load_regime, regime_names
-from stressbook.market.regimes.hedged_book import HedgedBook, hedged_books
-from stressbook.market.spec import VenueSpec, load_preset
+from stressbook.market.rules.spec import VenueSpec, load_preset
 
 __all__ = ["BOOK_HEAD", "BOOK_NOTIONAL_USD", "book_cells", "scenario_books"]
 

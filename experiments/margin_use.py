@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from stressbook.experiments.accounting import own_units, venue_equity_usd
-from stressbook.market.kernel import kernel
-from stressbook.market.margin import filled_sums
-from stressbook.market.state import Records, VenueState, record_dtype
+from stressbook.market.compiling.arrays import Records, record_dtype
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.margin.sums import filled_sums
+from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation

@@ -12,7 +12,8 @@ from stressbook.experiments.losses import LOSSES, Loss, losses_of
 from stressbook.experiments.margin_use import MARGIN_USES, MarginUse, margin_uses
 from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import F64, Records
+from stressbook.market.state.codes import (
     CAUSE_DEFICIT,
     CAUSE_FEE,
     CAUSE_OPENING,
@@ -24,7 +25,6 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
     EV_WRITTEN_OFF,
 )
-from stressbook.market.state import F64, Records
 
 
 class Outcome(NamedTuple):

@@ -14,8 +14,8 @@ from uuid import uuid4
 from stressbook.agents.own_classes import OWN_CLASSES
 from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.scenario import Scenario
-from stressbook.market.kernel import register_plugin_folder
-from stressbook.market.kernel_cache import folder_digest
+from stressbook.market.compiling.kernel import register_plugin_folder
+from stressbook.market.compiling.kernel_cache import folder_digest
 
 __all__ = ["PluginSource", "load_plugin", "load_sources", "plugin_sources", "sources_key"]
 

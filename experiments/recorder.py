@@ -6,19 +6,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.market.by_address import by_address
-from stressbook.market.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED, PERP, TWAP
-from stressbook.market.kernel import inline_kernel, kernel
-from stressbook.market.state import (
-    C_EVENTS,
-    C_FILLS,
-    C_REPLIES,
-    F64,
-    I64,
-    Records,
-    VenueState,
-    record_dtype,
-)
+from stressbook.market.compiling.arrays import F64, I64, Records, record_dtype
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import inline_kernel, kernel
+from stressbook.market.state.codes import EV_DELEVERAGED, EV_TAKEOVER_PERPS, FORCED, PERP, TWAP
+from stressbook.market.state.records import C_EVENTS, C_FILLS, C_REPLIES, VenueState
 
 ACCOUNT_SUMS_EVERY: Final = 3  # steps: sums over all accounts are repeated in between
 

@@ -35,7 +35,7 @@ from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = [
     "REGIMES",

@@ -19,7 +19,7 @@ from stressbook.experiments.run import Progress, RunRecord, record_of, run_scena
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.store import write_json
-from stressbook.market.kernel_cache import sources_digest
+from stressbook.market.compiling.kernel_cache import sources_digest
 
 __all__ = ["Job", "Replicate", "require_any", "run_jobs", "run_placebo", "seeds_from"]
 

@@ -7,8 +7,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.market.by_address import by_address
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import I64
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.numbers.draws import class_numbers
+from stressbook.market.state.codes import (
     ACCEPTED,
     CANCELLED,
     FILLED,
@@ -49,9 +52,7 @@ from stressbook.market.codes import (
     RESTING,
     TWAP,
 )
-from stressbook.market.draws import class_numbers
-from stressbook.market.kernel import kernel
-from stressbook.market.state import C_REPLIES, I64, VenueState
+from stressbook.market.state.records import C_REPLIES, VenueState
 
 __all__ = [
     "MEANINGS",

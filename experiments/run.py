@@ -18,9 +18,9 @@ from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.replies import replies_by_class
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.codes import REFUSAL_NAMES
-from stressbook.market.draws import class_numbers
-from stressbook.market.state import Records
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.numbers.draws import class_numbers
+from stressbook.market.state.codes import REFUSAL_NAMES
 
 Progress = Callable[[float], None]  # told the share that is done, 0 to 1
 _CHUNKS = 50

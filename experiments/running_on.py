@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from stressbook.market.state import VenueState
+from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation

@@ -15,8 +15,8 @@ from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.scenario_files.values import unknown_name
 from stressbook.experiments.scenario_files.venue_table import restricted
 from stressbook.experiments.stress import Stress
-from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.world_parameters import WorldParams
+from stressbook.market.prices.world_parameters import WorldParams
+from stressbook.market.rules.spec import VenueSpec, load_preset
 
 __all__ = ["Scenario", "load_scenario", "scenario_from_table"]
 

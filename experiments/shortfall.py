@@ -16,8 +16,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stressbook.experiments.recorder import Series
-from stressbook.market.by_address import by_address
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import F64, I64, Record, Records, record_dtype
+from stressbook.market.compiling.by_address import by_address
+from stressbook.market.compiling.kernel import kernel, sub_kernel
+from stressbook.market.lending.reserve import utilisation
+from stressbook.market.orders.occupancy import next_tick
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_DELEVERAGING,
     CAUSE_FEE,
@@ -27,18 +31,7 @@ from stressbook.market.codes import (
     PERP,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.kernel import kernel, sub_kernel
-from stressbook.market.occupancy import next_tick
-from stressbook.market.reserve import utilisation
-from stressbook.market.state import (
-    EMPTY_BID,
-    F64,
-    I64,
-    Record,
-    Records,
-    VenueState,
-    record_dtype,
-)
+from stressbook.market.state.records import EMPTY_BID, VenueState
 
 __all__ = [
     "BANDS_FRAC",

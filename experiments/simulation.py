@@ -40,21 +40,22 @@ from stressbook.experiments.snapshot import (
     put_venue,
 )
 from stressbook.experiments.stress import Stress, StressSchedule
-from stressbook.market.by_address import compiled_call
-from stressbook.market.digest import DigestChain, canonical_state
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.compiling.by_address import compiled_call
 from stressbook.market.engine import Engine
-from stressbook.market.own_moves import settle_own_moves
-from stressbook.market.philox import key_from_seed
-from stressbook.market.reference.venue import ReferenceVenue
-from stressbook.market.setup import make_state
-from stressbook.market.state import C_EVENTS, Records, VenueState
-from stressbook.market.venue import Venue
-from stressbook.market.world import advance
-from stressbook.market.world_setup import (
+from stressbook.market.numbers.philox import key_from_seed
+from stressbook.market.opening.setup import make_state
+from stressbook.market.prices.own_moves import settle_own_moves
+from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_setup import (
     raise_world_faults,
     set_correlation_target,
     world_of_venue,
 )
+from stressbook.market.reference.venue import ReferenceVenue
+from stressbook.market.state.digest import DigestChain, canonical_state
+from stressbook.market.state.records import C_EVENTS, VenueState
+from stressbook.market.venue import Venue
 
 ENGINES: Final[dict[str, Callable[[VenueState], Engine]]] = {
     "kernel": Venue,

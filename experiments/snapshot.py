@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stressbook.market.digest import DigestChain
-from stressbook.market.state import I64, Records, VenueState
+from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.state.digest import DigestChain
+from stressbook.market.state.records import VenueState
 
 
 class _Levels(NamedTuple):

@@ -29,7 +29,8 @@ from stressbook.experiments.recorder import ASSET_ROW, BOOK_ROW, VENUE_ROW, Seri
 from stressbook.experiments.run import RunRecord, manifest
 from stressbook.experiments.scenario import Scenario, scenario_from_table
 from stressbook.experiments.words import json_text
-from stressbook.market.state import EVENT, Records
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.state.records import EVENT
 
 __all__ = [
     "MANIFEST",

@@ -10,7 +10,7 @@ import numpy as np
 from stressbook.experiments.recorder import Series, backstop_lows_usd
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress, StressSchedule
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = ["BIN_S", "Timeline", "timeline_of"]
 

@@ -33,7 +33,7 @@ from stressbook.experiments.replicates import (
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.words import duration
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = ["Comparison", "OutcomeEffect", "compare", "require_same_clock", "shared_onset_s"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stressbook.market.state import VenueState
+from stressbook.market.state.records import VenueState
 
 
 class Engine(Protocol):

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
-from stressbook.market.accrual import accrue
-from stressbook.market.by_address import compiled_call
-from stressbook.market.clock import is_due
-from stressbook.market.deficit import settle_flat_rows
-from stressbook.market.depth import sample_books
-from stressbook.market.enrolment import VOLUME_PERIOD_MS, forget_volume, send_off_too_large
-from stressbook.market.faults import raise_faults
-from stressbook.market.funding import sample_premium, settle_funding
-from stressbook.market.halts import stands_still
-from stressbook.market.insurance_fund import charge_forced_fills
-from stressbook.market.kernel import kernel
-from stressbook.market.match import match_messages
-from stressbook.market.oracle import update_prices
-from stressbook.market.resolution import risk_step, settle_step
-from stressbook.market.sequence import sequence_outbox
-from stressbook.market.state import (
+from stressbook.market.compiling.by_address import compiled_call
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.lending.accrual import accrue
+from stressbook.market.margin.enrolment import VOLUME_PERIOD_MS, forget_volume, send_off_too_large
+from stressbook.market.orders.depth import sample_books
+from stressbook.market.orders.halts import stands_still
+from stressbook.market.orders.match import match_messages
+from stressbook.market.orders.sequence import sequence_outbox
+from stressbook.market.orders.triggers import fire_triggers
+from stressbook.market.prices.funding import sample_premium, settle_funding
+from stressbook.market.prices.oracle import update_prices
+from stressbook.market.resolution.deficit import settle_flat_rows
+from stressbook.market.resolution.insurance_fund import charge_forced_fills
+from stressbook.market.resolution.schedule import risk_step, settle_step
+from stressbook.market.state.clock import is_due
+from stressbook.market.state.faults import raise_faults
+from stressbook.market.state.records import (
     C_EVENTS,
     C_FILLS,
     C_OUTBOX,
@@ -28,7 +29,6 @@ from stressbook.market.state import (
     C_STEP,
     VenueState,
 )
-from stressbook.market.triggers import fire_triggers
 
 
 @kernel
@@ -77,7 +77,7 @@ class Venue:
     Parameters
     ----------
     state : VenueState
-        As made by `stressbook.market.setup.make_state`.
+        As made by `stressbook.market.opening.setup.make_state`.
     """
 
     def __init__(self, state: VenueState) -> None:

@@ -2,14 +2,8 @@
 
 import numpy as np
 
-from stressbook.market.client_ids import find_client_id, hash_client_id
-from stressbook.market.state import (
-    C_FREE,
-    C_LIVE,
-    C_USED_SLOTS,
-    EMPTY_ASK,
-    EMPTY_BID,
-)
+from stressbook.market.orders.client_ids import find_client_id, hash_client_id
+from stressbook.market.state.records import C_FREE, C_LIVE, C_USED_SLOTS, EMPTY_ASK, EMPTY_BID
 
 
 def check_books(v, insts=None):

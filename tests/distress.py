@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from stressbook.market.codes import (
+from stressbook.market.opening.setup import AccountOpening
+from stressbook.market.regimes.tables import APC_TOOLS
+from stressbook.market.state.codes import (
     BUY,
     FROM_POCKET,
     GTC,
@@ -22,8 +24,6 @@ from stressbook.market.codes import (
     SELL,
     TAKE,
 )
-from stressbook.market.regimes.tables import APC_TOOLS
-from stressbook.market.setup import AccountOpening
 from tests.small_venue import (
     BTC,
     BTC_PERP,

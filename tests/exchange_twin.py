@@ -5,17 +5,17 @@ from collections import Counter
 
 import numpy as np
 
-from stressbook.market.codes import BUY, OP_NEW, SELL
-from stressbook.market.depth import sample_books
-from stressbook.market.digest import canonical_queues
-from stressbook.market.kernel import kernel
-from stressbook.market.ledger import imbalance
-from stressbook.market.match import match_messages
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.orders.depth import sample_books
+from stressbook.market.orders.match import match_messages
 from stressbook.market.reference.opening import asset_columns, exchange_of
 from stressbook.market.reference.records import Event, Fill, Message, Reply
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import (
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import BUY, OP_NEW, SELL
+from stressbook.market.state.digest import canonical_queues
+from stressbook.market.state.ledger import imbalance
+from stressbook.market.state.records import (
     C_EVENTS,
     C_FAULT,
     C_FILLS,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stressbook.market.codes import BUY, MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO, SELL, SPOT
+from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.margin import (
     MarginAccount,
@@ -11,9 +11,9 @@ from stressbook.market.reference.margin import (
 from stressbook.market.reference.opening import lends_below_micro
 from stressbook.market.reference.regime_reading import ranges_of, regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import Capacity
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import BUY, MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO, SELL, SPOT
+from stressbook.market.state.records import Capacity
 
 SPEC = load_preset("hyperliquid")
 SMALL = Capacity(orders=4, messages=4, fills=4, events=4096)

@@ -3,7 +3,10 @@
 import numpy as np
 
 from stressbook.experiments.simulation import ENGINES
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import (
     BUY,
     MODE_PORTFOLIO,
     MODE_STANDARD,
@@ -12,10 +15,8 @@ from stressbook.market.codes import (
     REGIME_CROSS,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.conservation import Conservation
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import (
+from stressbook.market.state.conservation import Conservation
+from stressbook.market.state.records import (
     C_EVENTS,
     C_FILLS,
     C_OUTBOX,
@@ -24,7 +25,6 @@ from stressbook.market.state import (
     C_TRIGGERS,
     Capacity,
 )
-from stressbook.market.units import MICRO
 
 BTC_PERP, HYPE_PERP, BTC_SPOT, ETH_SPOT, HYPE_SPOT = 0, 3, 4, 5, 6
 BTC, ETH, HYPE = 1, 2, 3  # tokens

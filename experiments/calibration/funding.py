@@ -20,7 +20,7 @@ from stressbook.experiments.calibration.estimate import (
 )
 from stressbook.experiments.calibration.moments import correlation_at_lag
 from stressbook.experiments.inference import Estimate
-from stressbook.market.lending_rates import HOURS_PER_YEAR
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
 
 __all__ = [
     "FLOOR_RATE",

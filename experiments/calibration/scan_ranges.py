@@ -31,7 +31,7 @@ from stressbook.experiments.claims import share_estimate
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.recorded import ASSETS, InvalidRecording, look_for_recordings
 from stressbook.experiments.recorded_tables import read_closes
-from stressbook.market.spec import VenueSpec
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = [
     "POOLED",
@@ -106,7 +106,7 @@ def cross_fracs(venue: VenueSpec) -> dict[str, float]:
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> cross_fracs(load_preset("hyperliquid"))["BTC"]
     0.0125
     """

@@ -8,10 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.experiments.conform.inputs import Given, NotSupported
-from stressbook.market.requirements import AccountSums, breaches, equity_usd, margin_ratio
-from stressbook.market.rule_arrays import maintenance_table
-from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.state import TIER, Records
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.margin.equity import AccountSums, equity_usd
+from stressbook.market.margin.ratio import breaches, margin_ratio
+from stressbook.market.rules.rule_arrays import maintenance_table
+from stressbook.market.rules.spec import VenueSpec, load_preset
+from stressbook.market.state.records import TIER
 
 __all__ = ["is_in_breach", "rules_of_the_venue", "sums", "tier_rows", "tiers_given"]
 

@@ -19,8 +19,10 @@ from stressbook.experiments.conform.judging import (
     tolerances_of,
 )
 from stressbook.experiments.conform.sums import rules_of_the_venue, sums
-from stressbook.market import printed as shown
-from stressbook.market import requirements as req
+from stressbook.market.margin import printed as shown
+from stressbook.market.margin.commitment import commitment_usd
+from stressbook.market.margin.equity import AccountSums, net_usd
+from stressbook.market.margin.ratio import margin_ratio
 
 __all__ = ["account_cases", "series_cases"]
 
@@ -47,7 +49,7 @@ class Collateral(NamedTuple):
 class Printed(NamedTuple):
     """An account, and what is needed to print it."""
 
-    s: req.AccountSums
+    s: AccountSums
     tokens: dict[str, Collateral]  # by lower-case name
     borrow_caps: dict[str, float]  # of stablecoins, by lower-case name
     stable_prices: dict[str, float]
@@ -59,7 +61,7 @@ class Printed(NamedTuple):
         if self.untold:
             raise NotSupported(f"lacks `{self.untold}`")
         rules = rules_of_the_venue().margin
-        return req.commitment_usd(self.s, rules.notional_floor_frac, rules.order_margin_buffer_frac)
+        return commitment_usd(self.s, rules.notional_floor_frac, rules.order_margin_buffer_frac)
 
     def hold(self, token: str) -> float:
         """Return what is held of a token, in its units; below zero it is unused room."""
@@ -69,8 +71,8 @@ class Printed(NamedTuple):
             return usdc
         if token in self.tokens:
             one = self.tokens[token]
-            return shown.collateral_hold(req.net_usd(self.s), commitment, one.price_usd, one.ltv)
-        return -min(self.cap(token), (req.net_usd(self.s) - usdc) / self.price(token))
+            return shown.collateral_hold(net_usd(self.s), commitment, one.price_usd, one.ltv)
+        return -min(self.cap(token), (net_usd(self.s) - usdc) / self.price(token))
 
     def available(self, token: str) -> float:
         """Return what could be lost of a token before maintenance is reached, in its units."""
@@ -110,7 +112,7 @@ class Printed(NamedTuple):
         """Return what is held of the USDC that is there."""
         if token != "usdc":
             raise NotSupported(f"no rule gives the spot hold of {token.upper()}")
-        return min(req.net_usd(self.s), self.commitment())
+        return min(net_usd(self.s), self.commitment())
 
     def liquidation_price(self, position: Given) -> float | None:
         """Return the price at which one position breaks the account, None if there is none."""
@@ -138,7 +140,7 @@ _BY_TOKEN: Final = (
 def quantity_named(name: str, account: Printed) -> Callable[[], Any] | None:
     """Return what computes a printed quantity, None if its name is of no known shape."""
     if name == "portfolioMarginRatio":
-        return lambda: float(req.margin_ratio(account.s, True))
+        return lambda: float(margin_ratio(account.s, True))
     for lead, end, method in _BY_TOKEN:
         if name.startswith(lead) and name.endswith(end) and len(name) > len(lead) + len(end):
             token = name[len(lead) : len(name) - len(end)].lower()
@@ -397,11 +399,11 @@ def _read_row(
     account = _printed_row(Given(section), Given(row), Given(extra))
     quantities = _NamedQuantities(account)
     available = "exp_availableAfterMaintenance"
-    quantities["exp_netBalance"] = lambda: float(req.net_usd(account.s))
-    quantities["exp_available"] = lambda: float(req.net_usd(account.s) - account.hold("usdc"))
+    quantities["exp_netBalance"] = lambda: float(net_usd(account.s))
+    quantities["exp_available"] = lambda: float(net_usd(account.s) - account.hold("usdc"))
     quantities["exp_hypeHold"] = lambda: float(account.hold("hype"))
     quantities[available] = lambda: float(account.available("usdc"))
-    quantities["exp_PMR"] = lambda: float(req.margin_ratio(account.s, True))
+    quantities["exp_PMR"] = lambda: float(margin_ratio(account.s, True))
     for name, value in extra.items():
         if isinstance(value, Mapping) and "liquidationPx" in value:
             quantities[f"liquidationPx of {name}"] = partial(

@@ -11,7 +11,7 @@ from stressbook.experiments.conform.cases import Case, Judged, Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported, as_number
 from stressbook.experiments.conform.judging import Tolerance, tolerance_in
 from stressbook.experiments.conform.sums import rules_of_the_venue
-from stressbook.market.lending_rates import borrow_rate_at, supply_rate_at, utilisation_of
+from stressbook.market.lending.lending_rates import borrow_rate_at, supply_rate_at, utilisation_of
 
 __all__ = ["rates_at", "reserve_cases"]
 

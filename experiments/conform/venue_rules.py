@@ -18,18 +18,25 @@ from stressbook.experiments.conform.sums import (
 )
 from stressbook.experiments.conform.venue_reserves import rates_at
 from stressbook.experiments.conform.venue_tables import position_payment_usd
-from stressbook.market import printed as shown
-from stressbook.market import requirements as req
-from stressbook.market.codes import PERP, SPOT
-from stressbook.market.deleveraging_scores import gain_times_leverage
-from stressbook.market.funding import (
+from stressbook.market.margin import printed as shown
+from stressbook.market.margin.equity import AccountSums
+from stressbook.market.margin.ratio import (
+    margin_ratio,
+    portfolio_ratio,
+    portfolio_requirement_usd,
+    portfolio_value_usd,
+)
+from stressbook.market.prices.funding import (
     eight_hour_rate,
     funding_rate_e15,
     premium_of,
 )
 from stressbook.market.regimes.tables import DEBT_DRAWN
-from stressbook.market.takeover import loan_share
-from stressbook.market.ticks import is_valid_price
+from stressbook.market.regimes.tiers import maintenance_of
+from stressbook.market.resolution.deleveraging_scores import gain_times_leverage
+from stressbook.market.resolution.takeover import loan_share
+from stressbook.market.rules.ticks import is_valid_price
+from stressbook.market.state.codes import PERP, SPOT
 
 __all__ = ["RULE_LISTS", "RULE_OBJECTS"]
 
@@ -82,13 +89,13 @@ def _read_rates(given: Given) -> Quantities:
 def _read_tiers(given: Given) -> Quantities:
     tiers, n = tiers_given(given.pairs("tiers"))
     notional = given.number("notional")
-    return {"maintenance_margin": lambda: float(req.maintenance_of(tiers, 0, n, notional))}
+    return {"maintenance_margin": lambda: float(maintenance_of(tiers, 0, n, notional))}
 
 
 # --- loans ---------------------------------------------------------------------------------------
 
 
-def _loan(value_usd: float, ltv: float, debt: float) -> req.AccountSums:
+def _loan(value_usd: float, ltv: float, debt: float) -> AccountSums:
     """Return the sums of an account with a loan and its collateral, and nothing else."""
     return sums(
         own_cash_usd=-debt,
@@ -109,7 +116,7 @@ def _read_loan(given: Given) -> Quantities:
         "health_factor": lambda: float(shown.health(s)),
         "partial_threshold": lambda: partial,
         "full_threshold": lambda: full,
-        "pmr_pure_borrow": lambda: float(req.margin_ratio(s, True)),
+        "pmr_pure_borrow": lambda: float(margin_ratio(s, True)),
         "partial": lambda: debt > partial,
         "full": lambda: debt > full,
         "pmr_liquidatable": lambda: is_in_breach(s),
@@ -126,7 +133,7 @@ def _read_loan_prices(given: Given) -> Quantities:
         return debt > qty * price * loan_share(ltv, of_all)
 
     breaks: Mapping[str, Callable[[float], bool]] = {
-        "px_pmr_095": lambda px: req.margin_ratio(_loan(qty * px, ltv, debt), True) > trigger,
+        "px_pmr_095": lambda px: margin_ratio(_loan(qty * px, ltv, debt), True) > trigger,
         "px_partial": lambda px: is_taken(px, False),
         "px_full": lambda px: is_taken(px, True),
     }
@@ -185,9 +192,9 @@ def _read_parts(given: Given) -> Quantities:
         debt_in_ratio=DEBT_DRAWN,
     )
     return {
-        "requirement": lambda: float(req.portfolio_requirement_usd(s)),
-        "liquidation_value": lambda: float(req.portfolio_value_usd(s)),
-        "ratio": lambda: float(req.portfolio_ratio(s)),
+        "requirement": lambda: float(portfolio_requirement_usd(s)),
+        "liquidation_value": lambda: float(portfolio_value_usd(s)),
+        "ratio": lambda: float(portfolio_ratio(s)),
     }
 
 
@@ -232,7 +239,7 @@ def _read_liquidation(given: Given) -> Quantities:
     leverage = given.number("max_leverage")
     tiers, n = tiers_given([(0.0, leverage)])
     return {
-        "maintenance_margin": lambda: float(req.maintenance_of(tiers, 0, n, abs(size) * mark)),
+        "maintenance_margin": lambda: float(maintenance_of(tiers, 0, n, abs(size) * mark)),
         **{
             name: partial(shown.price_at_maintenance_share, mark, size, equity, leverage, share)
             for name, share in _SHARES

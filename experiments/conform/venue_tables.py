@@ -11,11 +11,11 @@ from stressbook.experiments.conform.cases import Case, Judged, Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported, rows_of
 from stressbook.experiments.conform.judging import tolerances_of
 from stressbook.experiments.conform.sums import rules_of_the_venue, sums
-from stressbook.market import printed as shown
-from stressbook.market import requirements as req
-from stressbook.market.funding import payment_micro
-from stressbook.market.ledger import fee_micro
-from stressbook.market.units import MICRO, NOT_REPRESENTABLE
+from stressbook.market.margin import printed as shown
+from stressbook.market.margin.equity import net_usd
+from stressbook.market.numbers.units import MICRO, NOT_REPRESENTABLE
+from stressbook.market.prices.funding import payment_micro
+from stressbook.market.state.ledger import fee_micro
 
 __all__ = ["TABLES", "position_payment_usd", "rollforward_cases"]
 
@@ -155,5 +155,5 @@ def _read_rollforward(given: Given) -> Quantities:
     cash -= given.number("fees", 0.0) + given.number("borrow_interest", 0.0)
     # Net moves by the cash that crosses it and by what open positions are worth.
     own = given.number("start_net") - given.number("start_upnl") + cash
-    end = req.net_usd(sums(own_cash_usd=own, position_value_usd=given.number("end_upnl")))
+    end = net_usd(sums(own_cash_usd=own, position_value_usd=given.number("end_upnl")))
     return dict.fromkeys(_ENDS, lambda: float(end))

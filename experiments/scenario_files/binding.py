@@ -59,7 +59,7 @@ def bind(
     Examples
     --------
     >>> from dataclasses import dataclass
-    >>> from stressbook.market.parameters import param
+    >>> from stressbook.market.rules.parameters import param
     >>> @dataclass(frozen=True)
     ... class CrowdParams:
     ...     open_usd: Mapping[str, float] = param({"BTC": 2e9, "SOL": 5e8}, unit="USD", help="size")

@@ -18,10 +18,10 @@ from stressbook.experiments.scenario_files.values import (
 )
 from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.experiments.stress import REGISTRY, Stress
-from stressbook.market.presets import newest_preset, preset_names, undated
+from stressbook.market.prices.world_parameters import AssetWorld, WorldParams
 from stressbook.market.regimes import regime_names
-from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.world_parameters import AssetWorld, WorldParams
+from stressbook.market.rules.presets import newest_preset, preset_names, undated
+from stressbook.market.rules.spec import VenueSpec, load_preset
 
 __all__ = ["json_schema"]
 

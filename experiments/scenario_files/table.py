@@ -25,12 +25,12 @@ from stressbook.experiments.scenario_files.values import (
 from stressbook.experiments.scenario_files.venue_table import nested, read_venue, restricted
 from stressbook.experiments.scenario_files.world_table import read_world, world_table
 from stressbook.experiments.stress import Stress
-from stressbook.market.listing import AssetSpec
-from stressbook.market.parameters import param
-from stressbook.market.presets import newest_preset, preset_names, undated
+from stressbook.market.prices.world_parameters import WorldParams
 from stressbook.market.regimes import regime_names
-from stressbook.market.spec import VenueSpec, load_preset
-from stressbook.market.world_parameters import WorldParams
+from stressbook.market.rules.listing import AssetSpec
+from stressbook.market.rules.parameters import param
+from stressbook.market.rules.presets import newest_preset, preset_names, undated
+from stressbook.market.rules.spec import VenueSpec, load_preset
 
 __all__ = ["TABLES", "Header", "as_table", "inherit", "read"]
 

@@ -1,7 +1,7 @@
 """Values of a file against the fields of a dataclass: kind, range and what was probably meant.
 
 Every problem is collected, none is raised. The fields are declared with
-`stressbook.market.parameters.param`; their type, unit and range are the law.
+`stressbook.market.rules.parameters.param`; their type, unit and range are the law.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_value(
     Examples
     --------
     >>> from dataclasses import dataclass
-    >>> from stressbook.market.parameters import param
+    >>> from stressbook.market.rules.parameters import param
     >>> @dataclass
     ... class Stop:
     ...     stop_frac: float = param(0.1, unit="1", help="loss that closes", low=0.0, high=1.0)

@@ -13,7 +13,7 @@ from stressbook.experiments.scenario_files.values import (
     unread_key,
     value_types,
 )
-from stressbook.market.spec import VenueSpec
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = ["nested", "read_venue", "restricted", "venue_places"]
 
@@ -35,7 +35,7 @@ def restricted(spec: VenueSpec, assets: tuple[str, ...]) -> VenueSpec:
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> [token.name for token in restricted(load_preset("hyperliquid"), ("HYPE",)).tokens]
     ['USDC', 'HYPE']
     """
@@ -82,7 +82,7 @@ def read_venue(
 
     Examples
     --------
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.rules.spec import load_preset
     >>> table = {"tokens": {"HYPE": {"ltv": 0.65}}}
     >>> read_venue(table, spec=load_preset("hyperliquid"), problems=[])
     {'tokens.HYPE.ltv': 0.65}

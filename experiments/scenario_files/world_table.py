@@ -9,8 +9,8 @@ from typing import Any, Final
 from stressbook.errors import InvalidInput, Problem, UnknownName
 from stressbook.experiments.scenario_files.binding import bind, unbind, unknown_asset
 from stressbook.experiments.scenario_files.values import percent_hint
-from stressbook.market.correlation import factor_of
-from stressbook.market.world_parameters import AssetWorld, WorldParams, default_world
+from stressbook.market.numbers.correlation import factor_of
+from stressbook.market.prices.world_parameters import AssetWorld, WorldParams, default_world
 
 __all__ = ["read_world", "world_table"]
 

@@ -10,8 +10,8 @@ from typing import ClassVar, Final, dataclass_transform
 from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.scenario_files.values import read_value, value_types
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.parameters import param
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.rules.parameters import param
 
 __all__ = ["REGISTRY", "Stress"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.elementary import ln
-from stressbook.market.parameters import param
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.numbers.elementary import ln
+from stressbook.market.rules.parameters import param
 
 __all__ = ["CorrelationBreak"]
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.parameters import param
+from stressbook.market.rules.parameters import param
 
 __all__ = ["DepthThinning"]
 

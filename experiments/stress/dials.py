@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Final, Self
 
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.dials import DIALS, DialInfo
-from stressbook.market.state import Records
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.prices.dials import DIALS, DialInfo
 
 __all__ = ["Dials"]
 
@@ -60,7 +60,7 @@ class Dials:
         asset : str
             One of `assets`.
         **values : float
-            By dial name; units in `stressbook.market.dials.DIALS`.
+            By dial name; units in `stressbook.market.prices.dials.DIALS`.
 
         Returns
         -------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.elementary import ln
-from stressbook.market.parameters import param
+from stressbook.market.numbers.elementary import ln
+from stressbook.market.rules.parameters import param
 
 __all__ = ["PriceGap"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from stressbook.errors import InvalidInput, StressbookError, StressError, place_of
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.state import F64, Records
+from stressbook.market.compiling.arrays import F64, Records
 
 __all__ = ["StressSchedule"]
 
@@ -36,7 +36,7 @@ class StressSchedule:
     Examples
     --------
     >>> from stressbook.experiments.stress import DepthThinning
-    >>> from stressbook.market.dials import neutral_dials
+    >>> from stressbook.market.prices.dials import neutral_dials
     >>> thinning = DepthThinning(at=10, duration=5, cut_frac=0.9)
     >>> schedule = StressSchedule([thinning], assets=("BTC",), dt_ms=1000)
     >>> dials = neutral_dials(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stressbook.errors import Problem
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
-from stressbook.market.parameters import param
+from stressbook.market.rules.parameters import param
 
 __all__ = ["VenueHalt"]
 

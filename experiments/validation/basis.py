@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 
 from stressbook.experiments.validation.watch import CLOSE_MINUTES, Watched
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = ["basis_bp", "halflife_min", "lag_correlation"]
 

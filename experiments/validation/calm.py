@@ -23,8 +23,8 @@ from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, beside_band, judged, shown, within
 from stressbook.experiments.validation.verdicts import BAND_LEVEL, BOUND_LEVEL, Band
 from stressbook.experiments.validation.watch import HOUR_MINUTES, Watched, watch
-from stressbook.market.lending_rates import HOURS_PER_YEAR
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
 
 __all__ = ["AT_FLOOR", "FLOOR_FRAC", "calm_day", "calm_rows", "column", "profit_rates"]
 

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.market.codes import BUY, SELL
-from stressbook.market.depth import depth_usd_within
-from stressbook.market.kernel import kernel
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, F64, VenueState
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.orders.depth import depth_usd_within
+from stressbook.market.state.codes import BUY, SELL
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID, VenueState
 
 __all__ = ["DISTANCES_BP", "add_depth_profiles", "depth_exponent", "depth_hump_bp"]
 

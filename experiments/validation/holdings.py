@@ -10,8 +10,8 @@ from stressbook.agents.population import PLACE
 from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.state import F64, I64
+from stressbook.market.compiling.arrays import F64, I64
+from stressbook.market.numbers.draws import CLASS_NUMBERS
 
 __all__ = [
     "CLASS_NAMES",

@@ -22,8 +22,8 @@ from stressbook.experiments.validation.holdings import (
 from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, shown
 from stressbook.experiments.validation.watch import drop_rows
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.state import I64
+from stressbook.market.compiling.arrays import I64
+from stressbook.market.numbers.draws import CLASS_NUMBERS
 
 __all__ = ["regime_pair", "regime_rows"]
 

@@ -13,7 +13,7 @@ from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.validation.runner import Found
-from stressbook.market.codes import PERP
+from stressbook.market.state.codes import PERP
 
 __all__ = ["CASES", "Case", "shock_arms", "unlevered", "unlevered_arms", "with_outside_impact"]
 

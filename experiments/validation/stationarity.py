@@ -23,9 +23,9 @@ from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.table import Row, beside_band, judged, shown, within
 from stressbook.experiments.validation.verdicts import BAND_LEVEL
 from stressbook.experiments.validation.watch import HOUR_MINUTES, Watched, watch
-from stressbook.market.draws import CLASS_NUMBERS
-from stressbook.market.lending_rates import HOURS_PER_YEAR
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
+from stressbook.market.numbers.draws import CLASS_NUMBERS
 
 __all__ = ["long_run", "stationarity_rows"]
 

@@ -23,7 +23,7 @@ from stressbook.experiments.validation.calm import column
 from stressbook.experiments.validation.runner import Found
 from stressbook.experiments.validation.shocks import CASES, Case
 from stressbook.experiments.validation.table import Row, shown
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 __all__ = ["LEVERAGES", "OUTSIDES", "amplification_row", "effect_row", "stressed_rows"]
 

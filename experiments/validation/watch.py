@@ -16,8 +16,8 @@ from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.validation.bands import SPOT_GAP_BP
 from stressbook.experiments.validation.depth_profile import DISTANCES_BP, add_depth_profiles
 from stressbook.experiments.validation.holdings import Holdings, holdings
-from stressbook.market.by_address import compiled_call
-from stressbook.market.state import F64, Records
+from stressbook.market.compiling.arrays import F64, Records
+from stressbook.market.compiling.by_address import compiled_call
 
 __all__ = ["Watched", "drop_rows", "perp_lot_sizes", "watch"]
 

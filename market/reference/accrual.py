@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.reference.funding import impact_price_usd
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.valuation import refresh_collateral
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_FUNDING,
     CAUSE_INTEREST,
@@ -10,9 +13,6 @@ from stressbook.market.codes import (
     EV_INTEREST,
     SELL,
 )
-from stressbook.market.reference.funding import impact_price_usd
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.valuation import refresh_collateral
 
 __all__ = ["accrue_interest", "sample_premiums", "settle_funding"]
 

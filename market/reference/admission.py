@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stressbook.market.codes import (
+from stressbook.market.reference.holdings import PerpHolding, TokenHolding
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.reference.short_sales import cover_relief_usd
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     R_IN_RESOLUTION,
@@ -12,9 +15,6 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_MARGIN,
     SELL,
 )
-from stressbook.market.reference.holdings import PerpHolding, TokenHolding
-from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.reference.short_sales import cover_relief_usd
 
 if TYPE_CHECKING:
     from stressbook.market.reference.margin import MarginAccount

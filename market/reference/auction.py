@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import round_down, round_nearest, round_up
+from stressbook.market.reference.backstop import loss_limit_holds
+from stressbook.market.reference.insurance_fund import fund_room_micro, pay_backstop
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.takeover import take_perp
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     BACKSTOP_VAULT,
     CAUSE_DEFICIT,
     CAUSE_TAKEOVER,
@@ -10,12 +16,6 @@ from stressbook.market.codes import (
     EV_COLLATERAL_BOUGHT,
     EV_SHORTFALL_PAID,
 )
-from stressbook.market.reference.backstop import loss_limit_holds
-from stressbook.market.reference.insurance_fund import fund_room_micro, pay_backstop
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.takeover import take_perp
-from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import round_down, round_nearest, round_up
 
 __all__ = ["auction_account", "has_bidder"]
 

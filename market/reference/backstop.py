@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     BACKSTOP_NONE,
     BUY,
     CAUSE_REPAY,
@@ -15,9 +17,7 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.records import Message
-from stressbook.market.state import N_TICKS
+from stressbook.market.state.records import N_TICKS
 
 __all__ = [
     "can_buy_back",

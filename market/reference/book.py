@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import BUY, REDUCE_ONLY
+from stressbook.market.state.codes import BUY, REDUCE_ONLY
 
 __all__ = ["Depth", "ReferenceBook", "RestingOrder"]
 

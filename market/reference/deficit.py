@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.reference.backstop import can_buy_back, has_sold_out
+from stressbook.market.reference.deleveraging import cut_profits
+from stressbook.market.reference.insurance_fund import pay_from_fund
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.socialising import socialise
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
@@ -12,12 +18,6 @@ from stressbook.market.codes import (
     EV_DEFICIT,
     EV_WRITTEN_OFF,
 )
-from stressbook.market.reference.backstop import can_buy_back, has_sold_out
-from stressbook.market.reference.deleveraging import cut_profits
-from stressbook.market.reference.insurance_fund import pay_from_fund
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.socialising import socialise
-from stressbook.market.reference.valuation import value_account
 
 __all__ = ["end_breach", "settle_backstop", "settle_flat_rows"]
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import NEAREST, round_down
+from stressbook.market.reference.allocation import by_leverage, by_score, by_size
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.units import mul_div_reference
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     ALLOCATE_LEVELLING,
     ALLOCATE_PRO_RATA,
     CAUSE_DEFICIT,
@@ -15,11 +20,6 @@ from stressbook.market.codes import (
     SCORE_PROFIT_COLLATERAL,
     SCORE_PROFIT_LEVERAGE,
 )
-from stressbook.market.reference.allocation import by_leverage, by_score, by_size
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import NEAREST, round_down
 
 __all__ = ["cut_profits", "deleverage", "rank"]
 

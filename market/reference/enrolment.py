@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import EV_LEFT_PORTFOLIO, MODE_UNIFIED, VALUE_MAX_LEAVES
+from stressbook.market.numbers.units import round_nearest
 from stressbook.market.reference.parts import VenueParts
-from stressbook.market.units import round_nearest
+from stressbook.market.state.codes import EV_LEFT_PORTFOLIO, MODE_UNIFIED, VALUE_MAX_LEAVES
 
 __all__ = ["forget_volume", "send_off_too_large"]
 

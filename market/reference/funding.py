@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stressbook.market.numbers.units import NEAREST, RATE_ONE, round_nearest
 from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import NEAREST, RATE_ONE, round_nearest
 
 __all__ = ["FundingBooking", "FundingMeter", "impact_price_usd"]
 

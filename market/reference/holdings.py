@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import BUY
+from stressbook.market.state.codes import BUY
 
 __all__ = ["PerpHolding", "TokenHolding"]
 

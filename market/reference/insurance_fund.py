@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import NEAREST, round_down, round_nearest
+from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.records import Fill
+from stressbook.market.reference.takeover import take_perp
+from stressbook.market.reference.units import mul_div_reference
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     BACKSTOP_FUND,
     BUY,
     CAUSE_TAKEOVER,
@@ -11,13 +18,6 @@ from stressbook.market.codes import (
     FORCED,
     TWAP,
 )
-from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.records import Fill
-from stressbook.market.reference.takeover import take_perp
-from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import NEAREST, round_down, round_nearest
 
 __all__ = [
     "charge_forced_fills",

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import CAUSE_FEE
+from stressbook.market.numbers.units import BALANCE_MAX, NEAREST, TRUNC
 from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import BALANCE_MAX, NEAREST, TRUNC
+from stressbook.market.state.codes import CAUSE_FEE
 
 __all__ = ["Asset", "ReferenceLedger", "cost_of_rest", "fee_of"]
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import round_down
+from stressbook.market.reference.backstop import loss_limit_holds, order
+from stressbook.market.reference.insurance_fund import pay_backstop
+from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.selection import backing_usd, plan
+from stressbook.market.reference.takeover import take_perp
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_FORCED_TRADE,
     EV_FORCED_ORDER,
@@ -12,14 +20,6 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SELL,
 )
-from stressbook.market.reference.backstop import loss_limit_holds, order
-from stressbook.market.reference.insurance_fund import pay_backstop
-from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.selection import backing_usd, plan
-from stressbook.market.reference.takeover import take_perp
-from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import round_down
 
 __all__ = ["liquidate_perps"]
 

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import round_down, round_up
+from stressbook.market.reference import whole_book
+from stressbook.market.reference.admission import Admission, NettedOrder
+from stressbook.market.reference.holdings import PerpHolding, TokenHolding
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.regimes import MarginRegime, load_regime
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     R_CAP_REACHED,
@@ -15,12 +21,6 @@ from stressbook.market.codes import (
     R_INSUFFICIENT_MARGIN,
     R_UTILISATION_FULL,
 )
-from stressbook.market.reference import whole_book
-from stressbook.market.reference.admission import Admission, NettedOrder
-from stressbook.market.reference.holdings import PerpHolding, TokenHolding
-from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.regimes import MarginRegime, load_regime
-from stressbook.market.units import round_down, round_up
 
 __all__ = [
     "MarginAccount",

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import BALANCE_MAX, ON_THE_EDGE, round_down, round_up
+from stressbook.market.reference.admission import Admission, NettedOrder, SpotOrder, admit_perp
+from stressbook.market.reference.holdings import PerpHolding, TokenHolding
+from stressbook.market.reference.margin import MarginAccount, MarginRules
+from stressbook.market.reference.pockets import pocket_equity_micro
+from stressbook.market.reference.range_volatility import FollowedRange
+from stressbook.market.reference.records import Message
+from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.reference.short_sales import (
+    after_sale,
+    keeps_margin_short,
+    sells_short,
+    short_sale,
+)
+from stressbook.market.regimes import MarginRegime, load_regime
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CAUSE_BORROW,
@@ -37,22 +53,6 @@ from stressbook.market.codes import (
     TWAP,
     VALUE_MAX_NOTHING,
 )
-from stressbook.market.reference.admission import Admission, NettedOrder, SpotOrder, admit_perp
-from stressbook.market.reference.holdings import PerpHolding, TokenHolding
-from stressbook.market.reference.margin import MarginAccount, MarginRules
-from stressbook.market.reference.pockets import pocket_equity_micro
-from stressbook.market.reference.range_volatility import FollowedRange
-from stressbook.market.reference.records import Message
-from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
-from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.reference.short_sales import (
-    after_sale,
-    keeps_margin_short,
-    sells_short,
-    short_sale,
-)
-from stressbook.market.regimes import MarginRegime, load_regime
-from stressbook.market.units import BALANCE_MAX, ON_THE_EDGE, round_down, round_up
 
 if TYPE_CHECKING:
     from stressbook.market.reference.book import RestingOrder

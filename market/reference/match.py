@@ -4,7 +4,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import (
+from stressbook.market.reference.book import Depth, RestingOrder
+from stressbook.market.reference.ledger import ReferenceLedger, fee_of
+from stressbook.market.reference.order_rules import OrderRules
+from stressbook.market.reference.pockets import move_margin_of_trade
+from stressbook.market.reference.records import (
+    Event,
+    FeeRates,
+    Fill,
+    Instrument,
+    Message,
+    Participant,
+    Reply,
+)
+from stressbook.market.reference.requests import Desk, NoMargin
+from stressbook.market.reference.resting import RestingOrders
+from stressbook.market.reference.triggers import Trigger, refusal_of_trigger, trigger_of
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CANCELLED,
@@ -52,23 +68,7 @@ from stressbook.market.codes import (
     TRIGGERED,
     TWAP,
 )
-from stressbook.market.reference.book import Depth, RestingOrder
-from stressbook.market.reference.ledger import ReferenceLedger, fee_of
-from stressbook.market.reference.order_rules import OrderRules
-from stressbook.market.reference.pockets import move_margin_of_trade
-from stressbook.market.reference.records import (
-    Event,
-    FeeRates,
-    Fill,
-    Instrument,
-    Message,
-    Participant,
-    Reply,
-)
-from stressbook.market.reference.requests import Desk, NoMargin
-from stressbook.market.reference.resting import RestingOrders
-from stressbook.market.reference.triggers import Trigger, refusal_of_trigger, trigger_of
-from stressbook.market.state import N_TICKS
+from stressbook.market.state.records import N_TICKS
 
 __all__ = ["ReferenceExchange"]
 

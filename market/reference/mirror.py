@@ -12,8 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from stressbook.market.client_ids import hash_client_id
-from stressbook.market.codes import (
+from stressbook.market.compiling.arrays import Records
+from stressbook.market.orders.client_ids import hash_client_id
+from stressbook.market.reference.book import Depth, RestingOrder
+from stressbook.market.reference.opening import asset_columns
+from stressbook.market.reference.parts import Standing, Valuation, VenueParts
+from stressbook.market.reference.reading import CLAIMS, balance_array
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     BUY,
     FAULT_EVENT_LOG,
     FAULT_FILL_LOG,
@@ -24,12 +30,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     SELL,
 )
-from stressbook.market.reference.book import Depth, RestingOrder
-from stressbook.market.reference.opening import asset_columns
-from stressbook.market.reference.parts import Standing, Valuation, VenueParts
-from stressbook.market.reference.reading import CLAIMS, balance_array
-from stressbook.market.reference.records import Message
-from stressbook.market.state import (
+from stressbook.market.state.records import (
     C_EVENTS,
     C_FAULT,
     C_FILLS,
@@ -46,7 +47,6 @@ from stressbook.market.state import (
     EMPTY_ASK,
     EMPTY_BID,
     N_ORACLE_HISTORY,
-    Records,
     VenueState,
 )
 

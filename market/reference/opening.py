@@ -2,7 +2,6 @@
 
 import math
 
-from stressbook.market.codes import PERP, REGIME_PORTFOLIO, VALUE_MAX_NO_LOANS
 from stressbook.market.reference.ledger import ReferenceLedger
 from stressbook.market.reference.margin import MarginRules
 from stressbook.market.reference.margin_desk import (
@@ -18,7 +17,8 @@ from stressbook.market.reference.regime_reading import ranges_of, regime_of
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.regimes import MarginRegime
-from stressbook.market.state import VenueState
+from stressbook.market.state.codes import PERP, REGIME_PORTFOLIO, VALUE_MAX_NO_LOANS
+from stressbook.market.state.records import VenueState
 
 __all__ = ["exchange_of", "reserve_of", "sequencer_of"]
 
@@ -38,8 +38,8 @@ def exchange_of(v: VenueState) -> ReferenceExchange:
 
     Examples
     --------
-    >>> from stressbook.market.setup import AccountOpening, make_state
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.opening.setup import AccountOpening, make_state
+    >>> from stressbook.market.rules.spec import load_preset
     >>> trader = AccountOpening(key=1 << 20, cash_micro=10_000_000_000)
     >>> exchange = exchange_of(make_state(load_preset("hyperliquid"), [trader], seed=7))
     >>> exchange.ledger.cash(0), exchange.ledger.total(("cash", 0))

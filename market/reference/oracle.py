@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, NamedTuple
 
-from stressbook.market.codes import ORACLE_OUTSIDE, ORACLE_VENUE_SPOT
-from stressbook.market.elementary import exp
-from stressbook.market.state import N_ORACLE_HISTORY, N_TICKS
-from stressbook.market.units import PRICE_ONE, round_nearest
+from stressbook.market.numbers.elementary import exp
+from stressbook.market.numbers.units import PRICE_ONE, round_nearest
+from stressbook.market.state.codes import ORACLE_OUTSIDE, ORACLE_VENUE_SPOT
+from stressbook.market.state.records import N_ORACLE_HISTORY, N_TICKS
 
 __all__ = ["AssetPrices", "BookQuote", "DecayingAverage", "OracleDials"]
 
@@ -98,7 +98,7 @@ class AssetPrices:
 
     Examples
     --------
-    >>> from stressbook.market.codes import ORACLE_OUTSIDE
+    >>> from stressbook.market.state.codes import ORACLE_OUTSIDE
     >>> prices = AssetPrices(100 * 10**8, ORACLE_OUTSIDE, 0.0, 150_000, 30_000)
     >>> perp = BookQuote(9_999, 10_003, 10_000, 0.01, 0.01)
     >>> prices.update(perp, None, outside_spot_usd=100.0, outside_perp_usd=100.02, period_s=3.0)

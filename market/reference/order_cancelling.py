@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stressbook.market.codes import BUY, CANCEL_NOT_OFFSETTING, EV_RISK_ORDER_CANCELLED, SELL
 from stressbook.market.reference.book import RestingOrder
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import BUY, CANCEL_NOT_OFFSETTING, EV_RISK_ORDER_CANCELLED, SELL
 
 __all__ = ["cancel_for_margin", "orders_beyond"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import ON_THE_EDGE
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     ACCEPTED,
     FORCED,
     IOC,
@@ -16,9 +18,7 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     TWAP,
 )
-from stressbook.market.reference.records import Message
-from stressbook.market.state import VenueState
-from stressbook.market.units import ON_THE_EDGE
+from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
     from stressbook.market.reference.match import ReferenceExchange

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import CAUSE_REDEEM, CAUSE_REPAY, EV_TOKEN_DEBT, SELL
+from stressbook.market.numbers.units import NEAREST, round_up
 from stressbook.market.reference.funding import FundingMeter
 from stressbook.market.reference.ledger import Asset
 from stressbook.market.reference.margin import MarginAccount
@@ -16,7 +16,7 @@ from stressbook.market.reference.records import Event, Message, Reply
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.sequence import ReferenceSequencer
 from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import NEAREST, round_up
+from stressbook.market.state.codes import CAUSE_REDEEM, CAUSE_REPAY, EV_TOKEN_DEBT, SELL
 
 __all__ = [
     "BackstopSums",

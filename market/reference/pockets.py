@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stressbook.market.codes import CAUSE_ISOLATED_MARGIN
+from stressbook.market.numbers.units import CEIL, FLOOR, NEAREST
 from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import CEIL, FLOOR, NEAREST
+from stressbook.market.state.codes import CAUSE_ISOLATED_MARGIN
 
 if TYPE_CHECKING:
     from stressbook.market.reference.match import ReferenceExchange

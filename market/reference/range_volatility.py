@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stressbook.market.elementary import exp, ln
+from stressbook.market.numbers.elementary import exp, ln
 from stressbook.market.regimes.spec import RegimeRules
 
 __all__ = ["FollowedRange"]

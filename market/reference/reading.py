@@ -8,6 +8,7 @@ from typing import Any, Final, get_type_hints
 
 import numpy as np
 
+from stressbook.market.compiling.arrays import I64
 from stressbook.market.reference.book import RestingOrder
 from stressbook.market.reference.funding import FundingMeter
 from stressbook.market.reference.ledger import Asset
@@ -33,7 +34,7 @@ from stressbook.market.reference.records import Message
 from stressbook.market.reference.resting import RestingOrders
 from stressbook.market.reference.sequence import TimedMessage
 from stressbook.market.reference.triggers import Trigger
-from stressbook.market.state import (
+from stressbook.market.state.records import (
     C_FREE,
     C_PENDING,
     C_PRICE_UPDATES,
@@ -41,7 +42,6 @@ from stressbook.market.state import (
     C_STEP,
     C_TRIGGERS,
     C_USED_SLOTS,
-    I64,
     N_ORACLE_HISTORY,
     VenueState,
 )

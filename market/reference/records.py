@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import PERP
+from stressbook.market.state.codes import PERP
 
 __all__ = ["Event", "FeeRates", "Fill", "Instrument", "Message", "Participant", "Reply"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stressbook.market.compiling.arrays import Records
 from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.regimes.spec import (
     ChargeRow,
@@ -15,7 +16,7 @@ from stressbook.market.regimes.spec import (
     WeightRow,
 )
 from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO
-from stressbook.market.state import Records, VenueState
+from stressbook.market.state.records import VenueState
 
 __all__ = ["ranges_of", "regime_of"]
 

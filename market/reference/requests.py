@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import BALANCE_MAX
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     ACCEPTED,
     CAUSE_DEPOSIT,
     CAUSE_OWN_MOVE,
@@ -16,8 +18,6 @@ from stressbook.market.codes import (
     R_BAD_TOKEN,
     R_NOT_SUPPORTED,
 )
-from stressbook.market.reference.records import Message
-from stressbook.market.units import BALANCE_MAX
 
 if TYPE_CHECKING:
     from stressbook.market.reference.book import RestingOrder

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stressbook.market.codes import (
+from stressbook.market.lending.lending_rates import HOURS_PER_YEAR
+from stressbook.market.numbers.elementary import ln
+from stressbook.market.numbers.units import RATE_ONE, round_nearest
+from stressbook.market.state.codes import (
     ACCEPTED,
     R_BAD_QUANTITY,
     R_CAP_REACHED,
     R_INSUFFICIENT_BALANCE,
     R_UTILISATION_FULL,
 )
-from stressbook.market.elementary import ln
-from stressbook.market.lending_rates import HOURS_PER_YEAR
-from stressbook.market.units import RATE_ONE, round_nearest
 
 __all__ = ["ReferenceReserve", "hourly_step_e15"]
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
-    ALLOCATE_PROFIT_HAIRCUT,
-    EV_BREACH,
-    EV_RISK_ORDER_CANCELLED,
-    PRICE_AUCTION,
-)
-from stressbook.market.draws import PURPOSE_BREACH_ORDER, uniform
+from stressbook.market.numbers.draws import PURPOSE_BREACH_ORDER, uniform
+from stressbook.market.numbers.units import round_nearest
 from stressbook.market.reference.auction import auction_account, has_bidder
 from stressbook.market.reference.backstop import (
     loss_limit_holds,
@@ -30,7 +25,12 @@ from stressbook.market.reference.takeover import (
     take_slice,
 )
 from stressbook.market.reference.valuation import is_breached, value_account, value_all
-from stressbook.market.units import round_nearest
+from stressbook.market.state.codes import (
+    ALLOCATE_PROFIT_HAIRCUT,
+    EV_BREACH,
+    EV_RISK_ORDER_CANCELLED,
+    PRICE_AUCTION,
+)
 
 __all__ = ["risk_step", "settle_step"]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.draws import PURPOSE_LIQUIDATED_POSITION, uniform
+from stressbook.market.numbers.units import round_nearest, round_up
+from stressbook.market.reference.backstop import loss_limit_holds
+from stressbook.market.reference.marginal import freed_by_closing_usd
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.state.codes import (
     BACKSTOP_FUND,
     PRICE_MARK,
     SELECT_ALL_OR_PART,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
 )
-from stressbook.market.draws import PURPOSE_LIQUIDATED_POSITION, uniform
-from stressbook.market.reference.backstop import loss_limit_holds
-from stressbook.market.reference.marginal import freed_by_closing_usd
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.units import round_nearest, round_up
 
 __all__ = ["backing_usd", "plan"]
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.codes import FORCED, OP_NEW, POST_ONLY, TRIGGERED, TWAP
-from stressbook.market.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
+from stressbook.market.numbers.draws import PURPOSE_LATENCY_JITTER, PURPOSE_TIE, uniform
+from stressbook.market.numbers.units import round_nearest
 from stressbook.market.reference.records import Message, Participant
-from stressbook.market.units import round_nearest
+from stressbook.market.state.codes import FORCED, OP_NEW, POST_ONLY, TRIGGERED, TWAP
 
 __all__ = ["ReferenceSequencer", "TimedMessage"]
 

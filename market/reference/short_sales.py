@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import round_down
+from stressbook.market.reference.holdings import TokenHolding
+from stressbook.market.reference.reserve import ReferenceReserve
+from stressbook.market.state.codes import (
     ACCEPTED,
     R_CAP_REACHED,
     R_IN_RESOLUTION,
     R_INSUFFICIENT_MARGIN,
     R_UTILISATION_FULL,
 )
-from stressbook.market.reference.holdings import TokenHolding
-from stressbook.market.reference.reserve import ReferenceReserve
-from stressbook.market.units import round_down
 
 if TYPE_CHECKING:
     from stressbook.market.reference.margin import MarginAccount

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import round_down
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.valuation import value_account
+from stressbook.market.state.codes import (
     CAUSE_DEFICIT,
     EV_SOCIALISED,
     SOCIALISE_NONE,
     SOCIALISE_POSITIONS,
 )
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.valuation import value_account
-from stressbook.market.units import round_down
 
 __all__ = ["socialise"]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import FLOOR, NEAREST, round_down, round_up
+from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.units import mul_div_reference
+from stressbook.market.state.codes import (
     CAUSE_TAKEOVER,
     EV_SLICE,
     EV_TAKEOVER_ALL,
     EV_TAKEOVER_PERPS,
 )
-from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.units import mul_div_reference
-from stressbook.market.units import FLOOR, NEAREST, round_down, round_up
 
 __all__ = ["loan_threshold_usd", "take_everything", "take_perp", "take_perps", "take_slice"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stressbook.market.codes import (
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     EV_TRIGGERED,
@@ -30,8 +31,7 @@ from stressbook.market.codes import (
     TRIGGER_TAKE_MARKET,
     TRIGGERED,
 )
-from stressbook.market.reference.records import Message
-from stressbook.market.state import N_TICKS
+from stressbook.market.state.records import N_TICKS
 
 if TYPE_CHECKING:
     from stressbook.market.reference.match import ReferenceExchange

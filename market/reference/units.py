@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Final
 
-from stressbook.market.units import CEIL, FLOOR, INT64_MAX, NOT_REPRESENTABLE, TRUNC
+from stressbook.market.numbers.units import CEIL, FLOOR, INT64_MAX, NOT_REPRESENTABLE, TRUNC
 
 __all__ = ["mul_div_reference", "rounded_reference"]
 
@@ -18,7 +18,7 @@ def rounded_reference(exact: Fraction, mode: int) -> int:
     exact : Fraction
         The number.
     mode : int
-        One of the rounding modes of `stressbook.market.units`.
+        One of the rounding modes of `stressbook.market.numbers.units`.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def rounded_reference(exact: Fraction, mode: int) -> int:
 
 
 def mul_div_reference(a: int, b: int, c: int, mode: int) -> int:
-    """Return `a * b / c` rounded, as `stressbook.market.units.mul_div` must.
+    """Return `a * b / c` rounded, as `stressbook.market.numbers.units.mul_div` must.
 
     Parameters
     ----------

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stressbook.market.codes import REPLY_PENDING
-from stressbook.market.enrolment import VOLUME_PERIOD_MS
-from stressbook.market.faults import raise_faults
+from stressbook.market.margin.enrolment import VOLUME_PERIOD_MS
 from stressbook.market.reference.accrual import (
     accrue_interest,
     sample_premiums,
@@ -25,7 +23,9 @@ from stressbook.market.reference.reading import read_parts, read_rules
 from stressbook.market.reference.records import Message
 from stressbook.market.reference.resolution import risk_step, settle_step
 from stressbook.market.reference.triggers import fire_triggers
-from stressbook.market.state import C_OUTBOX, VenueState
+from stressbook.market.state.codes import REPLY_PENDING
+from stressbook.market.state.faults import raise_faults
+from stressbook.market.state.records import C_OUTBOX, VenueState
 
 __all__ = ["ReferenceVenue"]
 
@@ -38,13 +38,13 @@ class ReferenceVenue:
     Parameters
     ----------
     state : VenueState
-        As made by `stressbook.market.setup.make_state`. From then on a mirror: rules, outside
-        prices and dials are read from it, as is the outbox; all else is only written.
+        As made by `stressbook.market.opening.setup.make_state`. From then on a mirror: rules,
+        outside prices and dials are read from it, as is the outbox; all else is only written.
 
     Examples
     --------
-    >>> from stressbook.market.setup import AccountOpening, make_state
-    >>> from stressbook.market.spec import load_preset
+    >>> from stressbook.market.opening.setup import AccountOpening, make_state
+    >>> from stressbook.market.rules.spec import load_preset
     >>> state = make_state(load_preset("hyperliquid"), [AccountOpening(key=1)], seed=7)
     >>> venue = ReferenceVenue(state)
     >>> venue.before_decide(3_000)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stressbook.market.codes import BUY, SELL
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.regimes import ReferenceLeg, gross_rate, loan_usd, scanned_usd
 from stressbook.market.regimes.spec import MarginRegime
+from stressbook.market.state.codes import BUY, SELL
 
 if TYPE_CHECKING:
     from stressbook.market.reference.margin import MarginAccount

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stressbook.market.compiling.arrays import Records
 from stressbook.market.regimes.spec import (
     ChargeRow,
     MarginRegime,
@@ -30,7 +31,6 @@ from stressbook.market.regimes.tables import (
     MarginTables,
 )
 from stressbook.market.regimes.volatility import tempered_multiple
-from stressbook.market.state import Records
 
 __all__ = ["Leg", "margin_tables"]
 

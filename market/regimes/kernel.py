@@ -20,9 +20,9 @@ are convex and the value of a unit is monotone in each order, these give the wor
 Source: the published rules of each preset; the common form is ours (docs/decisions).
 """
 
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.compiling.arrays import F64, Record, Records
+from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.regimes.tables import CREDITS, GROUPS
-from stressbook.market.state import F64, Record, Records
 
 __all__ = ["confidence_rate", "core_requirement_usd", "sliced"]
 

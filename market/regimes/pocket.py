@@ -1,6 +1,6 @@
 """One book under one regime: what it must hold, what it is worth, where it breaks.
 
-For questions about a single book; the venue's own loop is `stressbook.market.margin`.
+For questions about a single book; the venue's own loop is `stressbook.market.margin.sums`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stressbook.market.regimes.building import Leg, margin_tables
 from stressbook.market.regimes.requirement import PocketMargin, pocket_margin
 from stressbook.market.regimes.spec import MarginRegime
 from stressbook.market.regimes.tables import scratch_of
-from stressbook.market.state import MAX_TIERS, TIER
+from stressbook.market.state.records import MAX_TIERS, TIER
 
 __all__ = ["Holding", "Pocket", "healths_usd", "liquidation_price", "margin_of"]
 

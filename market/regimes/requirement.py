@@ -6,11 +6,11 @@ The venue's own loop over an account (`market.margin`) and every question about 
 
 from typing import NamedTuple
 
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.compiling.arrays import I64, Record, Records
+from stressbook.market.compiling.kernel import inline_kernel, kernel
 from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd, sliced
 from stressbook.market.regimes.tables import MarginTables, PocketScratch
-from stressbook.market.requirements import maintenance_of
-from stressbook.market.state import I64, Record, Records
+from stressbook.market.regimes.tiers import maintenance_of
 
 __all__ = [
     "PocketMargin",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem
 from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO, MAX_STEPS
-from stressbook.market.rules import range_problems, rule
+from stressbook.market.rules.scalars import range_problems, rule
 
 __all__ = [
     "EVERY",

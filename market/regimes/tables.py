@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.market.state import F64, Records, record_dtype
+from stressbook.market.compiling.arrays import F64, Records, record_dtype
 
 __all__ = [
     "AGGREGATIONS",

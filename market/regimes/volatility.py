@@ -21,10 +21,10 @@ form here is ours, docs/decisions/0046-scan-ranges.md.
 import math
 from typing import Final
 
-from stressbook.market.elementary import exp, ln
-from stressbook.market.kernel import inline_kernel
+from stressbook.market.compiling.arrays import Record
+from stressbook.market.compiling.kernel import inline_kernel
+from stressbook.market.numbers.elementary import exp, ln
 from stressbook.market.regimes.tables import BUFFER, FLOOR_MULTIPLE, STRESSED_WEIGHT
-from stressbook.market.state import Record
 
 __all__ = ["follow_volatility", "tempered_multiple"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 
 
 @kernel

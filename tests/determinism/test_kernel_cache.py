@@ -10,11 +10,11 @@ import pytest
 from numba import config
 
 import stressbook.market
-from stressbook.market import kernel_cache
+from stressbook.market.compiling import kernel_cache
 
 MARKET = Path(stressbook.market.__path__[0])
 RUN = """
-from stressbook.market.rules import charge
+from stressbook.market.rules.scalars import charge
 print(charge(100), sum(charge.stats.cache_hits.values()), charge.stats.cache_path is not None)
 """
 
@@ -34,14 +34,14 @@ class Checkout:
         self.write("market/rates.py", "FEE = 2\n")
         self.write(
             "market/helper.py",
-            "from stressbook.market.kernel import inline_kernel\n"
+            "from stressbook.market.compiling.kernel import inline_kernel\n"
             "from stressbook.market.rates import FEE\n"
             "@inline_kernel\n"
             "def fee(lots): return FEE * lots\n",
         )
         self.write(
-            "market/rules.py",
-            "from stressbook.market.kernel import kernel\n"
+            "market/rules/scalars.py",
+            "from stressbook.market.compiling.kernel import kernel\n"
             "from stressbook.market.helper import fee\n"
             "@kernel\n"
             "def charge(lots): return 1000 + fee(lots)\n",
@@ -107,7 +107,7 @@ def test_editing_a_constant_in_another_file_is_seen(checkout):
 
 EDIT_EACH = """
 import pathlib, stressbook
-from stressbook.market import kernel_cache
+from stressbook.market.compiling import kernel_cache
 root = pathlib.Path(stressbook.__file__).parent
 folders = [kernel_cache.cache_folder()]
 for name in ("market/rates.py", "agents/taker.py", "market/reference/new.py", "agents/new.py"):
@@ -145,12 +145,16 @@ def test_flags_that_change_code_are_in_the_key(monkeypatch, flag, value):
 
 
 def test_flags_of_the_environment_choose_the_folder(checkout):
-    script = "from stressbook.market.kernel_cache import cache_folder; print(cache_folder())"
+    script = (
+        "from stressbook.market.compiling.kernel_cache import cache_folder; print(cache_folder())"
+    )
     assert checkout.run(script, NUMBA_BOUNDSCHECK="1") != checkout.run(script)
 
 
 def test_flags_that_change_no_code_are_not_in_the_key(checkout):
-    script = "from stressbook.market.kernel_cache import cache_folder; print(cache_folder())"
+    script = (
+        "from stressbook.market.compiling.kernel_cache import cache_folder; print(cache_folder())"
+    )
     harmless = {"NUMBA_NUM_THREADS": "1", "NUMBA_CACHE_DIR": "/nowhere", "NUMBA_DEBUG_CACHE": "0"}
     assert checkout.run(script, **harmless) == checkout.run(script)
 
@@ -158,7 +162,7 @@ def test_flags_that_change_no_code_are_not_in_the_key(checkout):
 def test_other_peoples_kernels_keep_their_own_cache(checkout):
     script = (
         "from numba import config\n"
-        "from stressbook.market.rules import charge\n"
+        "from stressbook.market.rules.scalars import charge\n"
         "charge(1)\n"
         "print(config.CACHE_DIR)"
     )
@@ -170,7 +174,7 @@ import pathlib, stressbook.market, os
 file = pathlib.Path(stressbook.market.__file__).with_name("rates.py")
 before = file.read_text()
 file.write_text("FEE = 9\\n")
-from stressbook.market.rules import charge
+from stressbook.market.rules.scalars import charge
 print(charge(100))
 file.write_text(before)
 """
@@ -189,9 +193,9 @@ def test_sources_edited_between_reading_and_import_are_not_run_from_the_cache(ch
 
 TWO_PROCESSES_AT_ONCE = """
 import importlib.util
-from stressbook.market import rules
+from stressbook.market.rules import scalars as rules
 def charge_of_another_process():
-    spec = importlib.util.spec_from_file_location("stressbook.market.rules", rules.__file__)
+    spec = importlib.util.spec_from_file_location("stressbook.market.rules.scalars", rules.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.charge
@@ -213,7 +217,7 @@ def test_one_function_compiled_in_two_ways_is_kept_twice(checkout):
     checkout.write("agents/two.py", "def twice(lots): return 2 * lots\n")
     script = """
 from stressbook.agents.two import twice
-from stressbook.market.kernel import inline_kernel, kernel
+from stressbook.market.compiling.kernel import inline_kernel, kernel
 inner, outer = inline_kernel(twice), kernel(twice)
 @kernel
 def caller(lots): return inner(lots)
@@ -226,14 +230,14 @@ print(caller(2), outer(21), inner(3), inner.stats.cache_path != outer.stats.cach
 # --- plugins -------------------------------------------------------------------------------------
 
 PLUGIN = """
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 from {helper} import skew
 @kernel
 def quote(lots): return 10 * lots + skew
 """
 RUN_PLUGIN = """
 import sys
-from stressbook.market.kernel import register_plugin_folder
+from stressbook.market.compiling.kernel import register_plugin_folder
 {before}
 print(register_plugin_folder({path!r}), end=" ")
 from my_rule import quote
@@ -309,7 +313,7 @@ def test_a_folder_that_is_no_plugin_but_a_home_is_not_read(plugin, tmp_path):
 def test_kernels_that_close_over_functions_are_not_kept(checkout):
     checkout.write(
         "agents/loops.py",
-        "from stressbook.market.kernel import kernel\n"
+        "from stressbook.market.compiling.kernel import kernel\n"
         "def loop_of(rule, weight):\n"
         "    @kernel\n"
         "    def loop(n):\n"
@@ -318,7 +322,7 @@ def test_kernels_that_close_over_functions_are_not_kept(checkout):
     )
     script = """
 from stressbook.agents.loops import loop_of
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 @kernel
 def rule(n): return n + 1
 for loop in (loop_of(rule, 2), loop_of(None, 2)):
@@ -350,7 +354,7 @@ def test_a_full_disk_does_not_stop_a_run(checkout):
 from numba.core.caching import IndexDataCacheFile
 def full(*arguments): raise OSError(28, "No space left on device")
 IndexDataCacheFile._save_data = full
-from stressbook.market.rules import charge
+from stressbook.market.rules.scalars import charge
 print(charge(100))
 """
     assert checkout.run(script) == "1200"
@@ -359,7 +363,8 @@ print(charge(100))
 def test_the_user_cache_of_the_platform_is_the_default(checkout, tmp_path):
     script = (
         "import os; os.environ.pop('STRESSBOOK_CACHE_DIR')\n"
-        "from stressbook.market.kernel_cache import cache_folder; print(cache_folder().parent)"
+        "from stressbook.market.compiling.kernel_cache import cache_folder\n"
+        "print(cache_folder().parent)"
     )
     home = tmp_path / "home"
     in_home = checkout.run(script, HOME=str(home), XDG_CACHE_HOME="")
@@ -371,7 +376,7 @@ def test_the_user_cache_of_the_platform_is_the_default(checkout, tmp_path):
 
 
 def test_with_the_compiler_off_nothing_is_written(checkout):
-    script = "from stressbook.market.rules import charge; print(charge(100))"
+    script = "from stressbook.market.rules.scalars import charge; print(charge(100))"
     assert checkout.run(script, NUMBA_DISABLE_JIT="1") == "1200"
     assert checkout.keys() == set()
 

@@ -6,19 +6,19 @@ account in the hour of 2026-09-08T04:00Z, amounts printed with six decimals.
 
 import pytest
 
-from stressbook.market.codes import BUY, SELL
-from stressbook.market.funding import (
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.orders.occupancy import mark_tick
+from stressbook.market.prices.funding import (
     funding_rate_e15,
     payment_micro,
     premium_of,
     sample_premium,
     settle_funding,
 )
-from stressbook.market.occupancy import mark_tick
 from stressbook.market.reference.funding import FundingMeter
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.units import MICRO
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import BUY, SELL
 
 ORACLE_E8 = 10_000 * 10**8
 # impact bid, impact ask (oracle 10,000) -> premium, rate of 8 h, rate of 1 h, a long of 10 pays

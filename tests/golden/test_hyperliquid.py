@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from stressbook.experiments.conform.sums import sums
-from stressbook.market import printed as shown
-from stressbook.market import requirements as req
-from stressbook.market.margin import account_sums
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import Capacity
-from stressbook.market.takeover import loan_threshold_usd
+from stressbook.market.margin import printed as shown
+from stressbook.market.margin.ratio import margin_ratio, portfolio_ratio
+from stressbook.market.margin.sums import account_sums
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.resolution.takeover import loan_threshold_usd
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.records import Capacity
 
 HERE = Path(__file__).parent
 ACCOUNT = json.loads((HERE / "hyperliquid_accounts.json").read_text())["accounts"][0]
@@ -51,7 +51,7 @@ def test_borrow_liquidation(case):
     assert s.own_cash_usd == -debt
     assert s.collateral_capacity_usd == pytest.approx(case["borrowable"], rel=1e-8)
     assert shown.health(s) == pytest.approx(case["health_factor"], rel=1e-8)
-    assert req.margin_ratio(s, True) == pytest.approx(case["pmr_pure_borrow"], rel=1e-8)
+    assert margin_ratio(s, True) == pytest.approx(case["pmr_pure_borrow"], rel=1e-8)
     # Without caps in the way the credit is the partial threshold: value x (1 + LTV) / 2.
     partial, full = s.collateral_credit_usd, loan_threshold_usd(v, 0, True)
     assert partial == pytest.approx(case["partial_threshold"], rel=1e-8)
@@ -81,6 +81,6 @@ def test_preset_has_the_caps_of_the_account():
 
 def test_offset_counts_where_there_is_a_requirement():
     flat = sums(own_cash_usd=10.0, collateral_credit_usd=5.0, borrow_offset_usd=20.0)
-    assert req.portfolio_ratio(flat) == 0.0
+    assert portfolio_ratio(flat) == 0.0
     short = flat._replace(own_cash_usd=1_000.0, maintenance_usd=150.0)
-    assert req.portfolio_ratio(short) == (150.0 + 20.0) / 1_005.0
+    assert portfolio_ratio(short) == (150.0 + 20.0) / 1_005.0

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from stressbook.market.codes import (
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     BUY,
     FORCED,
     GTC,
@@ -21,8 +22,7 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
-from stressbook.market.reference.records import Message
-from stressbook.market.state import C_REPLIES, N_TICKS, Capacity
+from stressbook.market.state.records import C_REPLIES, N_TICKS, Capacity
 from tests.book_integrity import check_books
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, HYPE_SPOT, Twin, order, venue
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stressbook.market.admission import admits, fill_keeps_margin
-from stressbook.market.codes import (
+from stressbook.market.lending.reserve import draw_needed_debt, refresh_collateral
+from stressbook.market.margin.admission import admits, fill_keeps_margin
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
     MODE_PORTFOLIO,
@@ -17,7 +18,6 @@ from stressbook.market.codes import (
     REGIME_CROSS,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.reserve import draw_needed_debt, refresh_collateral
 from tests.distress import N_ACCOUNTS, DistressedVenue, random_accounts
 from tests.random_states import random_state
 from tests.small_venue import SCRATCH, counting, same

@@ -5,7 +5,7 @@ Each run ends conserved (`SmallVenue` checks every step), with the loss booked w
 
 import pytest
 
-from stressbook.market.codes import BUY, CAUSE_DEFICIT, EV_DEFICIT, EV_DELEVERAGED, GTC
+from stressbook.market.state.codes import BUY, CAUSE_DEFICIT, EV_DEFICIT, EV_DELEVERAGED, GTC
 from tests.distress import RULE_SETS, DistressedVenue
 from tests.small_venue import BTC_PERP, HYPE, HYPE_PERP, HYPE_SPOT, SmallVenue, trader
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stressbook.experiments.shortfall import BANDS_FRAC, sold_frac
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
     BUY,

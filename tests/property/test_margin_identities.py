@@ -17,7 +17,7 @@ from stressbook.market.regimes.pocket import (
     margin_of,
 )
 from stressbook.market.regimes.spec import ScanRow, SpreadRow
-from stressbook.market.rule_arrays import maintenance_table
+from stressbook.market.rules.rule_arrays import maintenance_table
 
 ASSETS = ("BTC", "ETH", "SOL", "HYPE")
 SCANNED = [name for name in regime_names() if load_regime(name).is_scanned]

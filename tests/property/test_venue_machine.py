@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_BORROW,
     EV_AUCTION,

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_DEFICIT,
     EV_BREACH,

@@ -8,12 +8,17 @@ import pytest
 from scipy import stats
 
 from stressbook.experiments.snapshot import copy_arrays, put_arrays
-from stressbook.market.draws import key_from_seed
-from stressbook.market.innovations import NORMAL, STUDENT4, TAIL_SD, innovation
-from stressbook.market.kernel import kernel
-from stressbook.market.world import advance
-from stressbook.market.world_parameters import AssetWorld, OutsideLeg, WorldParams, default_world
-from stressbook.market.world_setup import make_world
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.numbers.draws import key_from_seed
+from stressbook.market.numbers.innovations import NORMAL, STUDENT4, TAIL_SD, innovation
+from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_parameters import (
+    AssetWorld,
+    OutsideLeg,
+    WorldParams,
+    default_world,
+)
+from stressbook.market.prices.world_setup import make_world
 
 ALPHA = 1e-6
 Z = float(stats.norm.isf(ALPHA / 2.0))

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.reference.opening import desk_of
+from stressbook.market.reference.order_rules import order_rules_of
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_ISOLATED_MARGIN,
     CAUSE_REDEEM,
@@ -39,9 +42,6 @@ from stressbook.market.codes import (
     TAKE,
     TWAP,
 )
-from stressbook.market.reference.opening import desk_of
-from stressbook.market.reference.order_rules import order_rules_of
-from stressbook.market.reference.records import Message
 from tests.exchange_twin import (
     BTC_PERP,
     BTC_SPOT,
@@ -265,7 +265,7 @@ def test_streams_of_lenders_who_spend_leave_both_venues_equal(lent_on):
 
 
 def test_a_full_book_refuses_in_both():
-    from stressbook.market.state import Capacity
+    from stressbook.market.state.records import Capacity
 
     capacity = Capacity(orders=8, messages=512, fills=4096, events=4096)
     twin = Twin(venue(capacity=capacity))

@@ -3,12 +3,35 @@
 import numpy as np
 import pytest
 
-from stressbook.market.admission import (
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.lending.borrowing import borrowable_room, lendable
+from stressbook.market.lending.reserve import (
+    debt_target_micro,
+    draw_needed_debt,
+    refresh_collateral,
+)
+from stressbook.market.margin.admission import (
     admits,
     fill_keeps_margin,
 )
-from stressbook.market.borrowing import borrowable_room, lendable
-from stressbook.market.codes import (
+from stressbook.market.margin.commitment import commitment_usd, order_requirement_usd
+from stressbook.market.margin.equity import (
+    cross_equity_usd,
+    equity_usd,
+    is_judged_as_portfolio,
+    net_usd,
+)
+from stressbook.market.margin.ratio import breaches, margin_ratio
+from stressbook.market.margin.sums import (
+    account_sums,
+    available_usd,
+    bound_usd,
+    spare_usd,
+    withdrawable_usd,
+)
+from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp
+from stressbook.market.reference.margin import breaches as reference_breaches
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     FORCED,
@@ -21,27 +44,6 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SELL,
 )
-from stressbook.market.kernel import kernel
-from stressbook.market.margin import (
-    account_sums,
-    available_usd,
-    bound_usd,
-    spare_usd,
-    withdrawable_usd,
-)
-from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp
-from stressbook.market.reference.margin import breaches as reference_breaches
-from stressbook.market.requirements import (
-    breaches,
-    commitment_usd,
-    cross_equity_usd,
-    equity_usd,
-    is_judged_as_portfolio,
-    margin_ratio,
-    net_usd,
-    order_requirement_usd,
-)
-from stressbook.market.reserve import debt_target_micro, draw_needed_debt, refresh_collateral
 from tests.random_states import (
     random_state,
     reference_account,

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from stressbook.market.codes import BUY, ORACLE_WEIGHTED, SELL
-from stressbook.market.funding import sample_premium, settle_funding
-from stressbook.market.occupancy import clear_tick, mark_tick
-from stressbook.market.oracle import update_prices
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.orders.occupancy import clear_tick, mark_tick
+from stressbook.market.prices.funding import sample_premium, settle_funding
+from stressbook.market.prices.oracle import update_prices
 from stressbook.market.reference.funding import FundingMeter, impact_price_usd
 from stressbook.market.reference.oracle import AssetPrices, BookQuote, OracleDials
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import C_FAULT, EMPTY_ASK, EMPTY_BID
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import BUY, ORACLE_WEIGHTED, SELL
+from stressbook.market.state.records import C_FAULT, EMPTY_ASK, EMPTY_BID
 
 SPEC = load_preset("hyperliquid")
 N_STEPS = 400

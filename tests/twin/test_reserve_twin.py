@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
-from stressbook.market.accrual import accrue
-from stressbook.market.borrowing import borrowable_room, draw, headroom, lend_units
-from stressbook.market.claims import claims_column
-from stressbook.market.codes import (
-    ACCEPTED,
-    CAUSE_DEFICIT,
-    CAUSE_INTEREST,
-    R_CAP_REACHED,
-    R_INSUFFICIENT_BALANCE,
-    R_UTILISATION_FULL,
-)
-from stressbook.market.lending_rates import hourly_step_e15
-from stressbook.market.margin import account_sums, spare_usd
-from stressbook.market.reference.reserve import hourly_step_e15 as reference_step_e15
-from stressbook.market.reserve import (
+from stressbook.market.lending.accrual import accrue
+from stressbook.market.lending.borrowing import borrowable_room, draw, headroom, lend_units
+from stressbook.market.lending.claims import claims_column
+from stressbook.market.lending.lending_rates import hourly_step_e15
+from stressbook.market.lending.reserve import (
     borrow_rate,
     draw_needed_debt,
     redeem,
@@ -28,9 +18,19 @@ from stressbook.market.reserve import (
     utilisation,
     write_off,
 )
-from stressbook.market.state import C_EVENTS
-from stressbook.market.token_margin import refusal_of_leaving
-from stressbook.market.units import round_down
+from stressbook.market.margin.sums import account_sums, spare_usd
+from stressbook.market.margin.token_margin import refusal_of_leaving
+from stressbook.market.numbers.units import round_down
+from stressbook.market.reference.reserve import hourly_step_e15 as reference_step_e15
+from stressbook.market.state.codes import (
+    ACCEPTED,
+    CAUSE_DEFICIT,
+    CAUSE_INTEREST,
+    R_CAP_REACHED,
+    R_INSUFFICIENT_BALANCE,
+    R_UTILISATION_FULL,
+)
+from stressbook.market.state.records import C_EVENTS
 from tests.random_states import random_state, reference_account, reference_reserve
 
 RULE_SETS = [

@@ -5,7 +5,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.rules.policies import (
+    ALLOCATE_POLICIES,
+    BACKSTOP_POLICIES,
+    CANCEL_POLICIES,
+    PRICE_POLICIES,
+    RANK_SCORES,
+    SELECT_POLICIES,
+    SOCIALISE_POLICIES,
+)
+from stressbook.market.state.codes import (
     EV_AUCTION,
     EV_BACKSTOP_USED,
     EV_BREACH,
@@ -26,15 +35,6 @@ from stressbook.market.codes import (
     EV_TAKEOVER_PERPS,
     EV_TOKEN_DEBT,
     EV_WRITTEN_OFF,
-)
-from stressbook.market.policies import (
-    ALLOCATE_POLICIES,
-    BACKSTOP_POLICIES,
-    CANCEL_POLICIES,
-    PRICE_POLICIES,
-    RANK_SCORES,
-    SELECT_POLICIES,
-    SOCIALISE_POLICIES,
 )
 from tests.distress import (
     FOLLOWING_RULE_SETS,

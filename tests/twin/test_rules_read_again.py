@@ -11,7 +11,7 @@ from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.snapshot import copy_venue, put_venue
 from stressbook.experiments.stress import PriceGap
 from stressbook.market.reference.reading import read_parts, read_rules
-from stressbook.market.state import VENUE_PARAMS
+from stressbook.market.state.records import VENUE_PARAMS
 from tests.small_venue import BTC_PERP, SmallVenue, differences, trader
 
 # Sizes and rows are the shape of the arrays; the latency of accounts is drawn at the opening.

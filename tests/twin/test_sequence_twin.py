@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.orders.sequence import sequence_outbox
+from stressbook.market.reference.opening import exchange_of, sequencer_of
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     FAULT_OUTBOX,
     FORCED,
     GTC,
@@ -15,10 +18,7 @@ from stressbook.market.codes import (
     REPLY_PENDING,
     TWAP,
 )
-from stressbook.market.reference.opening import exchange_of, sequencer_of
-from stressbook.market.reference.records import Message
-from stressbook.market.sequence import sequence_outbox
-from stressbook.market.state import C_FAULT, C_OUTBOX, C_PENDING, Capacity
+from stressbook.market.state.records import C_FAULT, C_OUTBOX, C_PENDING, Capacity
 from tests.exchange_twin import read, venue, write_messages
 
 pytestmark = pytest.mark.boundscheck

@@ -9,7 +9,8 @@ from stressbook.experiments.episode import _system_usd, _total_by_asset_usd
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import DepthThinning, PriceGap, VenueHalt
-from stressbook.market.codes import (
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_DELEVERAGED,
     EV_FORCED_ORDER,
@@ -19,8 +20,7 @@ from stressbook.market.codes import (
     EV_TAKEOVER_ALL,
     EV_TAKEOVER_PERPS,
 )
-from stressbook.market.conservation import Conservation
-from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.state.conservation import Conservation
 from stressbook.market.venue import Venue
 from tests.small_venue import SmallVenue, differences, trader
 

@@ -28,9 +28,8 @@ from stressbook.agents.view import (
 from stressbook.errors import AgentError, InvalidInput, InvalidScenario, UnknownName
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.market import codes
-from stressbook.market.draws import PURPOSE_OWN_AGENT, account_key, class_number, uniform
-from stressbook.market.state import MESSAGE, N_TICKS
+from stressbook.market.numbers.draws import PURPOSE_OWN_AGENT, account_key, class_number, uniform
+from stressbook.market.state.records import MESSAGE, N_TICKS, codes
 
 USER = 5  # of the first own account
 

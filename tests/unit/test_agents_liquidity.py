@@ -29,7 +29,8 @@ from stressbook.agents.view import (
     Accounts,
     Market,
 )
-from stressbook.market.codes import (
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.state.codes import (
     BUY,
     IOC,
     OP_CANCEL_ALL,
@@ -43,8 +44,7 @@ from stressbook.market.codes import (
     SELL,
     SPOT,
 )
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, MESSAGE, N_TICKS
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID, MESSAGE, N_TICKS
 
 PERP_INST, SPOT_INST = 0, 1
 PRICE, LOT, TICK, UNIT = 80_000.0, 1e-5, 1.0, 10**8

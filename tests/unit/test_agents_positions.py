@@ -22,7 +22,8 @@ from stressbook.agents.view import (
     Market,
     Me,
 )
-from stressbook.market.codes import (
+from stressbook.market.rules.listing import MarginTier
+from stressbook.market.state.codes import (
     BUY,
     IOC,
     MODE_PORTFOLIO,
@@ -35,8 +36,7 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SPOT,
 )
-from stressbook.market.listing import MarginTier
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, MESSAGE, N_TICKS
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID, MESSAGE, N_TICKS
 
 BTC, HYPE = 0, 1
 BTC_PERP, HYPE_PERP, BTC_SPOT, HYPE_SPOT = range(4)

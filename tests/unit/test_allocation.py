@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.allocation import share_by_leverage, share_by_size, take_by_score
-from stressbook.market.codes import (
+from stressbook.market.numbers.allocation import share_by_leverage, share_by_size, take_by_score
+from stressbook.market.resolution.deleveraging_scores import (
+    gain_times_leverage,
+    profit_over_collateral_bp,
+    profit_times_leverage,
+)
+from stressbook.market.state.codes import (
     CAUSE_DEFICIT,
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_HAIRCUT,
-)
-from stressbook.market.deleveraging_scores import (
-    gain_times_leverage,
-    profit_over_collateral_bp,
-    profit_times_leverage,
 )
 from tests.small_venue import (
     HOUSE_CASH,

@@ -10,7 +10,7 @@ import stressbook as sb
 from stressbook.api.figure import draw_run, run_panels
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.store import load_run, read_manifest, write_json, write_whole
-from stressbook.market.codes import EV_RISK_ORDER_CANCELLED, EV_SLICE
+from stressbook.market.state.codes import EV_RISK_ORDER_CANCELLED, EV_SLICE
 from stressbook.report.run_page import run_html
 from tests.short_runs import short_run, short_scenario
 

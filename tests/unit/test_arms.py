@@ -11,8 +11,8 @@ from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.running_on import is_unsettled
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import PriceGap
-from stressbook.market.codes import EV_BREACH
-from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.state.codes import EV_BREACH
 from tests.short_runs import short_scenario
 from tests.small_venue import borrower
 

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.auction import (
+from stressbook.market.resolution.auction import (
     auction_price_frac,
     buffer_margin_usd,
     insolvent_payout_usd,
     share_to_buffer,
 )
-from stressbook.market.codes import (
+from stressbook.market.resolution.liquidation import fillable_price_usd
+from stressbook.market.state.codes import (
     EV_AUCTION,
     EV_BREACH,
     EV_BREACH_ENDED,
@@ -20,7 +21,6 @@ from stressbook.market.codes import (
     EV_SHORTFALL_PAID,
     EV_TAKEOVER_PERPS,
 )
-from stressbook.market.liquidation import fillable_price_usd
 from tests.small_venue import HYPE, HYPE_PERP, LONG, borrower, long_against_house
 
 AUCTION = {"liquidation__price": "auction", "liquidation__auction_period_ms": 30_000}

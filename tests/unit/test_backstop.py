@@ -1,6 +1,6 @@
 """What the backstop does with what it took over, by hand-worked numbers on both engines."""
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BORNE_BY_RETAINED,
     EV_BACKSTOP_USED,
     EV_BREACH,

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from stressbook.market.book import cancel_newest_risk_increasing
-from stressbook.market.codes import (
+from stressbook.market.orders.book import cancel_newest_risk_increasing
+from stressbook.market.orders.depth import depth_usd_within, impact_price
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     BUY,
     CANCELLED,
     CAUSE_FORCED_TRADE,
@@ -41,9 +43,7 @@ from stressbook.market.codes import (
     SELL,
     TWAP,
 )
-from stressbook.market.depth import depth_usd_within, impact_price
-from stressbook.market.reference.records import Message
-from stressbook.market.state import C_FILLS, N_TICKS, Capacity
+from stressbook.market.state.records import C_FILLS, N_TICKS, Capacity
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, Twin, order, venue
 
 pytestmark = pytest.mark.boundscheck

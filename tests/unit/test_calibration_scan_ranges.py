@@ -19,7 +19,7 @@ from stressbook.experiments.calibration.scan_ranges import (
 from stressbook.experiments.recorded import ASSETS, InvalidRecording
 from stressbook.market.regimes import load_regime
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
-from stressbook.market.spec import load_preset
+from stressbook.market.rules.spec import load_preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "regimes.md").read_text(encoding="utf-8")
 N = 20_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stressbook.market.client_ids import (
+from stressbook.market.orders.client_ids import (
     find_client_id,
     forget_client_id,
     hash_client_id,

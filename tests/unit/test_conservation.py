@@ -3,7 +3,7 @@
 import pytest
 
 from stressbook.errors import ConservationError
-from stressbook.market.codes import CAUSE_TRADE
+from stressbook.market.state.codes import CAUSE_TRADE
 from tests.small_venue import BTC_PERP, HYPE, SmallVenue, trader
 
 

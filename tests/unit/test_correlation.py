@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stressbook.errors import InvalidInput
-from stressbook.market.correlation import factor_of, nearest_valid
+from stressbook.market.numbers.correlation import factor_of, nearest_valid
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 8))

@@ -8,8 +8,8 @@ import pytest
 
 from stressbook.errors import InvalidInput
 from stressbook.experiments.scenario import load_scenario
-from stressbook.market.presets import newest_preset, preset_document, preset_names
-from stressbook.market.spec import load_preset, parse_venue
+from stressbook.market.rules.presets import newest_preset, preset_document, preset_names
+from stressbook.market.rules.spec import load_preset, parse_venue
 
 M = 1e6
 NONE = 1e12  # no such door
@@ -174,7 +174,7 @@ def test_problems_of_a_child(changes, place, words):
 
 
 def test_a_base_that_leads_back_is_a_problem():
-    from stressbook.market.presets.inheritance import inherited
+    from stressbook.market.rules.presets.inheritance import inherited
 
     documents = {"a": {"inherits": "b"}, "b": {"inherits": "a"}}
     problems = []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.resolution.socialising import withdrawal_factor
+from stressbook.market.state.codes import (
     BORNE_BY_RETAINED,
     BORNE_BY_SUPPLIERS,
     CAUSE_DEFICIT,
@@ -19,7 +20,6 @@ from stressbook.market.codes import (
     REDUCE_ONLY,
     SELL,
 )
-from stressbook.market.socialising import withdrawal_factor
 from tests.small_venue import (
     BTC_PERP,
     HOUSE,

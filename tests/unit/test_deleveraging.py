@@ -2,13 +2,13 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.resolution.deleveraging import deleveraging_rank
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
     EV_DELEVERAGED,
     EV_FORCED_ORDER,
 )
-from stressbook.market.deleveraging import deleveraging_rank
 from tests.small_venue import (
     BTC_PERP,
     HOUSE_CASH,

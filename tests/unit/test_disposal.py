@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stressbook.experiments.disposal import peak_of, rest_frac
-from stressbook.market.codes import GTC
+from stressbook.market.state.codes import GTC
 from tests.small_venue import HOUSE, HYPE_PERP, long_against_house
 from tests.watched_venue import Watch
 

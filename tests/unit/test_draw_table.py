@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from stressbook.market.draws import PURPOSES
+from stressbook.market.numbers.draws import PURPOSES
 
 N_STEPS = 25
 CHANGES = {
@@ -116,7 +116,7 @@ class Recorder:
         self.times = defaultdict(int)
 
     def listen(self):
-        from stressbook.market import philox
+        from stressbook.market.numbers import philox
 
         for name in ("uniform", "draw_bits", "uniforms"):
             function = getattr(philox, name)

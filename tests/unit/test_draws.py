@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from stressbook.errors import InvalidInput
-from stressbook.market import draws
-from stressbook.market.draws import (
+from stressbook.market.numbers import draws
+from stressbook.market.numbers.draws import (
     CLASS_NUMBERS,
     CLASS_WORLD,
     INDEX_MAX,
@@ -33,9 +33,9 @@ from stressbook.market.draws import (
     uniform,
     uniforms,
 )
-from stressbook.market.elementary import exp, ln, normal_quantile, pow_
-from stressbook.market.philox import TIME_MAX_MS, philox
-from stressbook.market.quantiles import exponential_from_uniform
+from stressbook.market.numbers.elementary import exp, ln, normal_quantile, pow_
+from stressbook.market.numbers.philox import TIME_MAX_MS, philox
+from stressbook.market.numbers.quantiles import exponential_from_uniform
 
 KEY = key_from_seed(2026)
 ALPHA = 1e-6  # a sound generator fails one of a million such tests

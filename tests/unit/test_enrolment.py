@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.margin.enrolment import VOLUME_PERIOD_MS
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     EV_BREACH,
@@ -21,8 +22,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     SELL,
 )
-from stressbook.market.enrolment import VOLUME_PERIOD_MS
-from stressbook.market.state import C_REPLIES
+from stressbook.market.state.records import C_REPLIES
 from tests.small_venue import (
     BTC_PERP,
     HOUSE,

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from stressbook.market.codes import BUY, CAUSE_FUNDING, EV_FUNDING, FAULT_OVERFLOW, SELL
-from stressbook.market.funding import (
+from stressbook.market.numbers.units import MICRO, NOT_REPRESENTABLE
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.orders.occupancy import mark_tick
+from stressbook.market.prices.funding import (
     funding_rate_e15,
     payment_micro,
     premium_of,
     sample_premium,
     settle_funding,
 )
-from stressbook.market.occupancy import mark_tick
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import C_EVENTS, C_FAULT
-from stressbook.market.units import MICRO, NOT_REPRESENTABLE
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import BUY, CAUSE_FUNDING, EV_FUNDING, FAULT_OVERFLOW, SELL
+from stressbook.market.state.records import C_EVENTS, C_FAULT
 
 NAN = float("nan")
 RULES = (0.0001, 0.0005, 0.0, 0.04, 3_600_000)

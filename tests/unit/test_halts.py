@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     CANCELLED,
     EV_BREACH,
     EV_FORCED_ORDER,
@@ -19,7 +19,7 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.state import C_PRICE_UPDATES, C_REPLIES
+from stressbook.market.state.records import C_PRICE_UPDATES, C_REPLIES
 from tests.small_venue import (
     ASSETS,
     BTC_PERP,

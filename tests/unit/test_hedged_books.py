@@ -5,9 +5,9 @@ import pytest
 from stressbook.errors import InvalidInput
 from stressbook.experiments.margin_books import scenario_books
 from stressbook.experiments.scenario import load_scenario
+from stressbook.market.margin.hedged_book import hedged_books
 from stressbook.market.regimes import load_regime
-from stressbook.market.regimes.hedged_book import hedged_books
-from stressbook.market.spec import load_preset
+from stressbook.market.rules.spec import load_preset
 
 
 def books_of(name, asset="BTC", **numbers):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from stressbook.market.innovations import (
+from stressbook.market.numbers.innovations import (
     NORMAL,
     STUDENT4,
     TAIL_SD,

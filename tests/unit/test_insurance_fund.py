@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.codes import (
+from stressbook.market.resolution.insurance_fund import bankruptcy_quote, insurance_delta
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
     EV_DEFICIT,
@@ -14,7 +15,6 @@ from stressbook.market.codes import (
     EV_SHORTFALL_PAID,
     EV_TAKEOVER_PERPS,
 )
-from stressbook.market.insurance_fund import bankruptcy_quote, insurance_delta
 from tests.small_venue import (
     BTC_PERP,
     HOUSE,

@@ -6,7 +6,13 @@ import sys
 
 import pytest
 
-from stressbook.market.kernel import inline_kernel, kernel, spliced_kernel, sub_kernel, wrapping_mul
+from stressbook.market.compiling.kernel import (
+    inline_kernel,
+    kernel,
+    spliced_kernel,
+    sub_kernel,
+    wrapping_mul,
+)
 
 DECORATORS = [kernel, inline_kernel, sub_kernel, spliced_kernel]
 
@@ -40,7 +46,7 @@ def test_a_decorated_function_computes_and_keeps_its_name(decorator):
 def test_with_the_compiler_off_decorators_change_nothing(decorator):
     script = f"""
 from types import FunctionType
-from stressbook.market import kernel
+from stressbook.market.compiling import kernel
 def twice(lots): return 2 * lots
 assert kernel.{decorator}(twice) is twice
 print(twice(21))
@@ -52,7 +58,7 @@ def test_a_kernel_that_allocates_does_not_compile():
     script = """
 import numba
 import numpy as np
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 def allocating(n): return np.zeros(n).sum()
 print(numba.njit(allocating)(3))
 try:
@@ -65,7 +71,7 @@ except numba.core.errors.NumbaError:
 
 def test_division_by_zero_does_not_raise_in_a_compiled_kernel():
     script = """
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 @kernel
 def ratio(a, b): return a / b
 print(ratio(1.0, 0.0))
@@ -79,20 +85,22 @@ import numba.core.cpu
 class Without(numba.core.cpu.CPUTargetOptions): pass
 bases = [vars(c) for c in numba.core.cpu.CPUTargetOptions.__mro__]
 numba.core.cpu.CPUTargetOptions = type("CPUTargetOptions", (), {})
-from stressbook.market.kernel import kernel, _OPTIONS
-from stressbook.market.draws import uniform
+from stressbook.market.compiling.kernel import kernel, _OPTIONS
+from stressbook.market.numbers.draws import uniform
 @kernel
 def twice(lots): return 2 * lots
 print("_nrt" in _OPTIONS, twice(21), uniform(1, 2, 3, 4, 5, 6))
 """
-    expected = run("from stressbook.market.draws import uniform; print(uniform(1, 2, 3, 4, 5, 6))")
+    expected = run(
+        "from stressbook.market.numbers.draws import uniform; print(uniform(1, 2, 3, 4, 5, 6))"
+    )
     assert run(script) == f"False 42 {expected}"
 
 
 def test_constants_and_narrow_integers_share_one_compiled_copy():
     script = """
 import numpy as np
-from stressbook.market.kernel import kernel, inline_kernel
+from stressbook.market.compiling.kernel import kernel, inline_kernel
 SIDE = 1
 @kernel
 def signed(lots, side): return lots if side == 0 else -lots
@@ -113,7 +121,7 @@ print(book(np.array([5, 6], np.int32)), len(signed.signatures), len(code.signatu
 def test_inner_kernels_are_compiled_once_and_serve_every_caller():
     script = """
 import numba
-from stressbook.market.kernel import kernel, inline_kernel, sub_kernel
+from stressbook.market.compiling.kernel import kernel, inline_kernel, sub_kernel
 @sub_kernel
 def tripled(lots): return 3 * lots
 @inline_kernel
@@ -134,7 +142,7 @@ print(*(len(f.signatures) for f in (tripled, shifted, deep, first, second)))
 
 def test_results_of_kernels_keep_their_type_when_arguments_are_constants():
     script = """
-from stressbook.market.kernel import kernel
+from stressbook.market.compiling.kernel import kernel
 @kernel
 def half(x): return x / 2
 @kernel

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.codes import (
+from stressbook.market.reference.ledger import cost_of_rest, fee_of
+from stressbook.market.state.codes import (
     CAUSE_DELEVERAGING,
     CAUSE_DEPOSIT,
     CAUSE_TRADE,
     FAULT_OVERFLOW,
 )
-from stressbook.market.ledger import (
+from stressbook.market.state.ledger import (
     book_perp_at,
     book_side,
     entry_cost_after,
@@ -22,8 +23,7 @@ from stressbook.market.ledger import (
     move_token,
     position_lots,
 )
-from stressbook.market.reference.ledger import cost_of_rest, fee_of
-from stressbook.market.state import C_FAULT
+from stressbook.market.state.records import C_FAULT
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, venue
 
 pytestmark = pytest.mark.boundscheck

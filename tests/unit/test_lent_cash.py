@@ -2,7 +2,7 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CAUSE_REDEEM,

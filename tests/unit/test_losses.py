@@ -4,7 +4,7 @@ import pytest
 
 from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.outcomes import OUTCOMES, meaning_of, unit_of
-from stressbook.market.codes import CAUSE_TWAP_SALE
+from stressbook.market.state.codes import CAUSE_TWAP_SALE
 from tests.short_runs import short_run
 from tests.small_venue import (
     BTC_PERP,

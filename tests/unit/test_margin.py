@@ -4,11 +4,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.admission import (
+from stressbook.market.lending.borrowing import borrowable_room, lendable
+from stressbook.market.margin.admission import (
     admits,
 )
-from stressbook.market.borrowing import borrowable_room, lendable
-from stressbook.market.codes import (
+from stressbook.market.margin.commitment import commitment_usd
+from stressbook.market.margin.equity import (
+    AccountSums,
+    cross_equity_usd,
+    equity_usd,
+    is_judged_as_portfolio,
+    net_usd,
+)
+from stressbook.market.margin.printed import available_after_maintenance_usd
+from stressbook.market.margin.ratio import breaches, margin_ratio, portfolio_ratio
+from stressbook.market.margin.sums import (
+    account_sums,
+    available_usd,
+    spare_usd,
+    withdrawable_usd,
+)
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     MODE_PORTFOLIO,
@@ -21,28 +40,7 @@ from stressbook.market.codes import (
     REGIME_PORTFOLIO,
     SELL,
 )
-from stressbook.market.margin import (
-    account_sums,
-    available_usd,
-    spare_usd,
-    withdrawable_usd,
-)
-from stressbook.market.printed import available_after_maintenance_usd
-from stressbook.market.requirements import (
-    AccountSums,
-    breaches,
-    commitment_usd,
-    cross_equity_usd,
-    equity_usd,
-    is_judged_as_portfolio,
-    margin_ratio,
-    net_usd,
-    portfolio_ratio,
-)
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import Capacity
-from stressbook.market.units import MICRO
+from stressbook.market.state.records import Capacity
 from tests.random_states import random_state
 
 # Round prices: a lot is 1 USD of BTC, 0.1 USD of HYPE.

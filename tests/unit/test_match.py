@@ -2,7 +2,10 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.compiling.kernel import kernel
+from stressbook.market.orders.match import match_batch
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CAUSE_DEPOSIT,
@@ -37,11 +40,8 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.kernel import kernel
-from stressbook.market.ledger import imbalance
-from stressbook.market.match import match_batch
-from stressbook.market.reference.records import Message
-from stressbook.market.state import C_FAULT, C_FILLS, C_REPLIES, Capacity
+from stressbook.market.state.ledger import imbalance
+from stressbook.market.state.records import C_FAULT, C_FILLS, C_REPLIES, Capacity
 from tests.exchange_twin import (
     BTC_PERP,
     BTC_SPOT,

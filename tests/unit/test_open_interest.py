@@ -3,7 +3,8 @@
 import pytest
 
 from stressbook.errors import InvalidInput
-from stressbook.market.codes import (
+from stressbook.market.reference.order_rules import order_rules_of
+from stressbook.market.state.codes import (
     BUY,
     CANCELLED,
     FILLED,
@@ -16,7 +17,6 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.reference.order_rules import order_rules_of
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, SPEC, Twin, order, venue
 
 pytestmark = pytest.mark.boundscheck

@@ -22,11 +22,11 @@ from stressbook.agents.opening import OpeningParams, plain
 from stressbook.agents.population import build_population
 from stressbook.errors import InvalidScenario
 from stressbook.experiments.scenario import load_scenario
-from stressbook.market.codes import REGIME_PORTFOLIO
-from stressbook.market.listing import MarginTier
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.valuation import value_all
+from stressbook.market.margin.valuation import value_all
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.rules.listing import MarginTier
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import REGIME_PORTFOLIO
 
 SPEC = load_preset("hyperliquid")
 ASSETS = listings(SPEC)

@@ -13,11 +13,11 @@ from stressbook.experiments.run import run_scenario
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.store import load_run, read_manifest, save_run
-from stressbook.market.codes import ACCEPTED, MODE_PORTFOLIO, OP_ENROL, REGIME_PORTFOLIO
-from stressbook.market.margin import account_sums
-from stressbook.market.requirements import account_value_usd
-from stressbook.market.spec import load_preset
-from stressbook.market.state import C_REPLIES
+from stressbook.market.margin.equity import account_value_usd
+from stressbook.market.margin.sums import account_sums
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import ACCEPTED, MODE_PORTFOLIO, OP_ENROL, REGIME_PORTFOLIO
+from stressbook.market.state.records import C_REPLIES
 from tests.small_venue import HOUSE_CASH, SmallVenue, trader
 
 VENUE = load_preset("hyperliquid")

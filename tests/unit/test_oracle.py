@@ -5,7 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.prices.oracle import update_prices
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import (
     BUY,
     FAULT_LADDER,
     ORACLE_OUTSIDE,
@@ -13,11 +17,7 @@ from stressbook.market.codes import (
     ORACLE_WEIGHTED,
     SELL,
 )
-from stressbook.market.oracle import update_prices
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import C_FAULT, EMPTY_ASK, EMPTY_BID
-from stressbook.market.units import MICRO
+from stressbook.market.state.records import C_FAULT, EMPTY_ASK, EMPTY_BID
 
 ASSET = 3  # HYPE: a perp and a spot book
 OUTSIDE_USD = 84.0

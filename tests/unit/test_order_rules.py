@@ -3,7 +3,7 @@
 import pytest
 
 from stressbook.errors import InvalidInput
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BUY,
     CANCELLED,
     FILLED,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CANCELLED,
@@ -25,8 +26,7 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.state import C_REPLIES
-from stressbook.market.units import MICRO
+from stressbook.market.state.records import C_REPLIES
 from tests.small_venue import (
     HOUSE,
     HOUSE_CASH,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from stressbook.market.outside_market import displacement, mean_displacement
+from stressbook.market.prices.outside_market import displacement, mean_displacement
 
 X0 = 0.03
 

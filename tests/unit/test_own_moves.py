@@ -6,7 +6,7 @@ import numpy as np
 
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.codes import OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE
+from stressbook.market.state.codes import OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE
 
 ARBITRAGEUR = 7
 BTC = 1  # token

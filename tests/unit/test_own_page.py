@@ -15,8 +15,8 @@ from stressbook.agents.account import AccountParams
 from stressbook.agents.own_view import OwnOrder
 from stressbook.cli import warm
 from stressbook.cli.main import main
-from stressbook.market.dials import DIALS
-from stressbook.market.parameters import describe
+from stressbook.market.prices.dials import DIALS
+from stressbook.market.rules.parameters import describe
 from tests.own_names import own_names_forgotten
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")

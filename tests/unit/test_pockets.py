@@ -2,7 +2,7 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     BUY,
     CAUSE_ISOLATED_MARGIN,
     EV_BREACH,

@@ -17,10 +17,10 @@ from stressbook.agents.population import (
     build_population,
 )
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.codes import MODE_PORTFOLIO, REGIME_PORTFOLIO
-from stressbook.market.parameters import describe
-from stressbook.market.spec import load_preset
-from stressbook.market.units import NEAREST, mul_div
+from stressbook.market.numbers.units import NEAREST, mul_div
+from stressbook.market.rules.parameters import describe
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import MODE_PORTFOLIO, REGIME_PORTFOLIO
 
 SPEC = load_preset("hyperliquid")
 ASSETS = listings(SPEC)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stressbook.errors import InvalidInput
-from stressbook.market.digest import canonical_state
 from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.regimes import load_regime, regime_names
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
 from stressbook.market.regimes.tables import APC_TOOLS, REGIME, UNIT
 from stressbook.market.regimes.volatility import follow_volatility, tempered_multiple
+from stressbook.market.state.digest import canonical_state
 from tests.small_venue import HYPE_PERP, SmallVenue, trader
 
 LONG_RUN = 0.083  # of HYPE in the preset

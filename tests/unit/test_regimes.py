@@ -12,7 +12,7 @@ import pytest
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.regimes import load_regime, read_regime, regime_names
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
-from stressbook.market.spec import load_preset
+from stressbook.market.rules.spec import load_preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "regimes.md").read_text(encoding="utf-8")
 

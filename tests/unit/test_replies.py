@@ -9,7 +9,7 @@ import stressbook as sb
 from stressbook.experiments.replies import MEANINGS, VENUE, lost_messages
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.codes import REFUSAL_NAMES
+from stressbook.market.state.codes import REFUSAL_NAMES
 from tests.own_names import own_names_forgotten
 from tests.short_runs import short_run
 

@@ -3,9 +3,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.accrual import accrue
-from stressbook.market.borrowing import borrowable_room, draw, headroom, lendable, platform_headroom
-from stressbook.market.codes import (
+from stressbook.market.lending.accrual import accrue
+from stressbook.market.lending.borrowing import (
+    borrowable_room,
+    draw,
+    headroom,
+    lendable,
+    platform_headroom,
+)
+from stressbook.market.lending.lending_rates import hourly_step_e15
+from stressbook.market.lending.reserve import (
+    borrow_rate,
+    draw_needed_debt,
+    redeem,
+    refresh_collateral,
+    repay,
+    supply,
+    utilisation,
+    write_off,
+)
+from stressbook.market.margin.equity import net_usd
+from stressbook.market.margin.sums import account_sums
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import (
     ACCEPTED,
     CAUSE_BORROW,
     CAUSE_DEFICIT,
@@ -19,23 +41,7 @@ from stressbook.market.codes import (
     R_UTILISATION_FULL,
     REGIME_PORTFOLIO,
 )
-from stressbook.market.lending_rates import hourly_step_e15
-from stressbook.market.margin import account_sums
-from stressbook.market.requirements import net_usd
-from stressbook.market.reserve import (
-    borrow_rate,
-    draw_needed_debt,
-    redeem,
-    refresh_collateral,
-    repay,
-    supply,
-    utilisation,
-    write_off,
-)
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import Capacity
-from stressbook.market.units import MICRO
+from stressbook.market.state.records import Capacity
 
 SPEC = load_preset("hyperliquid").with_opening_prices({"HYPE": 10.0})
 SMALL = Capacity(orders=4, messages=4, fills=4, events=4096)

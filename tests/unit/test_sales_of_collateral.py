@@ -6,7 +6,7 @@ counts them at (1 + .65) / 2, 825,000. A lot is a hundredth of a HYPE, a dollar 
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     EV_MARGIN_EXPIRED,
     EV_WRITTEN_OFF,
     FILLED,

@@ -31,8 +31,8 @@ from stressbook.experiments.stress import (
     PriceGap,
     base,
 )
-from stressbook.market.parameters import param
-from stressbook.market.spec import load_preset
+from stressbook.market.rules.parameters import param
+from stressbook.market.rules.spec import load_preset
 from tests.own_names import own_names_forgotten
 
 CLASSES = list(classes.CLASSES)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stressbook.market.codes import EV_FORCED_ORDER
-from stressbook.market.draws import PURPOSE_LIQUIDATED_POSITION, uniform
-from stressbook.market.selection import after_share, share_to_target, size_to_cover
+from stressbook.market.numbers.draws import PURPOSE_LIQUIDATED_POSITION, uniform
+from stressbook.market.resolution.selection import after_share, share_to_target, size_to_cover
+from stressbook.market.state.codes import EV_FORCED_ORDER
 from tests.small_venue import BTC_PERP, HOUSE_CASH, HYPE_PERP, SmallVenue, trader
 
 

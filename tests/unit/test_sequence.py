@@ -2,10 +2,10 @@
 
 import pytest
 
-from stressbook.market.codes import FORCED, GTC, IOC, OP_CANCEL_ALL, OP_NEW, POST_ONLY
+from stressbook.market.orders.sequence import effective_us, sequence_outbox
 from stressbook.market.reference.records import Message
-from stressbook.market.sequence import effective_us, sequence_outbox
-from stressbook.market.state import C_OUTBOX
+from stressbook.market.state.codes import FORCED, GTC, IOC, OP_CANCEL_ALL, OP_NEW, POST_ONLY
+from stressbook.market.state.records import C_OUTBOX
 from tests.exchange_twin import read, venue, write_messages
 
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from stressbook.errors import InvalidInput
-from stressbook.market.codes import CAUSE_OPENING, MODE_PORTFOLIO, REGIME_PORTFOLIO
-from stressbook.market.ledger import imbalance
-from stressbook.market.setup import AccountOpening, make_state
-from stressbook.market.spec import load_preset
-from stressbook.market.state import EMPTY_ASK, EMPTY_BID, Capacity
-from stressbook.market.units import MICRO
+from stressbook.market.numbers.units import MICRO
+from stressbook.market.opening.setup import AccountOpening, make_state
+from stressbook.market.rules.spec import load_preset
+from stressbook.market.state.codes import CAUSE_OPENING, MODE_PORTFOLIO, REGIME_PORTFOLIO
+from stressbook.market.state.ledger import imbalance
+from stressbook.market.state.records import EMPTY_ASK, EMPTY_BID, Capacity
 
 SPEC = load_preset("hyperliquid")
 PRICE = 78_803 * 10**8

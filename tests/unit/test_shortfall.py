@@ -15,7 +15,7 @@ from stressbook.experiments.shortfall import (
     sold_frac,
 )
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.codes import BUY
+from stressbook.market.state.codes import BUY
 from tests.small_venue import HOUSE, HYPE_SPOT, borrower
 from tests.watched_venue import Watch
 

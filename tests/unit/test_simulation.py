@@ -7,7 +7,7 @@ from stressbook.experiments.accounting import N_CLASSES, OTHER_CLASS
 from stressbook.experiments.episode import CLASS_LABELS
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.draws import CLASS_NUMBERS
+from stressbook.market.numbers.draws import CLASS_NUMBERS
 
 
 def test_a_closed_simulation_is_freed_with_the_last_reference_and_can_be_read_until_then():

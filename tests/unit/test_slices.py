@@ -2,12 +2,12 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.lending.slices import slice_price_usd
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
     EV_SLICE,
 )
-from stressbook.market.slices import slice_price_usd
 from tests.small_venue import (
     BTC,
     HOUSE_CASH,

@@ -7,11 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stressbook.errors import InvalidInput, UnknownName
-from stressbook.market.codes import PERP, SPOT
-from stressbook.market.presets import newest_preset, preset_document
-from stressbook.market.spec import load_preset, parse_venue
-from stressbook.market.state import N_TICKS
-from stressbook.market.ticks import is_valid_price, ladder_room, opening_tick_e8, price_decimals
+from stressbook.market.rules.presets import newest_preset, preset_document
+from stressbook.market.rules.spec import load_preset, parse_venue
+from stressbook.market.rules.ticks import (
+    is_valid_price,
+    ladder_room,
+    opening_tick_e8,
+    price_decimals,
+)
+from stressbook.market.state.codes import PERP, SPOT
+from stressbook.market.state.records import N_TICKS
 
 SPEC = load_preset("hyperliquid")
 

@@ -17,9 +17,9 @@ from stressbook.experiments.stress import (
     StressSchedule,
     VenueHalt,
 )
-from stressbook.market.correlation import factor_of
-from stressbook.market.dials import DIALS, neutral_dials
-from stressbook.market.parameters import param
+from stressbook.market.numbers.correlation import factor_of
+from stressbook.market.prices.dials import DIALS, neutral_dials
+from stressbook.market.rules.parameters import param
 
 ASSETS = ("BTC", "ETH", "HYPE")
 SHIPPED = [

@@ -6,7 +6,7 @@ HYPE: maintenance 5 % of notional, loan-to-value .65, so that a token counts .82
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
     EV_FORCED_ORDER,

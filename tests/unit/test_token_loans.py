@@ -7,7 +7,8 @@ either is a dollar at these prices.
 import pytest
 
 from stressbook.errors import InvalidInput
-from stressbook.market.codes import (
+from stressbook.market.opening.setup import AccountOpening
+from stressbook.market.state.codes import (
     ACCEPTED,
     BORNE_BY_SUPPLIERS,
     BUY,
@@ -39,7 +40,6 @@ from stressbook.market.codes import (
     RESTING,
     SELL,
 )
-from stressbook.market.setup import AccountOpening
 from tests.small_venue import (
     BTC,
     BTC_SPOT,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stressbook.market.codes import (
+from stressbook.market.reference.records import Message
+from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CANCELLED,
@@ -35,8 +36,7 @@ from stressbook.market.codes import (
     TRIGGER_NAMES,
     TRIGGERED,
 )
-from stressbook.market.reference.records import Message
-from stressbook.market.state import C_TRIGGERS, Capacity
+from stressbook.market.state.records import C_TRIGGERS, Capacity
 from tests.exchange_twin import BTC_PERP, BTC_SPOT, Twin, order, venue
 from tests.small_venue import HOUSE, HYPE_PERP, LONG, SmallVenue, long_against_house, trader
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stressbook.market.reference.units import mul_div_reference, rounded_reference
-from stressbook.market.units import (
+from stressbook.market.numbers.units import (
     CEIL,
     FLOOR,
     INT64_MAX,
@@ -28,6 +27,7 @@ from stressbook.market.units import (
     round_nearest,
     round_up,
 )
+from stressbook.market.reference.units import mul_div_reference, rounded_reference
 
 MODES = [FLOOR, CEIL, TRUNC, NEAREST]
 EDGES = [

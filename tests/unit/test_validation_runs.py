@@ -175,7 +175,7 @@ def test_the_other_seeds_of_one_that_failed_are_kept(scenario, tmp_path):
         ("experiments/validation/estimators.py", True),
         ("experiments/validation/watch.py", True),
         ("experiments/arms.py", True),
-        ("market/book.py", True),
+        ("market/orders/book.py", True),
         ("experiments/validation/verdicts.py", False),
         ("experiments/validation/stressed.py", False),
     ],

@@ -11,22 +11,22 @@ import pytest
 
 from stressbook.errors import InvalidInput, InvalidScenario, OverflowFault, UnknownName
 from stressbook.experiments.snapshot import copy_arrays, put_arrays
-from stressbook.market.codes import FAULT_OVERFLOW, FAULT_PATH_END
-from stressbook.market.dials import DIALS, neutral_dials, reset_dials
-from stressbook.market.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
-from stressbook.market.world import advance
-from stressbook.market.world_parameters import (
+from stressbook.market.prices.dials import DIALS, neutral_dials, reset_dials
+from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
+from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_parameters import (
     AssetWorld,
     OutsideLeg,
     WorldParams,
     checked,
     default_world,
 )
-from stressbook.market.world_setup import (
+from stressbook.market.prices.world_setup import (
     make_world,
     raise_world_faults,
     set_correlation_target,
 )
+from stressbook.market.state.codes import FAULT_OVERFLOW, FAULT_PATH_END
 
 NAMES = ("BTC", "ETH", "SOL", "HYPE")
 OPENING = {"BTC": 80_000.0, "ETH": 2_700.0, "SOL": 100.0, "HYPE": 84.0}
@@ -273,8 +273,8 @@ DIGEST = """
 import hashlib
 import numpy as np
 from tests.unit.test_world import NAMES, world
-from stressbook.market.world import advance
-from stressbook.market.world_setup import set_correlation_target
+from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_setup import set_correlation_target
 w = world(n_users=50)
 set_correlation_target(w, np.full((4, 4), 0.9) + 0.1 * np.eye(4))
 digest = hashlib.sha256()

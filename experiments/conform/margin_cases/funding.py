@@ -8,7 +8,7 @@ from typing import Final
 
 from stressbook.experiments.conform.cases import Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported, decimals_of
-from stressbook.market.funding import (
+from stressbook.market.prices.funding import (
     RATE_PERIOD_MS,
     eight_hour_rate,
     mean_premium,

@@ -8,8 +8,13 @@ from typing import Final
 from stressbook.experiments.conform.cases import Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.experiments.conform.sums import sums
-from stressbook.market import printed as shown
-from stressbook.market.lending_rates import HOURS_PER_YEAR, borrow_rate_at, growth_of, growth_over
+from stressbook.market.lending.lending_rates import (
+    HOURS_PER_YEAR,
+    borrow_rate_at,
+    growth_of,
+    growth_over,
+)
+from stressbook.market.margin import printed as shown
 
 __all__ = ["LENDING"]
 

@@ -19,14 +19,20 @@ from stressbook.experiments.conform.margin_cases.books import (
     steps_given,
 )
 from stressbook.experiments.conform.sums import sums, tier_rows
-from stressbook.market import requirements as req
-from stressbook.market.netted_orders import is_allowed
+from stressbook.market.margin.netted_orders import is_allowed
+from stressbook.market.margin.ratio import (
+    portfolio_ratio,
+    portfolio_requirement_usd,
+    portfolio_value_usd,
+    ratio_of,
+)
 from stressbook.market.regimes import MarginRegime
 from stressbook.market.regimes.pocket import Holding, Pocket, liquidation_price, margin_of
 from stressbook.market.regimes.spec import Step, WeightRow
 from stressbook.market.regimes.tables import DEBT_DRAWN
-from stressbook.market.rule_arrays import maintenance_table
-from stressbook.market.takeover import loan_share
+from stressbook.market.regimes.tiers import maintenance_of
+from stressbook.market.resolution.takeover import loan_share
+from stressbook.market.rules.rule_arrays import maintenance_table
 
 __all__ = ["REQUIREMENTS"]
 
@@ -112,7 +118,7 @@ def _read_tiered(given: Given) -> Quantities:
     rows, n = tier_rows(table)
     tier = max((i for i in range(n) if notional > table[i][0]), default=0)
     return {
-        "maintenance": lambda: float(req.maintenance_of(rows, 0, n, notional)),
+        "maintenance": lambda: float(maintenance_of(rows, 0, n, notional)),
         "deduction": lambda: deductions[tier],
     }
 
@@ -153,7 +159,7 @@ def _tiered_loans(given: Given) -> Quantities:
         total = 0.0
         for tier, debt in zip(tiers, owed, strict=True):
             rows, n = tier_rows(_table_of(tier))
-            total += float(req.maintenance_of(rows, 0, n, debt))
+            total += float(maintenance_of(rows, 0, n, debt))
         return total
 
     return {
@@ -177,9 +183,9 @@ def _read_ratio(given: Given) -> Quantities:
         debt_in_ratio=DEBT_DRAWN,
     )
     return {
-        "maintenance": lambda: float(req.portfolio_requirement_usd(s)),
-        "liquidation_value": lambda: float(req.portfolio_value_usd(s)),
-        "ratio": lambda: float(req.portfolio_ratio(s)),
+        "maintenance": lambda: float(portfolio_requirement_usd(s)),
+        "liquidation_value": lambda: float(portfolio_value_usd(s)),
+        "ratio": lambda: float(portfolio_ratio(s)),
     }
 
 
@@ -278,7 +284,7 @@ def _read_margin_ratio(given: Given) -> Quantities:
     margin = _margin(given, given) if is_told else initial_of(rules, opened)
     pocket: Pocket = book(margin - size * entry, now)
     maintenance = margin_of(rules, pocket).maintenance_usd
-    ratio = req.ratio_of(maintenance, pocket.net_usd())
+    ratio = ratio_of(maintenance, pocket.net_usd())
     return {
         "maintenance": lambda: maintenance,
         "margin": lambda: margin,

@@ -11,26 +11,26 @@ import numpy as np
 from stressbook.experiments.conform.cases import Quantities
 from stressbook.experiments.conform.inputs import Given, NotSupported, in_whole_units
 from stressbook.experiments.conform.margin_cases.books import book, charge, regime, scan
-from stressbook.market.allocation import take_by_score
-from stressbook.market.auction import (
+from stressbook.market.numbers.allocation import take_by_score
+from stressbook.market.reference.book import RestingOrder
+from stressbook.market.reference.order_cancelling import orders_beyond
+from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
+from stressbook.market.resolution.auction import (
     auction_price_frac,
     buffer_margin_usd,
     insolvent_payout_usd,
     share_to_buffer,
 )
-from stressbook.market.codes import BUY, SELL
-from stressbook.market.deleveraging_scores import (
+from stressbook.market.resolution.deleveraging_scores import (
     gain_times_leverage,
     profit_over_collateral_bp,
     profit_times_leverage,
 )
-from stressbook.market.insurance_fund import bankruptcy_quote, insurance_delta
-from stressbook.market.liquidation import fillable_price_usd
-from stressbook.market.reference.book import RestingOrder
-from stressbook.market.reference.order_cancelling import orders_beyond
-from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
-from stressbook.market.selection import after_share, share_to_target, size_to_cover
-from stressbook.market.socialising import withdrawal_factor
+from stressbook.market.resolution.insurance_fund import bankruptcy_quote, insurance_delta
+from stressbook.market.resolution.liquidation import fillable_price_usd
+from stressbook.market.resolution.selection import after_share, share_to_target, size_to_cover
+from stressbook.market.resolution.socialising import withdrawal_factor
+from stressbook.market.state.codes import BUY, SELL
 
 __all__ = ["RESOLUTION"]
 

@@ -21,7 +21,7 @@ from stressbook.experiments.stress import (
     Stress,
     VenueHalt,
 )
-from stressbook.market.parameters import param
+from stressbook.market.rules.parameters import param
 
 __all__ = [
     "Account",

@@ -8,7 +8,7 @@ import numpy as np
 
 from stressbook.experiments.recorder import liquidated_lots
 from stressbook.experiments.run import RunRecord
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

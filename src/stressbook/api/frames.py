@@ -11,7 +11,8 @@ from stressbook.errors import UnknownName
 from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.replies import MEANINGS
 from stressbook.experiments.run import RunRecord
-from stressbook.market.codes import (
+from stressbook.market.numbers.draws import CLASS_NUMBERS
+from stressbook.market.state.codes import (
     BEARER_NAMES,
     CAUSE_NAMES,
     EV_FUNDING,
@@ -26,13 +27,12 @@ from stressbook.market.codes import (
     REFUSAL_NAMES,
     TRIGGER_NAMES,
 )
-from stressbook.market.draws import CLASS_NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from stressbook.experiments.replicates import Replicate
-    from stressbook.market.state import Records
+    from stressbook.market.compiling.arrays import Records
 
 __all__ = ["FRAMES", "frame", "runs_frame"]
 

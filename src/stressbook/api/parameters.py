@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.table import Header
-from stressbook.market.parameters import ASSUMED
+from stressbook.market.rules.parameters import ASSUMED
 
 __all__ = ["Parameter", "parameter_rows", "scenario_changes"]
 

@@ -14,7 +14,7 @@ from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
-from stressbook.market.units import PRICE_ONE
+from stressbook.market.numbers.units import PRICE_ONE
 
 __all__ = ["NOBODY", "PLAN_SEED", "STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
 

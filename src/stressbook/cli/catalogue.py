@@ -19,7 +19,7 @@ def list_scenarios(as_json: Json = False) -> None:
     from stressbook.experiments.scenario import load_scenario
     from stressbook.experiments.scenario_files.file import catalogue_names
     from stressbook.experiments.words import table
-    from stressbook.market.presets import preset_summaries
+    from stressbook.market.rules.presets import preset_summaries
 
     scenarios = [load_scenario(name) for name in catalogue_names()]
     rows = [("scenario", one.name, one.summary) for one in scenarios]
@@ -70,7 +70,7 @@ def _is_stress(name: str, plugins: list[Path]) -> bool:
 def _show_stress(kind: str, *, as_json: bool) -> None:
     from stressbook.experiments.stress import REGISTRY
     from stressbook.experiments.words import table
-    from stressbook.market.parameters import describe
+    from stressbook.market.rules.parameters import describe
 
     fields = describe(REGISTRY[kind])
     if as_json:

@@ -20,7 +20,7 @@ __all__ = ["compile_once", "compiled_mark"]
 
 def compiled_mark() -> Path | None:
     """Return the file that says that the present sources are compiled; None if nothing is kept."""
-    from stressbook.market.kernel_cache import cache_folder
+    from stressbook.market.compiling.kernel_cache import cache_folder
 
     folder = cache_folder()
     return None if folder is None else folder / "compiled"
@@ -61,7 +61,7 @@ def _compile_venue() -> None:
     """Compile the calls of the venue: the same for every scenario, and half of all there is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from stressbook.experiments.scenario import load_scenario
-    from stressbook.market.setup import make_state
+    from stressbook.market.opening.setup import make_state
     from stressbook.market.venue import Venue
 
     empty = Venue(make_state(load_scenario("skeleton").venue_spec(), (), seed=0))

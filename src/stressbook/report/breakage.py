@@ -10,7 +10,7 @@ import numpy as np
 from stressbook.experiments.claims import paired_share_p, share_estimate
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 from stressbook.report.numbers import usd
 from stressbook.report.study_tables import backstop_onset_usd
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stressbook.experiments.inference import Estimate, mean_estimate, paired_difference
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 from stressbook.report.breakage import broken_by_regime
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import Cell, cell, interval, percent, signed

@@ -13,8 +13,8 @@ from stressbook.experiments.plugins import plugin_sources
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.experiments.run import versions as run_versions
 from stressbook.experiments.scenario import Scenario
-from stressbook.market.kernel_cache import sources_digest
-from stressbook.market.parameters import ASSUMED
+from stressbook.market.compiling.kernel_cache import sources_digest
+from stressbook.market.rules.parameters import ASSUMED
 from stressbook.report.layout import Table, table_of
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
 from stressbook.experiments.scenario import Scenario
-from stressbook.market.spec import VenueSpec
+from stressbook.market.rules.spec import VenueSpec
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import NONE, percent, plain, usd
 

@@ -18,7 +18,7 @@ from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.scenario_files.file import catalogue_names
 from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
-from stressbook.market.codes import EVENT_NAMES
+from stressbook.market.state.codes import EVENT_NAMES
 from stressbook.report.layout import Picture, Table, table_of
 from stressbook.report.loss_tables import run_loss_table
 from stressbook.report.manifest import plugin_digests, reproduce_table, source_table

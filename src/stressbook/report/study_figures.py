@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 from stressbook.report.study_tables import ClassRow
 from stressbook.report.svg import COLOURS, LINES, MARKERS, axes_or_new
 

@@ -17,7 +17,7 @@ from stressbook.experiments.inference import (
     slope_estimate,
 )
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 from stressbook.report.numbers import usd
 
 __all__ = [

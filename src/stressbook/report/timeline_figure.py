@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stressbook.experiments.timeline import Timeline
-from stressbook.market.state import F64
+from stressbook.market.compiling.arrays import F64
 from stressbook.report.svg import COLOURS, axes_or_new
 
 __all__ = [

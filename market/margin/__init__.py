@@ -1,0 +1,1 @@
+"""What an account is worth, what it must hold, and what it may do."""

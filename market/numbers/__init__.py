@@ -1,0 +1,1 @@
+"""Exact money, elementary functions with the same bits everywhere, keyed random draws."""

@@ -1,0 +1,1 @@
+"""The opening state: accounts booked from outside, and what can be wrong with them."""

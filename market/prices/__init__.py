@@ -1,0 +1,1 @@
+"""Fundamentals, outside markets, oracle, mark and funding."""
