@@ -32,8 +32,7 @@ def opening_enrolment(scenario: Scenario, *, seed: int) -> dict[str, EnrolmentCo
 
     Examples
     --------
-    >>> from stressbook.experiments.agent_classes import is_own_class
-    from stressbook.experiments.scenario import load_scenario
+    >>> from stressbook.experiments.scenario import load_scenario
     >>> found = opening_enrolment(load_scenario("hype-fall"), seed=7)
     >>> sum(one.enrolled for one in found.values()), sum(one.asked for one in found.values())
     (72, 72)

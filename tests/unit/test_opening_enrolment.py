@@ -18,6 +18,7 @@ from stressbook.market.margin.sums import account_sums
 from stressbook.market.rules.spec import load_preset
 from stressbook.market.state.codes import ACCEPTED, MODE_PORTFOLIO, OP_ENROL, REGIME_PORTFOLIO
 from stressbook.market.state.records import C_REPLIES
+from tests.own_names import own_names_forgotten
 from tests.small_venue import HOUSE_CASH, SmallVenue, trader
 
 VENUE = load_preset("hyperliquid")
@@ -126,9 +127,10 @@ def test_an_own_class_is_answered_as_a_message_would_be(cash_usd, volume_usd, en
     s.step()
     [reply] = s.v.reply[: s.v.ctr[C_REPLIES]]
     asked = {"accounts": 3, "cash_usd": cash_usd, "volume_14d_usd": volume_usd, "enrolled": True}
-    scenario = sb.scenario("skeleton").with_(margin_regime="hyperliquid-pm").add(Idle, n=3)
-    scenario = scenario.with_(agents={"Idle": asked})
-    count = opening_enrolment(scenario.resolved, seed=7)["Idle"]
+    with own_names_forgotten():
+        scenario = sb.scenario("skeleton").with_(margin_regime="hyperliquid-pm").add(Idle, n=3)
+        scenario = scenario.with_(agents={"Idle": asked})
+        count = opening_enrolment(scenario.resolved, seed=7)["Idle"]
     assert count.asked == 3
     assert count.enrolled == (3 if reply["code"] == ACCEPTED else 0)
     assert count.too_large == (3 if cash_usd >= 25e6 else 0)
