@@ -178,6 +178,7 @@ def limit_tick(side: int, price_usd: float, slippage_frac: float, tick_usd: floa
 
     Examples
     --------
+    >>> from stressbook.market.state.codes import SELL
     >>> limit_tick(SELL, 100.0, 0.1, 0.5), limit_tick(BUY, 100.0, 0.1, 0.5)
     (180, 220)
     """

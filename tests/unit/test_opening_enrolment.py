@@ -99,13 +99,6 @@ def test_the_value_that_is_asked_about_is_the_one_that_margin_sees():
 # --- own classes ----------------------------------------------------------------------------------
 
 
-class Idle(sb.Account):
-    """Does nothing."""
-
-    def decide(self, view, out):
-        """Stay as it is."""
-
-
 CASES = [
     (10_000.0, 0.0),
     (10_000.000001, 0.0),
@@ -128,6 +121,13 @@ def test_an_own_class_is_answered_as_a_message_would_be(cash_usd, volume_usd, en
     [reply] = s.v.reply[: s.v.ctr[C_REPLIES]]
     asked = {"accounts": 3, "cash_usd": cash_usd, "volume_14d_usd": volume_usd, "enrolled": True}
     with own_names_forgotten():
+
+        class Idle(sb.Account):
+            """Does nothing."""
+
+            def decide(self, view, out):
+                """Stay as it is."""
+
         scenario = sb.scenario("skeleton").with_(margin_regime="hyperliquid-pm").add(Idle, n=3)
         scenario = scenario.with_(agents={"Idle": asked})
         count = opening_enrolment(scenario.resolved, seed=7)["Idle"]
