@@ -29,7 +29,8 @@ from stressbook.errors import AgentError, InvalidInput, InvalidScenario, Unknown
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.numbers.draws import PURPOSE_OWN_AGENT, account_key, class_number, uniform
-from stressbook.market.state.records import MESSAGE, N_TICKS, codes
+from stressbook.market.state import codes
+from stressbook.market.state.records import MESSAGE, N_TICKS
 
 USER = 5  # of the first own account
 
