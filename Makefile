@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib
 INPUTS := pyproject.toml constraints.txt
 LINKED := build/linked
+# Each compiles kernels and holds a venue or two: a gigabyte of memory.
+TEST_WORKERS ?= 2
 
 .PHONY: demo test check format bench verify constraints install clean linked \
 	check-format check-lint check-types check-imports
@@ -15,7 +17,7 @@ demo: $(VENV)/installed-run
 	$(BIN)/stressbook demo
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal
 
 # `make -k check` goes on after a failure.
 check: check-format check-lint check-types check-imports
