@@ -5,7 +5,6 @@ from collections import Counter
 
 import numpy as np
 
-from stressbook.market.compiling.kernel import kernel
 from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.orders.depth import sample_books
 from stressbook.market.orders.match import match_messages
@@ -54,8 +53,8 @@ def write_messages(records, messages):
             record[FIELDS.get(name, name)] = getattr(message, name)
 
 
-@kernel
 def run_step(v, n, t_ms):
+    # Kernels of the package are kept on disk; a kernel of this file would be compiled each time.
     v.ctr[C_FILLS] = 0
     v.ctr[C_EVENTS] = 0
     v.ctr[C_REPLIES] = 0
@@ -117,11 +116,15 @@ class Twin:
             assert v.perp[:, inst].tolist() == [ledger.perp(row, inst) for row in range(n_rows)]
             costs = [ledger.entry_costs[inst, row] for row in range(n_rows)]
             assert v.entry_cost[:, inst].tolist() == costs
-        flows = np.zeros_like(v.flow)
         columns = {asset: column for column, asset in enumerate(asset_columns(v))}
-        for (asset, row, cause), amount in ledger.flows.items():
-            flows[row, columns[asset], cause] = amount
-        assert np.array_equal(v.flow, flows)
+        flowed = {
+            (row, columns[asset], cause): amount
+            for (asset, row, cause), amount in ledger.flows.items()
+            if amount != 0
+        }
+        places = [index.tolist() for index in np.nonzero(v.flow)]
+        amounts = v.flow[tuple(places)].tolist()
+        assert dict(zip(zip(*places, strict=True), amounts, strict=True)) == flowed
         users = range(v.user.shape[0])
         assert v.debt[:, 0].tolist()[: len(users)] == [desk.reserve.debts.get(u, 0) for u in users]
         lent = [desk.reserve.supplies.get(user, 0) for user in users]

@@ -203,10 +203,10 @@ def counting(v, name):
     array = getattr(v, name)
     if name in LOGS:
         return array[: v.ctr[LOGS[name]]]
+    if name not in ("level", "order"):
+        return array
     resting = v.order[v.order["qty_lots"] > 0]
-    if name == "level":
-        return array[resting["inst"], resting["price_tick"]]
-    return resting if name == "order" else array
+    return resting if name == "order" else array[resting["inst"], resting["price_tick"]]
 
 
 def same(a, b):

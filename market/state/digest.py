@@ -122,6 +122,6 @@ def _occupied_ticks(v: VenueState, inst: int, side: int) -> list[int]:
     words = v.bits0[inst, side]
     if v.best[inst, side] in (EMPTY_BID, EMPTY_ASK):
         return []
-    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_)
     ticks: list[int] = np.flatnonzero(bits).tolist()
     return ticks if side == 1 else ticks[::-1]

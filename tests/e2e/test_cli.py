@@ -628,7 +628,7 @@ def test_no_color_is_obeyed_on_a_terminal(tmp_path, no_color, is_coloured):
 
 @pytest.mark.slow
 def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
-    arguments = ["run", "skeleton", "--seed", "1", "--set", "duration=2h", "--out", "many"]
+    arguments = ["run", "skeleton", "--seed", "1", "--set", "duration=30min", "--out", "many"]
     process = subprocess.Popen(
         [sys.executable, "-c", START, *arguments, "--reps", "40", "--workers", "2"],
         cwd=tmp_path,

@@ -48,7 +48,7 @@ from tests.small_venue import BTC, ETH, HYPE, differences
 
 pytestmark = pytest.mark.boundscheck
 
-SEEDS = range(12)
+SEEDS = range(8)
 POLICIES = {
     "select": SELECT_POLICIES,
     "price": PRICE_POLICIES,

@@ -2,7 +2,6 @@
 
 import pytest
 
-from stressbook.market.compiling.kernel import kernel
 from stressbook.market.orders.match import match_batch
 from stressbook.market.reference.records import Message
 from stressbook.market.state.codes import (
@@ -71,7 +70,6 @@ def ask_for(op, user, amount, inst=0, **fields):
     return Message(op, user, inst=inst, qty_lots=amount, **fields)
 
 
-@kernel
 def run_batch(v, n):
     return match_batch(v, v.merged, n, 1000)
 
