@@ -1,5 +1,6 @@
 """Compiled kernels on disk: found again when nothing changed, never when anything did."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,12 +18,67 @@ RUN = """
 from stressbook.market.rules.scalars import charge
 print(charge(100), sum(charge.stats.cache_hits.values()), charge.stats.cache_path is not None)
 """
+# Numba is warm and nothing of the package is imported: a process costs a fork, not a second.
+STARTER = """
+import importlib, json, os, sys, tempfile, traceback
+import numba
+numba.njit(lambda lots: lots)(1)
+outside = sys.path[1:]
+for line in sys.stdin:
+    asked = json.loads(line)
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    for number in (1, 2):
+        os.dup2(os.open(asked["told"][number - 1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    failed = 0
+    try:
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        os.chdir(asked["folder"])
+        sys.path[:] = ["", *os.environ["PYTHONPATH"].split(os.pathsep), *outside]
+        importlib.invalidate_caches()
+        tempfile.tempdir = None
+        numba.config.reload_config()
+        exec(compile(asked["script"], "<string>", "exec"), {"__name__": "__main__"})
+    except BaseException:
+        traceback.print_exc()
+        failed = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(failed)
+"""
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Run a script in a process of its own; return its exit code and what it prints."""
+    told = [str(tmp_path_factory.mktemp("told") / name) for name in ("out", "err")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    starter = subprocess.Popen(
+        [sys.executable, "-B", "-W", "error", "-c", STARTER],
+        env=environment | {"NUMBA_DISABLE_JIT": "0"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def call(script, environment, folder):
+        asked = {"script": script, "environment": environment, "folder": str(folder), "told": told}
+        starter.stdin.write(json.dumps(asked) + "\n")
+        starter.stdin.flush()
+        code = int(starter.stdout.readline())
+        return code, *(Path(path).read_text() for path in told)
+
+    yield call
+    starter.communicate(timeout=30)
 
 
 class Checkout:
     """A copy of the package with two kernels in two files, run in processes of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, start):
+        self.start = start
         self.root = folder / "src"
         self.cache = folder / "cache"
         for name in ("", "market", "agents"):
@@ -59,24 +115,18 @@ class Checkout:
 
     def run(self, script=RUN, **environment):
         paths = {"PYTHONPATH": str(self.root), "STRESSBOOK_CACHE_DIR": str(self.cache)}
-        done = subprocess.run(
-            [sys.executable, "-B", "-W", "error", "-c", script],
-            env=os.environ | {"NUMBA_DISABLE_JIT": "0"} | paths | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.root,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        environment = os.environ | {"NUMBA_DISABLE_JIT": "0"} | paths | environment
+        code, out, err = self.start(script, environment, self.root)
+        assert (code, err) == (0, "")
+        return out.strip()
 
     def keys(self):
         return {path.name for path in self.cache.iterdir()} if self.cache.exists() else set()
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    return Checkout(tmp_path)
+def checkout(tmp_path, start):
+    return Checkout(tmp_path, start)
 
 
 def test_the_second_process_finds_what_the_first_compiled(checkout):

@@ -48,7 +48,7 @@ from tests.small_venue import BTC, ETH, HYPE, differences
 
 pytestmark = pytest.mark.boundscheck
 
-SEEDS = range(8)
+SEEDS = (0, 1, 2, 3, 5, 7, 8, 10)  # between them they reach every branch: see below
 POLICIES = {
     "select": SELECT_POLICIES,
     "price": PRICE_POLICIES,
@@ -86,7 +86,7 @@ def test_both_venues_stay_equal_all_the_way_down(rules):
 @pytest.mark.parametrize("tool", sorted(FOLLOWING_RULE_SETS))
 def test_both_venues_stay_equal_where_ranges_follow_volatility(tool):
     multiples = set()
-    for seed in SEEDS[:3]:
+    for seed in range(3):
         twin = Twin(seed, FOLLOWING_RULE_SETS[tool])
         for _ in range(N_STEPS):
             twin.step()
@@ -131,7 +131,7 @@ def test_both_venues_stay_equal_where_orders_go_for_margin(way):
 @pytest.mark.parametrize("rules", sorted(TWO_WAY_RULE_SETS))
 def test_both_venues_stay_equal_where_tokens_are_lent(rules):
     seen = Counter()
-    for seed in SEEDS[:6]:
+    for seed in range(6):
         twin = Twin(seed, TWO_WAY_RULE_SETS[rules], TwoWayVenue)
         for _ in range(N_STEPS):
             twin.step()
