@@ -81,10 +81,10 @@ class Checkout:
         self.start = start
         self.root = folder / "src"
         self.cache = folder / "cache"
-        for name in ("", "market", "agents"):
+        for name in ("", "market", "market/compiling", "agents"):
             (self.root / "stressbook" / name).mkdir(parents=True)
             (self.root / "stressbook" / name / "__init__.py").touch()
-        for name in ("__init__.py", "kernel.py", "kernel_cache.py"):
+        for name in ("__init__.py", "compiling/kernel.py", "compiling/kernel_cache.py"):
             shutil.copy(MARKET / name, self.root / "stressbook" / "market" / name)
         self.write("agents/taker.py", "")
         self.write("market/rates.py", "FEE = 2\n")
@@ -243,7 +243,7 @@ def test_sources_edited_between_reading_and_import_are_not_run_from_the_cache(ch
 
 TWO_PROCESSES_AT_ONCE = """
 import importlib.util
-from stressbook.market.rules import scalars as rules
+from stressbook.market import rules
 def charge_of_another_process():
     spec = importlib.util.spec_from_file_location("stressbook.market.rules.scalars", rules.__file__)
     module = importlib.util.module_from_spec(spec)
