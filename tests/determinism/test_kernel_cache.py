@@ -15,7 +15,7 @@ from stressbook.market.compiling import kernel_cache
 
 MARKET = Path(stressbook.market.__path__[0])
 RUN = """
-from stressbook.market.rules.scalars import charge
+from stressbook.market.rules import charge
 print(charge(100), sum(charge.stats.cache_hits.values()), charge.stats.cache_path is not None)
 """
 # Numba is warm and nothing of the package is imported: a process costs a fork, not a second.
@@ -212,7 +212,7 @@ def test_flags_that_change_no_code_are_not_in_the_key(checkout):
 def test_other_peoples_kernels_keep_their_own_cache(checkout):
     script = (
         "from numba import config\n"
-        "from stressbook.market.rules.scalars import charge\n"
+        "from stressbook.market.rules import charge\n"
         "charge(1)\n"
         "print(config.CACHE_DIR)"
     )
@@ -224,7 +224,7 @@ import pathlib, stressbook.market, os
 file = pathlib.Path(stressbook.market.__file__).with_name("rates.py")
 before = file.read_text()
 file.write_text("FEE = 9\\n")
-from stressbook.market.rules.scalars import charge
+from stressbook.market.rules import charge
 print(charge(100))
 file.write_text(before)
 """
@@ -245,7 +245,7 @@ TWO_PROCESSES_AT_ONCE = """
 import importlib.util
 from stressbook.market import rules
 def charge_of_another_process():
-    spec = importlib.util.spec_from_file_location("stressbook.market.rules.scalars", rules.__file__)
+    spec = importlib.util.spec_from_file_location("stressbook.market.rules", rules.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.charge
@@ -404,7 +404,7 @@ def test_a_full_disk_does_not_stop_a_run(checkout):
 from numba.core.caching import IndexDataCacheFile
 def full(*arguments): raise OSError(28, "No space left on device")
 IndexDataCacheFile._save_data = full
-from stressbook.market.rules.scalars import charge
+from stressbook.market.rules import charge
 print(charge(100))
 """
     assert checkout.run(script) == "1200"
@@ -426,7 +426,7 @@ def test_the_user_cache_of_the_platform_is_the_default(checkout, tmp_path):
 
 
 def test_with_the_compiler_off_nothing_is_written(checkout):
-    script = "from stressbook.market.rules.scalars import charge; print(charge(100))"
+    script = "from stressbook.market.rules import charge; print(charge(100))"
     assert checkout.run(script, NUMBA_DISABLE_JIT="1") == "1200"
     assert checkout.keys() == set()
 
