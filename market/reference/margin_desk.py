@@ -1,18 +1,17 @@
-"""The desk of a venue with margin: orders, withdrawals, loans, enrolment and leverage pass it."""
+"""The desk of a venue with margin: orders pass it, and accounts are read as it sees them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stressbook.market.numbers.units import BALANCE_MAX, ON_THE_EDGE, round_down, round_up
+from stressbook.market.numbers.units import ON_THE_EDGE
 from stressbook.market.reference.admission import Admission, NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
 from stressbook.market.reference.margin import MarginAccount, MarginRules
-from stressbook.market.reference.pockets import pocket_equity_micro
+from stressbook.market.reference.margin_requests import answer
 from stressbook.market.reference.range_volatility import FollowedRange
 from stressbook.market.reference.records import Message
-from stressbook.market.reference.requests import deposit, refusal_of_amount, withdraw
 from stressbook.market.reference.reserve import ReferenceReserve
 from stressbook.market.reference.short_sales import (
     after_sale,
@@ -25,29 +24,8 @@ from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CAUSE_BORROW,
-    CAUSE_ISOLATED_MARGIN,
     CAUSE_REDEEM,
-    CAUSE_SUPPLY,
     FORCED,
-    FROM_POCKET,
-    MODE_PORTFOLIO,
-    MODE_STANDARD,
-    OP_DEPOSIT,
-    OP_ENROL,
-    OP_LEVERAGE,
-    OP_REDEEM,
-    OP_SUPPLY,
-    OP_TRANSFER,
-    OP_WITHDRAW,
-    R_BAD_INSTRUMENT,
-    R_BAD_LEVERAGE,
-    R_BAD_QUANTITY,
-    R_BAD_TOKEN,
-    R_IN_RESOLUTION,
-    R_INSUFFICIENT_BALANCE,
-    R_INSUFFICIENT_MARGIN,
-    R_NOT_ELIGIBLE,
-    R_NOT_SUPPORTED,
     REDUCE_ONLY,
     SELL,
     TWAP,
@@ -213,7 +191,7 @@ class MarginDesk:
             token = account.tokens[rules.token - 1]
             fee = self._spot_taker_frac(exchange, order.user)
             units = lots * rules.lot_units
-            is_lent = self._is_lent(rules.token)
+            is_lent = self.is_lent(rules.token)
             if order.side == SELL and sells_short(account, token, units, is_lent=is_lent):
                 after = after_sale(account, token, units, limit_micro, fee)
                 return keeps_margin_short(after, self.reserve)
@@ -299,7 +277,7 @@ class MarginDesk:
             bid_micro=self._open_micro(exchange, user, token, BUY),
             ask_micro=self._open_micro(exchange, user, token, SELL),
             confidence=asset.confidence,
-            debt_units=self._owed(user, token),
+            debt_units=self.owed_units(user, token),
             bid_units=sum(
                 exchange.orders.open_lots(user, inst, BUY) * exchange.instruments[inst].lot_units
                 for inst in self._books(exchange, token)
@@ -318,10 +296,12 @@ class MarginDesk:
         books = self._books(exchange, token)
         return sum(exchange.orders.open_notional_micro(user, inst, side) for inst in books)
 
-    def _owed(self, user: int, token: int) -> int:
+    def owed_units(self, user: int, token: int) -> int:
+        """Return what a user owes of a token that is not USDC."""
         return self.token_reserves[token].debts.get(user, 0) if self.token_reserves else 0
 
-    def _is_lent(self, token: int) -> bool:
+    def is_lent(self, token: int) -> bool:
+        """Tell whether a token may be borrowed."""
         return token in self.token_reserves and self.token_reserves[token].borrowable
 
     def _admit_perp(
@@ -354,7 +334,7 @@ class MarginDesk:
         token = account.tokens[rules.token - 1]
         fee = self._spot_taker_frac(exchange, order.user)
         units = (offer.offered_lots + lots) * rules.lot_units
-        is_lent = self._is_lent(rules.token)
+        is_lent = self.is_lent(rules.token)
         if order.side == SELL and sells_short(account, token, units, is_lent=is_lent):
             on_offer = exchange.orders.open_notional_micro(order.user, order.inst, SELL)
             after = after_sale(account, token, units, on_offer + offer.limit_micro, fee)
@@ -368,201 +348,6 @@ class MarginDesk:
     def _spot_taker_frac(self, exchange: ReferenceExchange, user: int) -> float:
         return float(exchange.fee_tiers[exchange.users[user].fee_tier].spot_taker_e7) / 1e7
 
-    # --- messages that are no orders --------------------------------------------------------------
-
     def answer(self, exchange: ReferenceExchange, message: Message) -> int:
         """Do what is no order, whole, or return why not."""
-        answers = {
-            OP_DEPOSIT: self._deposit,
-            OP_WITHDRAW: self._withdraw,
-            OP_SUPPLY: self._supply,
-            OP_REDEEM: self._redeem,
-            OP_ENROL: self._enrol,
-            OP_LEVERAGE: self._set_leverage,
-            OP_TRANSFER: self._transfer_margin,
-        }
-        if message.op not in answers:
-            return R_NOT_SUPPORTED
-        return answers[message.op](exchange, message)
-
-    def _deposit(self, exchange: ReferenceExchange, message: Message) -> int:
-        code = refusal_of_amount(exchange, message, n_tokens=len(self.tokens), outside=self.outside)
-        if code == ACCEPTED:
-            deposit(exchange, message, outside=self.outside)
-        return code
-
-    def _withdraw(self, exchange: ReferenceExchange, message: Message) -> int:
-        code = refusal_of_amount(exchange, message, n_tokens=len(self.tokens), outside=self.outside)
-        if code == ACCEPTED and self.admission_on:
-            code = self._refusal_of_withdrawal(exchange, message)
-        if code == ACCEPTED:
-            withdraw(exchange, message, outside=self.outside)
-            is_portfolio = exchange.users[message.user].has_portfolio_regime
-            if message.inst == 0 and self.admission_on and is_portfolio:
-                self.draw_needed_debt(exchange, message.user)
-        return code
-
-    def _refusal_of_withdrawal(self, exchange: ReferenceExchange, message: Message) -> int:
-        user, token, units = message.user, message.inst, message.qty_lots
-        if token > 0:
-            return self._refusal_of_leaving(exchange, user, token, units)
-        free = round_down(self.account(exchange, user).withdrawable_usd(self.reserve) * 1e6)
-        return ACCEPTED if units <= free else R_INSUFFICIENT_BALANCE
-
-    def _refusal_of_leaving(
-        self, exchange: ReferenceExchange, user: int, token: int, units: int
-    ) -> int:
-        """Keep what is on offer or borrowed, and collateral above what it secures."""
-        account = self.account(exchange, user)
-        on_offer = sum(
-            exchange.orders.open_lots(user, inst, SELL) * rules.lot_units
-            for inst, rules in enumerate(exchange.instruments)
-            if not rules.is_perp and rules.token == token
-        )
-        held = exchange.ledger.token(user, token)
-        if units > min(held - on_offer, held - self._owed(user, token)):
-            return R_INSUFFICIENT_BALANCE
-        is_pledged = account.owes() or account.is_judged_as_portfolio()
-        if account.has_portfolio_regime and is_pledged and self.tokens[token].ltv > 0.0:
-            account.tokens[token - 1].units -= units  # as if it were gone
-            if self._lacks_transfer_margin(account):
-                return R_INSUFFICIENT_MARGIN
-        return ACCEPTED
-
-    def _lacks_transfer_margin(self, account: MarginAccount) -> bool:
-        """Tell whether less is left than a transfer must leave, the floor of notional in it."""
-        if account.is_judged_as_portfolio():
-            return account.available_usd(self.reserve) < 0.0
-        return account.cross_equity_usd() < account.bound_usd()
-
-    def _supply(self, exchange: ReferenceExchange, message: Message) -> int:
-        user, amount = message.user, message.qty_lots
-        if message.inst != 0:
-            return self._supply_tokens(exchange, user, message.inst, amount)
-        spare = round_down(self.account(exchange, user).spare_usd() * 1e6)
-        code = self.reserve.supply(row=user, amount=amount, spare=spare)
-        if code == ACCEPTED:
-            exchange.ledger.move_cash(user, self.pool, amount, cause=CAUSE_SUPPLY)
-        return code
-
-    def _redeem(self, exchange: ReferenceExchange, message: Message) -> int:
-        user, amount = message.user, message.qty_lots
-        if message.inst != 0:
-            return self._redeem_tokens(exchange, user, message.inst, amount)
-        code = self.reserve.redeem(row=user, amount=amount)
-        if code == ACCEPTED:
-            exchange.ledger.move_cash(self.pool, user, amount, cause=CAUSE_REDEEM)
-        return code
-
-    def _supply_tokens(
-        self, exchange: ReferenceExchange, user: int, token: int, amount: int
-    ) -> int:
-        if not self._is_lent(token):
-            return R_BAD_TOKEN
-        if amount <= 0:
-            return R_BAD_QUANTITY
-        code = self._refusal_of_leaving(exchange, user, token, amount)
-        if code == ACCEPTED:
-            code = self.token_reserves[token].supply(row=user, amount=amount)
-        if code == ACCEPTED:
-            pool = self.pool + token
-            exchange.ledger.move_token(user, pool, token, amount, cause=CAUSE_SUPPLY)
-        return code
-
-    def _redeem_tokens(
-        self, exchange: ReferenceExchange, user: int, token: int, amount: int
-    ) -> int:
-        own = self.token_reserves.get(token)
-        if own is None or not (own.borrowable or own.supplies.get(user, 0)):
-            return R_BAD_TOKEN
-        code = own.redeem(row=user, amount=amount)
-        if code == ACCEPTED:
-            pool = self.pool + token
-            exchange.ledger.move_token(pool, user, token, amount, cause=CAUSE_REDEEM)
-        return code
-
-    def _enrol(self, exchange: ReferenceExchange, message: Message) -> int:
-        participant, mode = exchange.users[message.user], message.qty_lots
-        if not MODE_STANDARD <= mode <= MODE_PORTFOLIO:
-            return R_BAD_QUANTITY
-        if participant.breached:
-            return R_IN_RESOLUTION
-        if mode == MODE_PORTFOLIO:
-            if exchange.pockets:
-                return R_NOT_SUPPORTED
-            enters = not participant.has_portfolio_regime
-            if enters and not (
-                self.is_idle(exchange, message.user) and self._is_eligible(exchange, message)
-            ):
-                return R_NOT_ELIGIBLE
-            participant.has_portfolio_regime = participant.enrolled = True
-        elif participant.has_portfolio_regime:
-            reserves = (self.reserve, *self.token_reserves.values())
-            if any(each.debts.get(message.user, 0) != 0 for each in reserves):
-                return R_NOT_ELIGIBLE
-            participant.has_portfolio_regime = False
-            if self.account(exchange, message.user).available_usd(self.reserve) < 0.0:
-                participant.has_portfolio_regime = True
-                return R_INSUFFICIENT_MARGIN
-            participant.enrolled = False
-        participant.account_mode = mode
-        return ACCEPTED
-
-    def _is_eligible(self, exchange: ReferenceExchange, message: Message) -> bool:
-        value_micro = self.account(exchange, message.user).account_value_usd() * 1e6
-        if value_micro >= float(self.eligibility.value_max_micro):
-            return False
-        volume = exchange.users[message.user].volume_14d_micro
-        has_value = value_micro > float(self.eligibility.value_micro)
-        return volume > self.eligibility.volume_micro or has_value
-
-    def is_idle(self, exchange: ReferenceExchange, user: int) -> bool:
-        """Tell whether a user has no perps, resting orders and waiting triggers."""
-        waits = any(trigger.user == user for trigger in exchange.triggers)
-        if waits or exchange.orders.of_user(user):
-            return False
-        perps = [inst for inst, rules in enumerate(exchange.instruments) if rules.is_perp]
-        return all(exchange.position(user, inst) == 0 for inst in perps)
-
-    def _set_leverage(self, exchange: ReferenceExchange, message: Message) -> int:
-        inst, leverage = message.inst, message.qty_lots
-        if not 0 <= inst < len(exchange.instruments) or not exchange.instruments[inst].is_perp:
-            return R_BAD_INSTRUMENT
-        if not 1 <= leverage <= exchange.instruments[inst].max_leverage:
-            return R_BAD_LEVERAGE
-        chosen = exchange.users[message.user].leverage
-        former, chosen[inst] = chosen[inst], leverage
-        needs_more = leverage < former and self.admission_on
-        if needs_more and self.account(exchange, message.user).available_usd(self.reserve) < 0.0:
-            chosen[inst] = former
-            return R_INSUFFICIENT_MARGIN
-        exchange.users[exchange.row_of(message.user, inst)].leverage[inst] = leverage
-        return ACCEPTED
-
-    def _transfer_margin(self, exchange: ReferenceExchange, message: Message) -> int:
-        user, inst, micro = message.user, message.inst, message.qty_lots
-        if not 0 <= inst < len(exchange.instruments) or not exchange.instruments[inst].is_perp:
-            return R_BAD_INSTRUMENT
-        row = exchange.row_of(user, inst)
-        if row == user:
-            return R_NOT_SUPPORTED
-        if not 0 < micro < BALANCE_MAX:
-            return R_BAD_QUANTITY
-        if exchange.users[user].breached or exchange.users[row].breached:
-            return R_IN_RESOLUTION
-        source, target = (row, user) if message.flags & FROM_POCKET else (user, row)
-        if not exchange.ledger.has_room(target, 0, micro, cause=CAUSE_ISOLATED_MARGIN):
-            return R_BAD_QUANTITY
-        if source == user:
-            free = self.account(exchange, user).withdrawable_usd(self.reserve)
-            if micro > round_down(free * 1e6):
-                return R_INSUFFICIENT_BALANCE
-        else:
-            pocket = self.account(exchange, row)
-            floor = self.rules.notional_floor_frac * pocket.gross_notional_usd()
-            bound = round_up(max(pocket.initial_usd(), floor) * 1e6)
-            mark = self.mark_usd(exchange.instruments[inst].asset)
-            if micro > pocket_equity_micro(exchange, row, inst, mark_usd=mark) - bound:
-                return R_INSUFFICIENT_MARGIN
-        exchange.ledger.move_cash(source, target, micro, cause=CAUSE_ISOLATED_MARGIN)
-        return ACCEPTED
+        return answer(self, exchange, message)

@@ -1,13 +1,12 @@
 """The matching of a step again, as the rules read: one method for each thing that can happen."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stressbook.market.reference.book import Depth, RestingOrder
-from stressbook.market.reference.ledger import ReferenceLedger, fee_of
+from stressbook.market.reference.ledger import ReferenceLedger
 from stressbook.market.reference.order_rules import OrderRules
-from stressbook.market.reference.pockets import move_margin_of_trade
 from stressbook.market.reference.records import (
     Event,
     FeeRates,
@@ -19,18 +18,13 @@ from stressbook.market.reference.records import (
 )
 from stressbook.market.reference.requests import Desk, NoMargin
 from stressbook.market.reference.resting import RestingOrders
+from stressbook.market.reference.trades import take
 from stressbook.market.reference.triggers import Trigger, refusal_of_trigger, trigger_of
 from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
     CANCELLED,
-    CAUSE_FORCED_TRADE,
-    CAUSE_TRADE,
-    CAUSE_TWAP_SALE,
-    EV_MARGIN_EXPIRED,
-    EV_REDUCE_ONLY_EXPIRED,
     EV_REFUSAL,
-    EV_SELF_TRADE,
     FILLED,
     FORCED,
     FROM_POCKET,
@@ -261,9 +255,9 @@ class ReferenceExchange:
     def place(self, order: Message, *, lots: int, t_ms: int) -> Reply:
         """Trade what the limit reaches; let the rest wait, or drop it."""
         step = self.steps[order.inst]
-        if step.first is None and (self._meets(order) is not None or order.flags & FORCED):
+        if step.first is None and (self.meets(order) is not None or order.flags & FORCED):
             step.first = self.orders.books[order.inst].depth()
-        left = self._take(order, lots, t_ms)
+        left = take(self, order, lots, t_ms)
         filled = lots - left
         if left == 0:
             return self._reply(FILLED, order, filled=filled)
@@ -284,7 +278,8 @@ class ReferenceExchange:
         )
         return self.orders.add(resting)
 
-    def _meets(self, order: Message) -> RestingOrder | None:
+    def meets(self, order: Message) -> RestingOrder | None:
+        """Return the first order that another one reaches."""
         return self.orders.first_to_meet(
             inst=order.inst, side=order.side, limit_tick=order.price_tick
         )
@@ -293,122 +288,15 @@ class ReferenceExchange:
         """Tell whether an order reaches one that can trade, or one of its own user."""
         book = self.orders.books[order.inst]
         return any(
-            maker.user == order.user or self._available_lots(maker) > 0
+            maker.user == order.user or self.available_lots(maker) > 0
             for maker in book.in_reach(side=order.side, limit_tick=order.price_tick)
         )
 
-    def _available_lots(self, maker: RestingOrder) -> int:
+    def available_lots(self, maker: RestingOrder) -> int:
+        """Return what a resting order can trade; one that only reduces, at most the position."""
         if not maker.is_reduce_only:
             return maker.lots
         return min(maker.lots, self.reducible_lots(maker.user, maker.inst, maker.side))
-
-    # --- trades -----------------------------------------------------------------------------------
-
-    def _take(self, order: Message, lots: int, t_ms: int) -> int:
-        """Trade best price first, oldest order first; return what is left."""
-        first_fill = len(self.fills)
-        closing = self.reducible_lots(order.user, order.inst, order.side)
-        left = lots
-        while left > 0 and (maker := self._meets(order)) is not None:
-            if maker.user == order.user:
-                self._expire(maker, EV_SELF_TRADE, t_ms)
-                continue
-            available = self._available_lots(maker)
-            traded = min(left, available)
-            if traded > 0 and not self.desk.fill_keeps_margin(self, maker, lots=traded):
-                self._expire(maker, EV_MARGIN_EXPIRED, t_ms)
-                continue
-            if traded > 0:
-                self._trade(order, maker, traded, t_ms)
-                left -= traded
-            if maker.lots == 0:
-                self.orders.remove(maker)
-            elif traded == available:
-                self._expire(maker, EV_REDUCE_ONLY_EXPIRED, t_ms)
-        self._book_taker(order, self.fills[first_fill:], closing=closing)
-        return left
-
-    def _trade(self, order: Message, maker: RestingOrder, lots: int, t_ms: int) -> None:
-        """Log one trade, and book the side of the order that rested."""
-        rules = self.instruments[order.inst]
-        value = lots * maker.price_tick * rules.k
-        taker_fee = fee_of(value, self._rate_e7(order.user, rules, is_taker=True))
-        maker_fee = fee_of(value, self._rate_e7(maker.user, rules, is_taker=False))
-        sign = 1 if maker.side == BUY else -1
-        self._book(order, maker.user, sign * lots, sign * value, maker_fee)
-        maker.lots -= lots
-        fill = Fill(
-            t_ms=t_ms,
-            inst=order.inst,
-            price_tick=maker.price_tick,
-            qty_lots=lots,
-            taker=order.user,
-            maker=maker.user,
-            taker_side=order.side,
-            flags=order.flags,
-            taker_client_id=order.client_id,
-            maker_client_id=maker.client_id,
-            taker_fee_micro=taker_fee,
-            maker_fee_micro=maker_fee,
-        )
-        self.fills.append(fill)
-
-    def _book_taker(self, order: Message, fills: Sequence[Fill], *, closing: int) -> None:
-        """Book the incoming side as one, or in two where it turns a perp position."""
-        if not fills:
-            return
-        k = self.instruments[order.inst].k
-        lots = sum(fill.qty_lots for fill in fills)
-        value = sum(fill.qty_lots * fill.price_tick * k for fill in fills)
-        fees = sum(fill.taker_fee_micro for fill in fills)
-        sign = 1 if order.side == BUY else -1
-        if self.instruments[order.inst].is_perp and 0 < closing < lots:
-            closed = _value_of_first(fills, closing) * k
-            self._book(order, order.user, sign * closing, sign * closed, 0)
-            self._book(order, order.user, sign * (lots - closing), sign * (value - closed), fees)
-        else:
-            self._book(order, order.user, sign * lots, sign * value, fees)
-        self.last_ticks[order.inst] = fills[-1].price_tick
-        step = self.steps[order.inst]
-        step.n_trades += len(fills)
-        if order.side == BUY:
-            step.bought_lots += lots
-        else:
-            step.sold_lots += lots
-
-    def _book(self, order: Message, row: int, lots: int, cost: int, fee: int) -> None:
-        rules = self.instruments[order.inst]
-        weight_e6 = self.volume_weights_e6[0 if rules.is_perp else 1]
-        self.users[row].volume_14d_micro += abs(cost) * weight_e6 // 10**6
-        cause = _cause_of(order.flags, rules)
-        if rules.is_perp:
-            place = self.row_of(row, order.inst)
-            before = self.ledger.perp(place, order.inst)
-            self.ledger.trade_perp(
-                place, order.inst, lots=lots, cost_micro=cost, fee_micro=fee, cause=cause
-            )
-            if place != row:
-                move_margin_of_trade(
-                    self,
-                    row,
-                    order.inst,
-                    before=before,
-                    lots=lots,
-                    cost_micro=cost,
-                    fee_micro=fee,
-                    mark_usd=self.desk.mark_usd(rules.asset),
-                )
-        else:
-            units = lots * rules.lot_units
-            self.ledger.trade_token(
-                row, rules.token, units=units, cost_micro=cost, fee_micro=fee, cause=cause
-            )
-
-    def _rate_e7(self, user: int, rules: Instrument, *, is_taker: bool) -> int:
-        tier = self.fee_tiers[self.users[user].fee_tier]
-        if rules.is_perp:
-            return tier.perp_taker_e7 if is_taker else tier.perp_maker_e7
-        return tier.spot_taker_e7 if is_taker else tier.spot_maker_e7
 
     # --- cancels ----------------------------------------------------------------------------------
 
@@ -456,7 +344,8 @@ class ReferenceExchange:
         self.orders.remove(order)
         return CANCELLED
 
-    def _expire(self, order: RestingOrder, kind: int, t_ms: int) -> None:
+    def expire(self, order: RestingOrder, kind: int, t_ms: int) -> None:
+        """Take a resting order away that may not trade any more, as an event."""
         price_e8 = order.price_tick * self.instruments[order.inst].tick_e8
         self.events.append(Event(t_ms, kind, order.user, order.inst, order.lots, price_e8))
         self.orders.remove(order)
@@ -478,19 +367,3 @@ class ReferenceExchange:
         """Return how many lots an order of one side can take off the position."""
         position = self.position(user, inst)
         return max(position, 0) if side == SELL else max(-position, 0)
-
-
-def _value_of_first(fills: Sequence[Fill], lots: int) -> int:
-    """Return lots x ticks of the first lots of some trades."""
-    value = 0
-    for fill in fills:
-        part = min(lots, fill.qty_lots)
-        value += part * fill.price_tick
-        lots -= part
-    return value
-
-
-def _cause_of(flags: int, rules: Instrument) -> int:
-    if not flags & (FORCED | TWAP):
-        return CAUSE_TRADE
-    return CAUSE_TWAP_SALE if flags & TWAP and not rules.is_perp else CAUSE_FORCED_TRADE
