@@ -21,7 +21,7 @@ from stressbook.market.margin.equity import (
     is_judged_as_portfolio,
     net_usd,
 )
-from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd
+from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd, sum_units
 from stressbook.market.regimes.requirement import (
     leg_initial_usd,
     leg_maintenance_usd,
@@ -204,10 +204,12 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
         initial += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, True)
         maintenance += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, False)
     if scans and n_legs > 0:
-        core = scanned_usd(v, r, n_legs, False)
+        nets = has_orders and counts_orders
+        n_units = sum_units(v.leg[r], v.pocket, n_legs, v.unit_scratch, nets)
+        core = _scanned_usd(v, r, n_units, False)
         maintenance += regime.maintenance_factor * core
-        if has_orders and counts_orders:
-            core = scanned_usd(v, r, n_legs, True)
+        if nets:
+            core = _scanned_usd(v, r, n_units, True)
         initial += regime.initial_factor * core
     if v.par[0].value_max_later_policy == VALUE_MAX_NO_LOANS and regime.margin_is_borrowed == 1:
         own_usd = float(int(v.cash[row]) - debt) / 1e6 + value
@@ -279,8 +281,8 @@ def _note_leg(v: VenueState, n: int, leg: int, value_usd: float, user: int, inst
 
 
 @sub_kernel
-def scanned_usd(v: VenueState, r: int, n: int, with_orders: bool) -> float:
-    """Return the scanned requirement of the pocket laid out last.
+def _scanned_usd(v: VenueState, r: int, n_units: int, with_orders: bool) -> float:
+    """Return the scanned requirement of the pocket summed last.
 
     Parameters
     ----------
@@ -288,8 +290,8 @@ def scanned_usd(v: VenueState, r: int, n: int, with_orders: bool) -> float:
         Read only, but for scratch.
     r : int
         Its regime.
-    n : int
-        Legs in `pocket`.
+    n_units : int
+        Units listed in `unit_scratch`.
     with_orders : bool
         Whether the corners of resting orders count.
 
@@ -300,16 +302,14 @@ def scanned_usd(v: VenueState, r: int, n: int, with_orders: bool) -> float:
     """
     return core_requirement_usd(
         v.regime[r],
-        v.leg[r],
         v.move[r],
         v.unit[r],
         v.hedge_step[r],
         v.floor_step[r],
         v.credit[r],
-        v.pocket,
-        n,
         v.unit_scratch,
-        v.loss,
+        n_units,
+        v.joint_loss,
         with_orders,
     )
 

@@ -38,7 +38,7 @@ def regime_of(v: VenueState, r: int) -> MarginRegime:
         legs = [j for j in range(v.leg.shape[1]) if v.leg[r, j].unit == asset]
         scanned = [j for j in legs if v.leg[r, j].scanned == 1]
         if regime.n_moves > 0 and scanned:
-            moves = tuple(float(x) for x in v.move[r, scanned[0], : int(regime.n_moves)])
+            moves = tuple(float(x) for x in v.move[r, asset, : int(regime.n_moves)])
             volatility = float(v.unit[r, asset].long_run_daily_volatility)
             scans.append(ScanRow((str(asset),), 1.0, False, moves, (), volatility))
         charges.append(_charge(v, r, asset))

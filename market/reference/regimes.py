@@ -179,13 +179,8 @@ def _is_scanned(regime: MarginRegime, leg: ReferenceLeg) -> bool:
 
 
 def _corner(values: Sequence[float], moves: Sequence[float]) -> _Corner:
-    losses = []
-    for move in moves:
-        loss = 0.0
-        for value in values:
-            loss -= value * move
-        losses.append(loss)
-    return _Corner(_total(values), _total(abs(value) for value in values), losses)
+    net = _total(values)
+    return _Corner(net, _total(abs(value) for value in values), [-net * move for move in moves])
 
 
 def _by_scenario(units: Sequence[_Unit], add: Callable[[Sequence[float]], float]) -> list[float]:

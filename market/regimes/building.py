@@ -77,7 +77,7 @@ def margin_tables(
     >>> from stressbook.market.regimes import load_regime
     >>> legs = [Leg("BTC"), Leg("", "USDC"), Leg("BTC", "BTC")]
     >>> margin_tables([load_regime("paradex")], ["BTC"], legs).move.shape
-    (1, 3, 17)
+    (1, 1, 17)
     """
     n_moves = max([len(row.moves()) for one in regimes for row in one.scans], default=0)
     n_credits = max([len(one.spreads) for one in regimes], default=0)
@@ -86,7 +86,7 @@ def margin_tables(
     tables = MarginTables(
         np.zeros(len(regimes), REGIME),
         np.zeros(shape, LEG),
-        np.zeros((*shape, max(n_moves, 1))),
+        np.zeros((*units, max(n_moves, 1))),
         np.zeros(units, UNIT),
         np.zeros((*units, MAX_STEPS), STEP),
         np.zeros((*units, MAX_STEPS), STEP),
@@ -100,7 +100,9 @@ def margin_tables(
             charge = row_for(regime.charges, asset)
             if charge is not None:
                 _write_unit(tables, r, u, charge)
-            _write_volatility(tables, r, u, row_for(regime.scans, asset))
+            scan = row_for(regime.scans, asset)
+            _write_moves(tables, r, u, scan)
+            _write_volatility(tables, r, u, scan)
         for j, leg in enumerate(legs):
             _write_leg(tables, r, j, leg, assets, regime)
         _write_credits(tables, r, regime, assets)
@@ -160,6 +162,13 @@ def _write_unit(tables: MarginTables, r: int, u: int, charge: ChargeRow) -> None
     )
 
 
+def _write_moves(tables: MarginTables, r: int, u: int, scan: ScanRow | None) -> None:
+    moves = () if scan is None else scan.moves()
+    tables.move[r, u, : len(moves)] = moves
+    tables.unit[r, u].lowest_move = tables.move[r, u].min()
+    tables.unit[r, u].highest_move = tables.move[r, u].max()
+
+
 def _write_volatility(tables: MarginTables, r: int, u: int, scan: ScanRow | None) -> None:
     """Open at the long-run volatility, with what the tool makes of it; static ranges count once."""
     unit, regime = tables.unit[r, u], tables.regime[r]
@@ -203,8 +212,6 @@ def _write_leg(
             record.maintenance_rate = charge.gross_maintenance_frac
     if scan is not None:
         record.scanned = 1
-        moves = scan.moves()
-        tables.move[r, j, : len(moves)] = moves
 
 
 def _write_steps(rows: Records, initial: Sequence[Step], maintenance: Sequence[Step]) -> int:

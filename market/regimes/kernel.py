@@ -2,7 +2,7 @@
 
 For each unit (an underlying) with signed values V of its legs, X their sum and G the sum of |V|:
 
-    loss[s]  = - multiple x sum of V x move[s]            move: profit over value, weight in
+    loss[s]  = - multiple x X x move[s]                   move: profit over value, weight in
     hedged   = (G - |X|) / 2
     own      = max(max over s of loss[s] + charge(hedged), floor)
     floor    = sliced(net_rate x |X| + hedged_rate x hedged)
@@ -17,6 +17,9 @@ and over units, with an offset between 0 and 1,
 Orders that may add to a leg enter by their two corners, all bids filled or all asks: since losses
 are convex and the value of a unit is monotone in each order, these give the worst partial fill.
 
+A unit's worst loss stands at its lowest or its highest move, to the bit, since rounding keeps
+order; the loop over scenarios is needed where units are added up scenario by scenario alone.
+
 Source: the published rules of each preset; the common form is ours (docs/decisions).
 """
 
@@ -24,7 +27,7 @@ from stressbook.market.compiling.arrays import F64, Record, Records
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.regimes.tables import CREDITS, GROUPS
 
-__all__ = ["confidence_rate", "core_requirement_usd", "sliced"]
+__all__ = ["confidence_rate", "core_requirement_usd", "sliced", "sum_units"]
 
 
 @inline_kernel
@@ -87,112 +90,27 @@ def confidence_rate(confidence: float, threshold: float, rate: float) -> float:
 
 
 @inline_kernel
-def core_requirement_usd(
-    regime: Record,
-    leg: Records,
-    move: F64,
-    unit: Records,
-    hedge_step: Records,
-    floor_step: Records,
-    credit: Records,
-    pocket: Records,
-    n: int,
-    scratch: Records,
-    loss: F64,
-    with_orders: bool,
-) -> float:
-    """Return the scanned requirement of a pocket, hedged part and floor in, before factors.
+def sum_units(leg: Records, pocket: Records, n: int, scratch: Records, with_orders: bool) -> int:
+    """Sum the values of scanned legs by unit, and list the units as they are met.
 
     Parameters
     ----------
-    regime : record of REGIME
-        Its rules.
-    leg, move, unit, hedge_step, floor_step, credit
-        Rows of `MarginTables` of that regime.
+    leg : ndarray of LEG, shape (n_legs,)
+        Of the regime.
     pocket : ndarray of POCKET, shape (n_legs,)
         What it holds, the first `n` valid.
     n : int
         Legs held.
     scratch : ndarray of UNIT_SCRATCH, shape (n_units,)
         Overwritten.
-    loss : ndarray of float64, shape (2, n_units, n_moves)
-        Overwritten.
     with_orders : bool
-        Whether the corners of resting orders count.
+        Whether the corners of resting orders are summed too.
 
     Returns
     -------
-    float
-        USD, at least 0.
+    int
+        Units listed.
     """
-    n_moves = int(regime.n_moves)
-    n_units = _add_legs(leg, move, pocket, n, scratch, loss, n_moves, with_orders)
-    for i in range(n_units):
-        u = int(scratch[i].listed)
-        scratch[u].touched = 0
-        if with_orders:
-            for s in range(n_moves):
-                loss[0, u, s] = max(loss[0, u, s], loss[1, u, s])
-        multiple = unit[u].range_multiple
-        if multiple != 1.0:
-            for s in range(n_moves):
-                loss[0, u, s] *= multiple
-    if regime.aggregation == GROUPS:
-        return _by_groups(
-            regime, unit, hedge_step, floor_step, scratch, loss, n_units, n_moves, with_orders
-        )
-    own = charges = floors = 0.0
-    for i in range(n_units):
-        u = int(scratch[i].listed)
-        worst = 0.0
-        for s in range(n_moves):
-            worst = max(worst, loss[0, u, s])
-        charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
-        floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
-        charges += charge
-        floors += floor
-        own += max(worst + charge, floor)
-        scratch[u].worst_usd = worst
-    if regime.aggregation == CREDITS:
-        n_credits = int(regime.n_credits)
-        return max(0.0, own - _credits_usd(credit, n_credits, scratch, n_units, with_orders))
-    offset: float = regime.offset
-    if offset == 0.0:
-        return own
-    joint = _joint_usd(scratch, loss, n_units, n_moves)
-    return (1.0 - offset) * own + offset * max(joint + charges, floors)
-
-
-@inline_kernel
-def _joint_usd(scratch: Records, loss: F64, n_units: int, n_moves: int) -> float:
-    """Return the worst loss of all units together; the sums stand in the second corner's place."""
-    if n_units == 0:
-        return 0.0
-    first = int(scratch[0].listed)
-    for s in range(n_moves):
-        loss[1, first, s] = 0.0
-    for i in range(n_units):
-        u = int(scratch[i].listed)
-        for s in range(n_moves):
-            loss[1, first, s] += loss[0, u, s]
-    joint = 0.0
-    for s in range(n_moves):
-        joint = max(joint, loss[1, first, s])
-    return joint
-
-
-@inline_kernel
-def _add_legs(
-    leg: Records,
-    move: F64,
-    pocket: Records,
-    n: int,
-    scratch: Records,
-    loss: F64,
-    n_moves: int,
-    with_orders: bool,
-) -> int:
-    """Sum values and losses of the scanned legs by unit, once for each corner; list the units."""
     n_units = 0
     for j in range(n):
         held = pocket[j]
@@ -208,11 +126,6 @@ def _add_legs(
             sums.net_usd = sums.gross_usd = 0.0
             sums.buy_net_usd = sums.buy_gross_usd = 0.0
             sums.sell_net_usd = sums.sell_gross_usd = 0.0
-            for s in range(n_moves):
-                loss[0, u, s] = 0.0
-            if with_orders:
-                for s in range(n_moves):
-                    loss[1, u, s] = 0.0
         value = held.value_usd
         sums.net_usd += value
         sums.gross_usd += abs(value)
@@ -223,14 +136,114 @@ def _add_legs(
             sums.buy_gross_usd += abs(bought)
             sums.sell_net_usd += sold
             sums.sell_gross_usd += abs(sold)
+    for i in range(n_units):
+        scratch[scratch[i].listed].touched = 0
+    return n_units
+
+
+@inline_kernel
+def core_requirement_usd(
+    regime: Record,
+    move: F64,
+    unit: Records,
+    hedge_step: Records,
+    floor_step: Records,
+    credit: Records,
+    scratch: Records,
+    n_units: int,
+    joint_loss: F64,
+    with_orders: bool,
+) -> float:
+    """Return the scanned requirement of a pocket, hedged part and floor in, before factors.
+
+    Parameters
+    ----------
+    regime : record of REGIME
+        Its rules.
+    move, unit, hedge_step, floor_step, credit
+        Rows of `MarginTables` of that regime.
+    scratch : ndarray of UNIT_SCRATCH, shape (n_units,)
+        The pocket by `sum_units`; `worst_usd` and `rest_usd` are overwritten.
+    n_units : int
+        Units listed.
+    joint_loss : ndarray of float64, shape (n_moves,)
+        Overwritten.
+    with_orders : bool
+        Whether the corners of resting orders count; they must have been summed.
+
+    Returns
+    -------
+    float
+        USD, at least 0.
+    """
+    n_moves = int(regime.n_moves)
+    if regime.aggregation == GROUPS:
+        return _by_groups(
+            regime, move, unit, hedge_step, floor_step, scratch, n_units, n_moves, with_orders
+        )
+    own = charges = floors = 0.0
+    for i in range(n_units):
+        u = int(scratch[i].listed)
+        worst = _worst_usd(unit[u], scratch[u], with_orders)
+        charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
+        floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+        charges += charge
+        floors += floor
+        own += max(worst + charge, floor)
+        scratch[u].worst_usd = worst
+    if regime.aggregation == CREDITS:
+        n_credits = int(regime.n_credits)
+        return max(0.0, own - _credits_usd(credit, n_credits, scratch, n_units, with_orders))
+    offset: float = regime.offset
+    if offset == 0.0:
+        return own
+    joint = _joint_usd(move, unit, scratch, joint_loss, n_units, n_moves, with_orders)
+    return (1.0 - offset) * own + offset * max(joint + charges, floors)
+
+
+@inline_kernel
+def _worst_usd(unit: Record, sums: Record, with_orders: bool) -> float:
+    """Return the worst loss of a unit over scenarios, and over the corners; at least 0."""
+    if not with_orders:
+        return max(0.0, _most_lost_usd(unit, sums.net_usd))
+    bought, sold = sums.buy_net_usd, sums.sell_net_usd
+    return max(0.0, max(_most_lost_usd(unit, bought), _most_lost_usd(unit, sold)))
+
+
+@inline_kernel
+def _most_lost_usd(unit: Record, net_usd: float) -> float:
+    adverse = unit.lowest_move if net_usd > 0.0 else unit.highest_move
+    lost: float = -(net_usd * adverse) * unit.range_multiple
+    return lost
+
+
+@inline_kernel
+def _joint_usd(
+    move: F64,
+    unit: Records,
+    scratch: Records,
+    joint_loss: F64,
+    n_units: int,
+    n_moves: int,
+    with_orders: bool,
+) -> float:
+    """Return the worst loss of all units together, each at its worse corner in each scenario."""
+    for s in range(n_moves):
+        joint_loss[s] = 0.0
+    for i in range(n_units):
+        u = int(scratch[i].listed)
+        multiple = unit[u].range_multiple
+        net, bought, sold = scratch[u].net_usd, scratch[u].buy_net_usd, scratch[u].sell_net_usd
+        if with_orders and bought != sold:
             for s in range(n_moves):
-                loss[0, u, s] -= bought * move[held.leg, s]
-            for s in range(n_moves):
-                loss[1, u, s] -= sold * move[held.leg, s]
+                joint_loss[s] += max(-(bought * move[u, s]), -(sold * move[u, s])) * multiple
         else:
             for s in range(n_moves):
-                loss[0, u, s] -= value * move[held.leg, s]
-    return n_units
+                joint_loss[s] += -(net * move[u, s]) * multiple
+    joint = 0.0
+    for s in range(n_moves):
+        joint = max(joint, joint_loss[s])
+    return joint
 
 
 @inline_kernel
@@ -272,11 +285,11 @@ def _raw_floor_usd(unit: Record, net_usd: float, gross_usd: float) -> float:
 @inline_kernel
 def _by_groups(
     regime: Record,
+    move: F64,
     unit: Records,
     hedge_step: Records,
     floor_step: Records,
     scratch: Records,
-    loss: F64,
     n_units: int,
     n_moves: int,
     with_orders: bool,
@@ -293,10 +306,11 @@ def _by_groups(
             for j in range(i, n_units):
                 u = int(scratch[j].listed)
                 if unit[u].group == group:
-                    if loss[0, u, s] > 0.0:
-                        losses += loss[0, u, s]
+                    loss = _loss_usd(unit[u], scratch[u], move[u, s], with_orders)
+                    if loss > 0.0:
+                        losses += loss
                     else:
-                        gains -= loss[0, u, s]
+                        gains -= loss
             worst = max(worst, losses - regime.offset * gains)
         for j in range(i, n_units):
             u = int(scratch[j].listed)
@@ -305,6 +319,16 @@ def _by_groups(
                 floors += _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
         total += max(worst + charges, floors)
     return total
+
+
+@inline_kernel
+def _loss_usd(unit: Record, sums: Record, move: float, with_orders: bool) -> float:
+    """Return what a unit loses in a scenario, at the worse of the corners."""
+    lost = -(sums.net_usd * move)
+    if with_orders:
+        lost = max(-(sums.buy_net_usd * move), -(sums.sell_net_usd * move))
+    loss: float = lost * unit.range_multiple
+    return loss
 
 
 @inline_kernel

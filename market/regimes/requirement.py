@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 from stressbook.market.compiling.arrays import I64, Record, Records
 from stressbook.market.compiling.kernel import inline_kernel, kernel
-from stressbook.market.regimes.kernel import confidence_rate, core_requirement_usd, sliced
+from stressbook.market.regimes.kernel import (
+    confidence_rate,
+    core_requirement_usd,
+    sliced,
+    sum_units,
+)
 from stressbook.market.regimes.tables import MarginTables, PocketScratch
 from stressbook.market.regimes.tiers import maintenance_of
 
@@ -241,10 +246,12 @@ def pocket_margin(
         initial += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, True)
         maintenance += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, False)
     if regime.n_moves > 0:
-        core = _core(tables, r, scratch, n, False)
+        nets_orders = has_orders and regime.nets_orders == 1
+        n_units = sum_units(leg, scratch.pocket, n, scratch.unit, nets_orders)
+        core = _core(tables, r, scratch, n_units, False)
         maintenance += regime.maintenance_factor * core
-        if has_orders and regime.nets_orders == 1:
-            core = _core(tables, r, scratch, n, True)
+        if nets_orders:
+            core = _core(tables, r, scratch, n_units, True)
         initial += regime.initial_factor * core
     return initial, maintenance, initial_worth, maintenance_worth
 
@@ -259,18 +266,18 @@ def _weak_token_usd(regime: Record, held: Record) -> float:
 
 
 @inline_kernel
-def _core(tables: MarginTables, r: int, scratch: PocketScratch, n: int, orders: bool) -> float:
+def _core(
+    tables: MarginTables, r: int, scratch: PocketScratch, n_units: int, orders: bool
+) -> float:
     return core_requirement_usd(
         tables.regime[r],
-        tables.leg[r],
         tables.move[r],
         tables.unit[r],
         tables.hedge_step[r],
         tables.floor_step[r],
         tables.credit[r],
-        scratch.pocket,
-        n,
         scratch.unit,
-        scratch.loss,
+        n_units,
+        scratch.joint_loss,
         orders,
     )

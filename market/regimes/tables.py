@@ -3,7 +3,7 @@
 Axes: `regime` (of a venue: 0 the ordinary one, 1 the one that accounts enrol in), `leg` (what a
 pocket can hold: perps and spot books by instrument, then tokens), `unit` (an underlying, whose
 legs net against each other), `move` (a scenario). Losses of delta-one legs are linear in the
-shock, so that a scenario's weight and payoff are folded into one number a leg and scenario: profit
+shock, so that a scenario's weight and payoff are folded into one number a unit and scenario: profit
 over signed value.
 """
 
@@ -88,7 +88,9 @@ UNIT = record_dtype(
     "group n_hedge_steps n_floor_steps",
     # range_multiple: what losses in the scan count for, 1 where ranges are static; it and the
     # variance change at mark updates
-    "floor_net_rate floor_hedged_rate range_multiple daily_variance long_run_daily_volatility",
+    # lowest_move, highest_move: over the scenarios, where the worst loss of a unit stands
+    "floor_net_rate floor_hedged_rate range_multiple daily_variance long_run_daily_volatility "
+    "lowest_move highest_move",
 )
 STEP = record_dtype("", "lower_usd initial maintenance")  # of a sliced rate or multiple
 CREDIT = record_dtype(
@@ -111,7 +113,7 @@ class MarginTables(NamedTuple):
 
     regime: Records  # (n_regimes,) REGIME
     leg: Records  # (n_regimes, n_legs) LEG
-    move: F64  # (n_regimes, n_legs, n_moves) profit over signed value, weight in
+    move: F64  # (n_regimes, n_units, n_moves) profit over signed value, weight in
     unit: Records  # (n_regimes, n_units) UNIT
     hedge_step: Records  # (n_regimes, n_units, MAX_STEPS) STEP: rates of the hedged part
     floor_step: Records  # (n_regimes, n_units, MAX_STEPS) STEP: multiples of the least charge
@@ -124,7 +126,7 @@ class PocketScratch(NamedTuple):
 
     pocket: Records  # (n_legs,) POCKET
     unit: Records  # (n_units,) UNIT_SCRATCH
-    loss: F64  # (2, n_units, n_moves) of what is held or bought, and of what is held or sold
+    joint_loss: F64  # (n_moves,) of all units together
 
 
 def scratch_of(tables: MarginTables) -> PocketScratch:
@@ -140,10 +142,9 @@ def scratch_of(tables: MarginTables) -> PocketScratch:
     PocketScratch
         Zeros.
     """
-    n_legs, n_moves = tables.move.shape[1:]
-    n_units = tables.unit.shape[1]
+    n_units, n_moves = tables.move.shape[1:]
     return PocketScratch(
-        np.zeros(n_legs, POCKET),
+        np.zeros(tables.leg.shape[1], POCKET),
         np.zeros(n_units, UNIT_SCRATCH),
-        np.zeros((2, n_units, n_moves)),
+        np.zeros(n_moves),
     )

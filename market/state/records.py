@@ -194,7 +194,7 @@ class VenueState(NamedTuple):
     # margin regimes, 0 the ordinary one, 1 that of enrolled accounts: market/regimes/tables.py
     regime: Records  # (2,) REGIME
     leg: Records  # (2, n_insts + n_tokens) LEG
-    move: F64  # (2, n_insts + n_tokens, n_moves)
+    move: F64  # (2, n_assets, n_moves)
     unit: Records  # (2, n_assets) UNIT
     hedge_step: Records  # (2, n_assets, MAX_STEPS) STEP
     floor_step: Records  # (2, n_assets, MAX_STEPS) STEP
@@ -202,7 +202,7 @@ class VenueState(NamedTuple):
     credit: Records  # (2, n_credits) CREDIT
     pocket: Records  # (n_insts + n_tokens,) POCKET, scratch
     unit_scratch: Records  # (n_assets,) UNIT_SCRATCH, scratch
-    loss: F64  # (2, n_assets, n_moves) scratch
+    joint_loss: F64  # (n_moves,) scratch
     # ledger
     cash: I64  # (n_rows,) micro-USDC, raw
     token: I64  # (n_rows, n_tokens) token units; column 0 unused (USDC is `cash`)
