@@ -206,10 +206,23 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     if scans and n_legs > 0:
         nets = has_orders and counts_orders
         n_units = sum_units(v.leg[r], v.pocket, n_legs, v.unit_scratch, nets)
-        core = _scanned_usd(v, r, n_units, False)
-        maintenance += regime.maintenance_factor * core
-        if nets:
-            core = _scanned_usd(v, r, n_units, True)
+        core = 0.0
+        # One call in a loop, not two: its code stands here once.
+        for corners in range(2 if nets else 1):
+            core = core_requirement_usd(
+                regime,
+                v.move[r],
+                v.unit[r],
+                v.hedge_step[r],
+                v.floor_step[r],
+                v.credit[r],
+                v.unit_scratch,
+                n_units,
+                v.loss_sums,
+                corners == 1,
+            )
+            if corners == 0:
+                maintenance += regime.maintenance_factor * core
         initial += regime.initial_factor * core
     if v.par[0].value_max_later_policy == VALUE_MAX_NO_LOANS and regime.margin_is_borrowed == 1:
         own_usd = float(int(v.cash[row]) - debt) / 1e6 + value
@@ -278,40 +291,6 @@ def _note_leg(v: VenueState, n: int, leg: int, value_usd: float, user: int, inst
     if inst >= 0:
         held.buy_usd = float(v.open_notional[user, inst, BUY]) / 1e6
         held.sell_usd = float(v.open_notional[user, inst, SELL]) / 1e6
-
-
-@sub_kernel
-def _scanned_usd(v: VenueState, r: int, n_units: int, with_orders: bool) -> float:
-    """Return the scanned requirement of the pocket summed last.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only, but for scratch.
-    r : int
-        Its regime.
-    n_units : int
-        Units listed in `unit_scratch`.
-    with_orders : bool
-        Whether the corners of resting orders count.
-
-    Returns
-    -------
-    float
-        USD; see `regimes.kernel.core_requirement_usd`.
-    """
-    return core_requirement_usd(
-        v.regime[r],
-        v.move[r],
-        v.unit[r],
-        v.hedge_step[r],
-        v.floor_step[r],
-        v.credit[r],
-        v.unit_scratch,
-        n_units,
-        v.joint_loss,
-        with_orders,
-    )
 
 
 @inline_kernel

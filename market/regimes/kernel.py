@@ -151,7 +151,7 @@ def core_requirement_usd(
     credit: Records,
     scratch: Records,
     n_units: int,
-    joint_loss: F64,
+    loss_sums: F64,
     with_orders: bool,
 ) -> float:
     """Return the scanned requirement of a pocket, hedged part and floor in, before factors.
@@ -166,7 +166,7 @@ def core_requirement_usd(
         The pocket by `sum_units`; `worst_usd` and `rest_usd` are overwritten.
     n_units : int
         Units listed.
-    joint_loss : ndarray of float64, shape (n_moves,)
+    loss_sums : ndarray of float64, shape (2, n_moves)
         Overwritten.
     with_orders : bool
         Whether the corners of resting orders count; they must have been summed.
@@ -179,12 +179,22 @@ def core_requirement_usd(
     n_moves = int(regime.n_moves)
     if regime.aggregation == GROUPS:
         return _by_groups(
-            regime, move, unit, hedge_step, floor_step, scratch, n_units, n_moves, with_orders
+            regime,
+            move,
+            unit,
+            hedge_step,
+            floor_step,
+            scratch,
+            loss_sums,
+            n_units,
+            n_moves,
+            with_orders,
         )
     own = charges = floors = 0.0
     for i in range(n_units):
         u = int(scratch[i].listed)
-        worst = _worst_usd(unit[u], scratch[u], with_orders)
+        bought, sold = _bought_usd(scratch[u], with_orders), _sold_usd(scratch[u], with_orders)
+        worst = _worst_usd(unit[u], bought, sold)
         charge = _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
         floor = _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
         charges += charge
@@ -197,24 +207,43 @@ def core_requirement_usd(
     offset: float = regime.offset
     if offset == 0.0:
         return own
-    joint = _joint_usd(move, unit, scratch, joint_loss, n_units, n_moves, with_orders)
+    joint = _joint_usd(move, unit, scratch, loss_sums, n_units, n_moves, with_orders)
     return (1.0 - offset) * own + offset * max(joint + charges, floors)
 
 
 @inline_kernel
-def _worst_usd(unit: Record, sums: Record, with_orders: bool) -> float:
-    """Return the worst loss of a unit over scenarios, and over the corners; at least 0."""
-    if not with_orders:
-        return max(0.0, _most_lost_usd(unit, sums.net_usd))
-    bought, sold = sums.buy_net_usd, sums.sell_net_usd
-    return max(0.0, max(_most_lost_usd(unit, bought), _most_lost_usd(unit, sold)))
+def _bought_usd(sums: Record, with_orders: bool) -> float:
+    """Return the net value of a unit with all its bids filled, where orders count."""
+    net: float = sums.buy_net_usd if with_orders else sums.net_usd
+    return net
+
+
+@inline_kernel
+def _sold_usd(sums: Record, with_orders: bool) -> float:
+    """Return the net value of a unit with all its asks filled, where orders count."""
+    net: float = sums.sell_net_usd if with_orders else sums.net_usd
+    return net
+
+
+@inline_kernel
+def _worst_usd(unit: Record, bought_usd: float, sold_usd: float) -> float:
+    """Return the worst loss of a unit over scenarios and over the corners; at least 0."""
+    lost = max(_most_lost_usd(unit, bought_usd), _most_lost_usd(unit, sold_usd))
+    worst: float = max(0.0, lost) * unit.range_multiple
+    return worst
 
 
 @inline_kernel
 def _most_lost_usd(unit: Record, net_usd: float) -> float:
     adverse = unit.lowest_move if net_usd > 0.0 else unit.highest_move
-    lost: float = -(net_usd * adverse) * unit.range_multiple
+    lost: float = -(net_usd * adverse)
     return lost
+
+
+@inline_kernel
+def _loss_usd(bought_usd: float, sold_usd: float, move: float, multiple: float) -> float:
+    """Return what a unit loses in a scenario, at the worse of the corners."""
+    return max(-(bought_usd * move), -(sold_usd * move)) * multiple
 
 
 @inline_kernel
@@ -222,27 +251,23 @@ def _joint_usd(
     move: F64,
     unit: Records,
     scratch: Records,
-    joint_loss: F64,
+    sums: F64,
     n_units: int,
     n_moves: int,
     with_orders: bool,
 ) -> float:
     """Return the worst loss of all units together, each at its worse corner in each scenario."""
     for s in range(n_moves):
-        joint_loss[s] = 0.0
+        sums[0, s] = 0.0
     for i in range(n_units):
         u = int(scratch[i].listed)
+        bought, sold = _bought_usd(scratch[u], with_orders), _sold_usd(scratch[u], with_orders)
         multiple = unit[u].range_multiple
-        net, bought, sold = scratch[u].net_usd, scratch[u].buy_net_usd, scratch[u].sell_net_usd
-        if with_orders and bought != sold:
-            for s in range(n_moves):
-                joint_loss[s] += max(-(bought * move[u, s]), -(sold * move[u, s])) * multiple
-        else:
-            for s in range(n_moves):
-                joint_loss[s] += -(net * move[u, s]) * multiple
+        for s in range(n_moves):
+            sums[0, s] += _loss_usd(bought, sold, move[u, s], multiple)
     joint = 0.0
     for s in range(n_moves):
-        joint = max(joint, joint_loss[s])
+        joint = max(joint, sums[0, s])
     return joint
 
 
@@ -290,6 +315,7 @@ def _by_groups(
     hedge_step: Records,
     floor_step: Records,
     scratch: Records,
+    sums: F64,
     n_units: int,
     n_moves: int,
     with_orders: bool,
@@ -300,35 +326,26 @@ def _by_groups(
         group = int(unit[scratch[i].listed].group)
         if _is_seen(unit, scratch, i, group):
             continue
-        worst = charges = floors = 0.0
+        charges = floors = 0.0
         for s in range(n_moves):
-            losses = gains = 0.0
-            for j in range(i, n_units):
-                u = int(scratch[j].listed)
-                if unit[u].group == group:
-                    loss = _loss_usd(unit[u], scratch[u], move[u, s], with_orders)
-                    if loss > 0.0:
-                        losses += loss
-                    else:
-                        gains -= loss
-            worst = max(worst, losses - regime.offset * gains)
+            sums[0, s] = sums[1, s] = 0.0
         for j in range(i, n_units):
             u = int(scratch[j].listed)
-            if unit[u].group == group:
-                charges += _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
-                floors += _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+            if unit[u].group != group:
+                continue
+            bought, sold = _bought_usd(scratch[u], with_orders), _sold_usd(scratch[u], with_orders)
+            multiple = unit[u].range_multiple
+            for s in range(n_moves):
+                loss = _loss_usd(bought, sold, move[u, s], multiple)
+                sums[0, s] += max(loss, 0.0)
+                sums[1, s] += max(-loss, 0.0)
+            charges += _hedge_charge_usd(unit[u], hedge_step[u], scratch[u], with_orders)
+            floors += _floor_usd(unit[u], floor_step[u], scratch[u], with_orders)
+        worst = 0.0
+        for s in range(n_moves):
+            worst = max(worst, sums[0, s] - regime.offset * sums[1, s])
         total += max(worst + charges, floors)
     return total
-
-
-@inline_kernel
-def _loss_usd(unit: Record, sums: Record, move: float, with_orders: bool) -> float:
-    """Return what a unit loses in a scenario, at the worse of the corners."""
-    lost = -(sums.net_usd * move)
-    if with_orders:
-        lost = max(-(sums.buy_net_usd * move), -(sums.sell_net_usd * move))
-    loss: float = lost * unit.range_multiple
-    return loss
 
 
 @inline_kernel

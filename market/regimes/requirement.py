@@ -278,6 +278,6 @@ def _core(
         tables.credit[r],
         scratch.unit,
         n_units,
-        scratch.joint_loss,
+        scratch.loss_sums,
         orders,
     )

@@ -126,7 +126,7 @@ class PocketScratch(NamedTuple):
 
     pocket: Records  # (n_legs,) POCKET
     unit: Records  # (n_units,) UNIT_SCRATCH
-    joint_loss: F64  # (n_moves,) of all units together
+    loss_sums: F64  # (2, n_moves) of units added up scenario by scenario: losses, gains
 
 
 def scratch_of(tables: MarginTables) -> PocketScratch:
@@ -146,5 +146,5 @@ def scratch_of(tables: MarginTables) -> PocketScratch:
     return PocketScratch(
         np.zeros(tables.leg.shape[1], POCKET),
         np.zeros(n_units, UNIT_SCRATCH),
-        np.zeros(n_moves),
+        np.zeros((2, n_moves)),
     )

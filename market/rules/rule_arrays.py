@@ -280,7 +280,7 @@ def _regimes(spec: VenueSpec) -> dict[str, Any]:
         **tables._asdict(),
         "pocket": scratch.pocket,
         "unit_scratch": scratch.unit,
-        "joint_loss": scratch.joint_loss,
+        "loss_sums": scratch.loss_sums,
     }
 
 

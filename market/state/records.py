@@ -202,7 +202,7 @@ class VenueState(NamedTuple):
     credit: Records  # (2, n_credits) CREDIT
     pocket: Records  # (n_insts + n_tokens,) POCKET, scratch
     unit_scratch: Records  # (n_assets,) UNIT_SCRATCH, scratch
-    joint_loss: F64  # (n_moves,) scratch
+    loss_sums: F64  # (2, n_moves) scratch
     # ledger
     cash: I64  # (n_rows,) micro-USDC, raw
     token: I64  # (n_rows, n_tokens) token units; column 0 unused (USDC is `cash`)
