@@ -26,9 +26,10 @@ from stressbook.market.lending.lending_rates import (
     supply_rate_at,
     utilisation_of,
 )
+from stressbook.market.margin.available import spare_usd
 from stressbook.market.margin.commitment import borrowed_commitment_usd
 from stressbook.market.margin.equity import AccountSums, is_judged_as_portfolio, net_usd
-from stressbook.market.margin.sums import account_sums, spare_usd
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import refusal_of_leaving
 from stressbook.market.numbers.units import (
     FLOOR,

@@ -13,6 +13,7 @@ from stressbook.market.lending.borrowing import (
     give_back,
     lendable,
 )
+from stressbook.market.margin.available import bound_usd
 from stressbook.market.margin.equity import (
     AccountSums,
     cross_equity_usd,
@@ -20,7 +21,7 @@ from stressbook.market.margin.equity import (
     net_usd,
 )
 from stressbook.market.margin.netted_orders import fill_keeps_whole_margin, margin_allows
-from stressbook.market.margin.sums import account_sums, bound_usd
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import (
     cover_relief_usd,
     keeps_margin_short,

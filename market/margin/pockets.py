@@ -9,7 +9,8 @@ Source: Hyperliquid docs, margining: isolated margin, 2026-01; readings in docs/
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.borrowing import lendable
-from stressbook.market.margin.sums import account_sums, withdrawable_usd
+from stressbook.market.margin.available import withdrawable_usd
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.numbers.units import (
     BALANCE_MAX,
     CEIL,

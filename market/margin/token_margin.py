@@ -14,6 +14,7 @@ from stressbook.market.lending.borrowing import (
     lendable,
     platform_headroom,
 )
+from stressbook.market.margin.available import available_usd, bound_usd
 from stressbook.market.margin.commitment import debt_need_usd
 from stressbook.market.margin.equity import (
     AccountSums,
@@ -23,7 +24,7 @@ from stressbook.market.margin.equity import (
     net_usd,
 )
 from stressbook.market.margin.pledges import owes
-from stressbook.market.margin.sums import account_sums, available_usd, bound_usd
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.numbers.units import round_down
 from stressbook.market.state.codes import (
     ACCEPTED,

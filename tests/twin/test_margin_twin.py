@@ -14,6 +14,7 @@ from stressbook.market.margin.admission import (
     admits,
     fill_keeps_margin,
 )
+from stressbook.market.margin.available import available_usd, bound_usd, spare_usd, withdrawable_usd
 from stressbook.market.margin.commitment import commitment_usd, order_requirement_usd
 from stressbook.market.margin.equity import (
     cross_equity_usd,
@@ -22,13 +23,7 @@ from stressbook.market.margin.equity import (
     net_usd,
 )
 from stressbook.market.margin.ratio import breaches, margin_ratio
-from stressbook.market.margin.sums import (
-    account_sums,
-    available_usd,
-    bound_usd,
-    spare_usd,
-    withdrawable_usd,
-)
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.margin import breaches as reference_breaches
 from stressbook.market.state.codes import (

@@ -18,7 +18,8 @@ from stressbook.market.lending.reserve import (
     utilisation,
     write_off,
 )
-from stressbook.market.margin.sums import account_sums, spare_usd
+from stressbook.market.margin.available import spare_usd
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import refusal_of_leaving
 from stressbook.market.numbers.units import round_down
 from stressbook.market.reference.reserve import hourly_step_e15 as reference_step_e15

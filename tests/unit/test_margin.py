@@ -8,6 +8,7 @@ from stressbook.market.lending.borrowing import borrowable_room, lendable
 from stressbook.market.margin.admission import (
     admits,
 )
+from stressbook.market.margin.available import available_usd, spare_usd, withdrawable_usd
 from stressbook.market.margin.commitment import commitment_usd
 from stressbook.market.margin.equity import (
     AccountSums,
@@ -18,12 +19,7 @@ from stressbook.market.margin.equity import (
 )
 from stressbook.market.margin.printed import available_after_maintenance_usd
 from stressbook.market.margin.ratio import breaches, margin_ratio, portfolio_ratio
-from stressbook.market.margin.sums import (
-    account_sums,
-    available_usd,
-    spare_usd,
-    withdrawable_usd,
-)
+from stressbook.market.margin.sums import account_sums
 from stressbook.market.numbers.units import MICRO
 from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.rules.spec import load_preset
