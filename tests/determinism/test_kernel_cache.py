@@ -96,7 +96,7 @@ class Checkout:
             "def fee(lots): return FEE * lots\n",
         )
         self.write(
-            "market/rules/scalars.py",
+            "market/rules.py",
             "from stressbook.market.compiling.kernel import kernel\n"
             "from stressbook.market.helper import fee\n"
             "@kernel\n"
