@@ -144,6 +144,9 @@ def reference_token(v, row, token):
         ask_micro=sum(int(v.open_notional[row, inst, SELL]) for inst in books),
         confidence=float(v.dial[int(spec.asset)].oracle_confidence),
         debt_units=int(v.debt[row, token]),
+        bid_units=sum(
+            int(v.open_lots[row, inst, BUY]) * int(v.inst[inst].lot_units) for inst in books
+        ),
     )
 
 

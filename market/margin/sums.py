@@ -1,4 +1,4 @@
-"""Sums over a row's pocket: perps, tokens and loans in one pass each, then the scan over all.
+"""Sums over a row's pocket: perps and tokens in one pass each, then what all must hold.
 
 The formulas of these sums stand in `equity`, `ratio`, `commitment` and `available` beside it. Rows
 are dispatched by `row.regime`; a portfolio row without credit is judged by cross altogether.
@@ -8,8 +8,8 @@ from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.equity import AccountSums
 from stressbook.market.margin.perp_sums import perp_sums
 from stressbook.market.margin.token_sums import token_sums
-from stressbook.market.regimes.kernel import core_requirement_usd, sum_units
-from stressbook.market.regimes.requirement import loan_usd
+from stressbook.market.regimes.requirement import required_usd
+from stressbook.market.regimes.tables import MarginTables, PocketScratch
 from stressbook.market.state.codes import REGIME_PORTFOLIO, VALUE_MAX_NO_LOANS
 from stressbook.market.state.records import VenueState
 
@@ -59,40 +59,16 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     r = int(v.row[row].regime)
     regime = v.regime[r]
     gives_credit = r == REGIME_PORTFOLIO
-    perps = perp_sums(v, row, with_orders)
+    perps = perp_sums(v, row)
     tokens = token_sums(v, row, perps)
-    initial, maintenance = tokens.initial_usd, perps.maintenance_usd
     debt = int(v.debt[row, 0])
-    if debt > 0:
-        usdc = v.inst.shape[0]
-        owed = float(debt) / 1e6
-        initial += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, True)
-        maintenance += loan_usd(v.leg[r, usdc], v.loan_step[r, usdc], owed, False)
-    if tokens.n_legs > 0:
-        nets = tokens.has_orders and regime.nets_orders == 1 and with_orders
-        n_units = sum_units(v.leg[r], v.pocket, tokens.n_legs, v.unit_scratch, nets)
-        core = 0.0
-        # One call in a loop, not two: its code stands here once.
-        for corners in range(2 if nets else 1):
-            core = core_requirement_usd(
-                regime,
-                v.move[r],
-                v.unit[r],
-                v.hedge_step[r],
-                v.floor_step[r],
-                v.credit[r],
-                v.unit_scratch,
-                n_units,
-                v.loss_sums,
-                corners == 1,
-            )
-            if corners == 0:
-                maintenance += regime.maintenance_factor * core
-        initial += regime.initial_factor * core
-    if initial > 0.0:
-        initial += regime.constant_initial_usd
-    if maintenance > 0.0:
-        maintenance += regime.constant_maintenance_usd
+    tables = MarginTables(
+        v.regime, v.leg, v.move, v.unit, v.hedge_step, v.floor_step, v.loan_step, v.credit
+    )
+    scratch = PocketScratch(v.pocket, v.unit_scratch, v.loss_sums)
+    initial, maintenance = required_usd(
+        tables, r, v.tier, v.inst.shape[0], scratch, tokens.n_legs, float(debt) / 1e6, with_orders
+    )
     own_cash = float(int(v.cash[row]) - debt) / 1e6
     capacity = tokens.capacity_usd
     if v.par[0].value_max_later_policy == VALUE_MAX_NO_LOANS and regime.margin_is_borrowed == 1:

@@ -1,14 +1,12 @@
-"""Tokens of a row, and bids for them: worth, collateral, credit, debts, legs for the scan."""
+"""Tokens of a row, and bids for them: worth, collateral, credit, debts, and their legs laid out."""
 
 from typing import NamedTuple
 
-from stressbook.market.compiling.arrays import Record
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.lending.borrowing import headroom
 from stressbook.market.lending.token_bids import bid_overlap_usd
 from stressbook.market.margin.commitment import debt_need_usd
-from stressbook.market.margin.perp_sums import PerpSums, note_leg
-from stressbook.market.regimes.kernel import confidence_rate
+from stressbook.market.margin.perp_sums import PerpSums
 from stressbook.market.state.codes import BUY, REGIME_PORTFOLIO, SELL
 from stressbook.market.state.records import VenueState
 
@@ -16,9 +14,8 @@ __all__ = ["TokenSums", "token_sums"]
 
 
 class TokenSums(NamedTuple):
-    """Sums over the tokens of a row, USD, and the legs of the scan so far."""
+    """Sums over the tokens of a row, USD, and how many legs of `v.pocket` are taken with them."""
 
-    initial_usd: float  # of the perps, with what weak oracles add
     spot_bid_usd: float  # but for what is bound behind token debts already
     value_usd: float  # every token, at the oracle
     collateral_usd: float
@@ -28,34 +25,33 @@ class TokenSums(NamedTuple):
     debt_usd: float
     bound_usd: float
     n_legs: int
-    has_orders: bool
 
 
 @inline_kernel
 def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
-    """Return what a row's tokens are worth, lend and owe, token by token.
+    """Return what a row's tokens are worth, lend and owe, and lay out those that are legs.
 
     Parameters
     ----------
     v : VenueState
-        Read only, but for scratch.
+        Changed in the scratch of `pocket`.
     row : int
         Main row of a user, or a pocket.
     perps : PerpSums
-        Of the row: sums and legs go on from there.
+        Of the row: its legs go on from there.
 
     Returns
     -------
     TokenSums
-        Before the scan.
+        At oracle and borrow oracle.
     """
     user = int(v.row[row].user)
     r = int(v.row[row].regime)
     regime = v.regime[r]
     scans = regime.n_moves > 0
     rests = v.user[user].n_orders > 0
-    n_legs, has_orders = perps.n_legs, perps.has_orders
-    initial, spot_bid = perps.initial_usd, perps.spot_bid_usd
+    n_legs = perps.n_legs
+    spot_bid = perps.spot_bid_usd
     haircut = 0.0
     tokens = collateral = capacity = credit = token_debt = token_need = 0.0
     caps_count = v.par[0].user_cap_in_credit == 1
@@ -67,34 +63,39 @@ def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
             continue
         token = v.token_spec[k]
         price = v.price[token.asset]
-        held = 0.0
+        held = worth = 0.0  # what of it is a leg, at the borrow oracle and at the oracle
         if units < 0:
-            owed = float(-units) / float(token.unit) * price.borrow_oracle_usd
-            token_debt += owed
-            token_need += debt_need_usd(owed, token.ltv)
-        elif units > 0:
+            held = float(units) / float(token.unit) * price.borrow_oracle_usd
             worth = float(units) / float(token.unit) * price.oracle_usd
-            tokens += worth
+            token_debt -= held
+            if not scans:
+                token_need += debt_need_usd(-held, token.ltv)
+        elif units > 0:
+            owned = float(units) / float(token.unit) * price.oracle_usd
+            tokens += owned
             if gives_credit and token.ltv > 0.0:
-                collateral += worth
+                collateral += owned
                 held = float(units) / float(token.unit) * price.borrow_oracle_usd
+                worth = owned
                 if caps_count and units > token.user_supply_cap:
                     units = int(token.user_supply_cap)
                 lendable = float(units) / float(token.unit) * price.borrow_oracle_usd
                 capacity += lendable * token.ltv * v.reserve[k].counted_share
                 credit += lendable * token.credit_weight
-        if scans:
-            j = v.inst.shape[0] + k
+        if regime.tokens_count == 1:
+            bid = ask = 0
             spot = int(v.asset[token.asset].spot_inst)
-            open_micro = 0
             if rests and spot >= 0:
                 bid = int(v.open_notional[user, spot, BUY])
-                open_micro = bid + int(v.open_notional[user, spot, SELL])
-                haircut += float(bid) / 1e6 * (1.0 - token.ltv)
-            if held != 0.0 or open_micro != 0:
-                has_orders = has_orders or open_micro != 0
-                initial += _weak_token_usd(v, regime, int(token.asset), held)
-                note_leg(v, n_legs, j, held, user, spot)
+                ask = int(v.open_notional[user, spot, SELL])
+                if scans:
+                    haircut += float(bid) / 1e6 * (1.0 - token.ltv)
+            if held != 0.0 or bid + ask != 0:
+                leg = v.pocket[n_legs]
+                leg.leg = v.inst.shape[0] + k
+                leg.value_usd, leg.oracle_usd = held, worth
+                leg.buy_usd, leg.sell_usd = float(bid) / 1e6, float(ask) / 1e6
+                leg.confidence = v.dial[token.asset].oracle_confidence
                 n_legs += 1
     # Collateral stands behind debts of tokens first; the rest of their need is bound in cash.
     token_bound = max(0.0, token_need - capacity)
@@ -105,7 +106,6 @@ def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
     if credit <= 0.0 and token_debt <= 0.0 and regime.falls_back == 1:
         collateral = 0.0
     return TokenSums(
-        initial,
         spot_bid,
         tokens,
         collateral,
@@ -115,7 +115,6 @@ def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
         token_debt,
         token_bound,
         n_legs,
-        has_orders,
     )
 
 
@@ -129,13 +128,3 @@ def _capped_credit_usd(v: VenueState, row: int, credit_usd: float) -> float:
         owed_most = debt + headroom(v.token_spec[0], v.reserve[0], debt)
         credit_usd = min(credit_usd, float(owed_most) / 1e6)
     return credit_usd
-
-
-@inline_kernel
-def _weak_token_usd(v: VenueState, regime: Record, asset: int, value_usd: float) -> float:
-    """Return what a weak oracle adds to the initial requirement of a token."""
-    if regime.confidence_rate == 0.0:
-        return 0.0
-    confidence = v.dial[asset].oracle_confidence
-    rate = confidence_rate(confidence, regime.confidence_threshold, regime.confidence_rate)
-    return value_usd * rate

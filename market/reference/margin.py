@@ -161,7 +161,9 @@ class MarginAccount:
         return _total(token.owed_usd() for token in self.tokens)
 
     def token_need_usd(self) -> float:
-        """Return what must stand behind them: value / loan-to-value."""
+        """Return what must stand behind them: value / loan-to-value, unless a scan charges them."""
+        if self.regime.is_scanned:
+            return 0.0
         return _total(token.need_usd(token.owed_usd()) for token in self.tokens)
 
     def token_bound_usd(self) -> float:

@@ -25,10 +25,10 @@ def initial_usd(account: MarginAccount, *, orders: bool = True) -> float:
     for perp in account.perps:
         if perp.lots or (nets and perp.open_micro):
             total += _perp_initial_usd(regime, perp, nets=nets)
-    if regime.is_scanned:
-        for token in account.tokens:
-            if _value_usd(account, token) != 0.0 or (orders and token.open_micro):
-                total += _value_usd(account, token) * _weakness(regime, token.confidence)
+    for token in account.tokens:
+        if _value_usd(account, token) > 0.0 and rules.confidence_rate != 0.0:
+            total += token.value_usd() * _weakness(regime, token.confidence)
+        total += _loan_usd(regime, token, initial=True)
     if account.debt_micro > 0:
         total += loan_usd(regime, "0", float(account.debt_micro) / 1e6, initial=True)
     total += rules.initial_factor * _scan_usd(account, orders=nets)
@@ -45,6 +45,8 @@ def maintenance_usd(account: MarginAccount) -> float:
             fees = notional * rules.closing_fee_frac
             rate = gross_rate(regime, perp.asset, initial=False)
             total += _tier_usd(regime, perp) + fees + _charged_usd(regime, perp) * rate
+    for token in account.tokens:
+        total += _loan_usd(regime, token, initial=False)
     if account.debt_micro > 0:
         total += loan_usd(regime, "0", float(account.debt_micro) / 1e6, initial=False)
     total += rules.maintenance_factor * _scan_usd(account, orders=False)
@@ -144,8 +146,16 @@ def _weakness(regime: MarginRegime, confidence: float) -> float:
     return (1.0 - confidence) * rules.confidence_rate
 
 
+def _loan_usd(regime: MarginRegime, token: TokenHolding, *, initial: bool) -> float:
+    """Return what a debt of a token is charged, where the regime charges debts."""
+    owed_usd = token.owed_usd()
+    return loan_usd(regime, token.name, owed_usd, initial=initial) if owed_usd > 0.0 else 0.0
+
+
 def _value_usd(account: MarginAccount, token: TokenHolding) -> float:
-    """Return the value of a token that counts as collateral, caps aside."""
+    """Return the value of a token that is a leg: collateral, caps aside, or owed, below 0."""
+    if token.owed():
+        return -token.owed_usd()
     if not account.has_portfolio_regime or token.ltv <= 0.0:
         return 0.0
     return token.worth_usd()

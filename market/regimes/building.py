@@ -44,13 +44,17 @@ class Leg:
         Name of the underlying; empty for USDC.
     token : str, default ""
         Name of the token; empty for a perp.
+    tier_row, n_tiers : int, default 0
+        Of a perp: its row in the table of tiers, and how many of them are valid.
     """
 
-    __slots__ = ("asset", "token")
+    __slots__ = ("asset", "n_tiers", "tier_row", "token")
 
-    def __init__(self, asset: str, token: str = "") -> None:
+    def __init__(self, asset: str, token: str = "", *, tier_row: int = 0, n_tiers: int = 0) -> None:
         self.asset = asset
         self.token = token
+        self.tier_row = tier_row
+        self.n_tiers = n_tiers
 
 
 def margin_tables(
@@ -124,6 +128,9 @@ def _write_rules(record: Any, regime: MarginRegime, n_moves: int) -> None:
         "falls_back": rules.falls_back,
         "by_position": rules.pockets == "position",
         "uses_ltv": rules.collateral == "loan_to_value",
+        "tokens_count": regime.is_scanned
+        or rules.confidence_rate != 0.0
+        or any(row.loan_initial or row.loan_maintenance for row in regime.weights),
         "offset": rules.offset_frac,
         "initial_factor": rules.initial_factor,
         "maintenance_factor": rules.maintenance_factor,
@@ -191,6 +198,7 @@ def _write_leg(
 ) -> None:
     record = tables.leg[r, j]
     record.unit = assets.index(leg.asset) if leg.asset in assets else -1
+    record.tier_row, record.n_tiers = leg.tier_row, leg.n_tiers
     scan: ScanRow | None = row_for(regime.scans, leg.asset) if record.unit >= 0 else None
     if leg.token:
         weight: WeightRow | None = row_for(regime.weights, leg.token, "tokens")

@@ -110,12 +110,11 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
     perps = [one for one in pocket.holdings if not one.token]
     tokens = [one for one in pocket.holdings if one.token]
     assets = list(dict.fromkeys(one.asset for one in pocket.holdings if one.asset))
-    legs = [Leg(one.asset) for one in perps]
+    legs = [Leg(one.asset, tier_row=j, n_tiers=len(one.tiers)) for j, one in enumerate(perps)]
     legs += [Leg("", "USDC"), *(Leg(one.asset, one.token) for one in tokens)]
     tables = margin_tables([regime], assets or ["none"], legs)
     scratch = scratch_of(tables)
     tiers = np.zeros((len(perps) + 1, MAX_TIERS), TIER)
-    n_tiers = np.zeros(len(perps) + 1, np.int64)
     places = [*range(len(perps)), *range(len(perps) + 1, len(legs))]
     for row, j, one in zip(scratch.pocket, places, [*perps, *tokens], strict=False):
         row.leg, row.value_usd = j, one.value_usd
@@ -123,11 +122,10 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
         row.entry_usd, row.leverage = abs(one.entry_usd), one.leverage
         row.buy_usd, row.sell_usd, row.confidence = one.buy_usd, one.sell_usd, one.confidence
     for j, one in enumerate(perps):
-        n_tiers[j] = len(one.tiers)
         for tier, values in zip(tiers[j], one.tiers, strict=False):
             tier.lower_usd, tier.maintenance_rate, tier.deduction_usd = values
     n = len(perps) + len(tokens)
-    found = pocket_margin(tables, 0, tiers, n_tiers, len(perps), scratch, n, pocket.debt_usd)
+    found = pocket_margin(tables, 0, tiers, len(perps), scratch, n, pocket.debt_usd)
     return PocketMargin(*(float(one) for one in found))
 
 

@@ -1,12 +1,13 @@
 """What a pocket must hold and what it is worth, under any regime: legs one by one, then the scan.
 
-The venue's own loop over an account (`market.margin`) and every question about a single book
-(agents, tables of requirements, checks against other venues' examples) call these functions.
+There is one loop over the legs of a pocket, `required_usd`. The venue lays the rows of its accounts
+out for it (`market.margin`); every question about a single book (agents, tables of requirements,
+checks against other venues' examples) lays its numbers out for the same loop.
 """
 
 from typing import NamedTuple
 
-from stressbook.market.compiling.arrays import I64, Record, Records
+from stressbook.market.compiling.arrays import Record, Records
 from stressbook.market.compiling.kernel import inline_kernel, kernel
 from stressbook.market.regimes.kernel import (
     confidence_rate,
@@ -19,12 +20,8 @@ from stressbook.market.regimes.tiers import maintenance_of
 
 __all__ = [
     "PocketMargin",
-    "leg_initial_usd",
-    "leg_maintenance_usd",
-    "loan_usd",
     "pocket_margin",
-    "tier_maintenance_usd",
-    "token_worth_usd",
+    "required_usd",
 ]
 
 
@@ -38,7 +35,7 @@ class PocketMargin(NamedTuple):
 
 
 @inline_kernel
-def tier_maintenance_usd(
+def _tier_maintenance_usd(
     regime: Record, tiers: Records, asset: int, n_tiers: int, notional_usd: float, entry_usd: float
 ) -> float:
     """Return the maintenance of a perp by the venue's tiers; 0 under regimes without them.
@@ -67,7 +64,7 @@ def tier_maintenance_usd(
 
 
 @inline_kernel
-def leg_initial_usd(
+def _leg_initial_usd(
     regime: Record,
     leg: Record,
     tier_usd: float,
@@ -83,7 +80,7 @@ def leg_initial_usd(
     regime, leg : record of REGIME, LEG
         Rules.
     tier_usd : float
-        `tier_maintenance_usd` of the position.
+        `_tier_maintenance_usd` of the position.
     notional_usd, charged_usd : float
         At the mark, and what gross rates are charged on; at least 0.
     leverage : float
@@ -107,7 +104,7 @@ def leg_initial_usd(
 
 
 @inline_kernel
-def leg_maintenance_usd(
+def _leg_maintenance_usd(
     regime: Record, leg: Record, tier_usd: float, notional_usd: float, charged_usd: float
 ) -> float:
     """Return the maintenance requirement of a perp outside the scan.
@@ -115,7 +112,7 @@ def leg_maintenance_usd(
     Parameters
     ----------
     regime, leg, tier_usd, notional_usd, charged_usd
-        As of `leg_initial_usd`.
+        As of `_leg_initial_usd`.
 
     Returns
     -------
@@ -128,7 +125,7 @@ def leg_maintenance_usd(
 
 
 @inline_kernel
-def token_worth_usd(leg: Record, value_usd: float, initial: bool) -> float:
+def _token_worth_usd(leg: Record, value_usd: float, initial: bool) -> float:
     """Return what a balance of a token counts for in equity.
 
     Parameters
@@ -154,7 +151,7 @@ def token_worth_usd(leg: Record, value_usd: float, initial: bool) -> float:
 
 
 @inline_kernel
-def loan_usd(leg: Record, steps: Records, owed_usd: float, initial: bool) -> float:
+def _loan_usd(leg: Record, steps: Records, owed_usd: float, initial: bool) -> float:
     """Return the requirement of a debt in a token or in USDC, by slices.
 
     Parameters
@@ -177,13 +174,95 @@ def loan_usd(leg: Record, steps: Records, owed_usd: float, initial: bool) -> flo
     return 0.0 if n_steps == 0 else sliced(steps, n_steps, owed_usd, initial)
 
 
+@inline_kernel
+def required_usd(
+    tables: MarginTables,
+    r: int,
+    tiers: Records,
+    usdc: int,
+    scratch: PocketScratch,
+    n: int,
+    debt_usd: float,
+    with_orders: bool,
+) -> tuple[float, float]:
+    """Return what a pocket must hold at the initial and at the maintenance level.
+
+    Parameters
+    ----------
+    tables : MarginTables
+        Of a venue.
+    r : int
+        Regime.
+    tiers : ndarray of TIER, shape (n_rows, MAX_TIERS)
+        Of perps, by `tier_row` of their legs.
+    usdc : int
+        The leg that is USDC: legs below it are perps, those above it other tokens.
+    scratch : PocketScratch
+        `pocket` filled with `n` legs, perps first; the rest is overwritten.
+    n : int
+        Legs held, or with orders.
+    debt_usd : float
+        USDC owed, for regimes that charge loans.
+    with_orders : bool
+        Whether resting orders count where the regime nets them.
+
+    Returns
+    -------
+    tuple of float
+        USD, at least 0. Margin of orders that the regime does not net is no part of it.
+    """
+    regime, leg = tables.regime[r], tables.leg[r]
+    nets_orders = with_orders and regime.nets_orders == 1
+    initial = maintenance = 0.0
+    has_orders = False
+    for j in range(n):
+        held = scratch.pocket[j]
+        kind = leg[held.leg]
+        has_orders = has_orders or held.buy_usd != 0.0 or held.sell_usd != 0.0
+        if held.leg < usdc:
+            notional = abs(held.value_usd)
+            tier = _tier_maintenance_usd(
+                regime, tiers, int(kind.tier_row), int(kind.n_tiers), notional, held.entry_usd
+            )
+            charged = abs(held.oracle_usd) if regime.rates_at_oracle == 1 else notional
+            maintenance += _leg_maintenance_usd(regime, kind, tier, notional, charged)
+            if nets_orders:
+                charged += _most_added_usd(held)
+            initial += _leg_initial_usd(
+                regime, kind, tier, notional, charged, held.leverage, held.confidence
+            )
+        else:
+            initial += _weak_token_usd(regime, held)
+            if held.value_usd < 0.0:
+                steps = tables.loan_step[r, held.leg]
+                initial += _loan_usd(kind, steps, -held.value_usd, True)
+                maintenance += _loan_usd(kind, steps, -held.value_usd, False)
+    if debt_usd > 0.0:
+        initial += _loan_usd(leg[usdc], tables.loan_step[r, usdc], debt_usd, True)
+        maintenance += _loan_usd(leg[usdc], tables.loan_step[r, usdc], debt_usd, False)
+    if n > 0 and regime.n_moves > 0:
+        nets = has_orders and nets_orders
+        n_units = sum_units(leg, scratch.pocket, n, scratch.unit, nets)
+        core = 0.0
+        # One call in a loop, not two: its code stands here once.
+        for corners in range(2 if nets else 1):
+            core = _core(tables, r, scratch, n_units, corners == 1)
+            if corners == 0:
+                maintenance += regime.maintenance_factor * core
+        initial += regime.initial_factor * core
+    if initial > 0.0:
+        initial += regime.constant_initial_usd
+    if maintenance > 0.0:
+        maintenance += regime.constant_maintenance_usd
+    return initial, maintenance
+
+
 @kernel
 def pocket_margin(
     tables: MarginTables,
     r: int,
     tiers: Records,
-    n_tiers: I64,
-    n_perps: int,
+    usdc: int,
     scratch: PocketScratch,
     n: int,
     debt_usd: float,
@@ -192,72 +271,39 @@ def pocket_margin(
 
     Parameters
     ----------
-    tables : MarginTables
-        Of a venue.
-    r : int
-        Regime.
-    tiers : ndarray of TIER, shape (n_perps, MAX_TIERS)
-        Of each perp leg.
-    n_tiers : ndarray of int64, shape (n_perps,)
-        How many of them are valid.
-    n_perps : int
-        Legs below it are perps, the others tokens.
-    scratch : PocketScratch
-        `pocket` filled with `n` legs; the rest is overwritten.
-    n : int
-        Legs held.
-    debt_usd : float
-        USDC owed, for regimes that charge loans: leg `n_perps` is USDC.
+    tables, r, tiers, usdc, scratch, n, debt_usd
+        As of `required_usd`.
 
     Returns
     -------
     tuple of float
         Initial and maintenance requirement, worth of tokens at both levels, USD.
     """
-    regime, leg = tables.regime[r], tables.leg[r]
-    initial, maintenance = regime.constant_initial_usd, regime.constant_maintenance_usd
+    initial, maintenance = required_usd(tables, r, tiers, usdc, scratch, n, debt_usd, True)
+    nets_orders = tables.regime[r].nets_orders == 1
     initial_worth = maintenance_worth = 0.0
-    has_orders = False
     for j in range(n):
         held = scratch.pocket[j]
-        kind = leg[held.leg]
-        has_orders = has_orders or held.buy_usd != 0.0 or held.sell_usd != 0.0
-        largest = max(abs(held.value_usd + held.buy_usd), abs(held.value_usd - held.sell_usd))
-        if held.leg < n_perps:
-            notional = abs(held.value_usd)
-            charged = abs(held.oracle_usd) if regime.rates_at_oracle == 1 else notional
-            tier = tier_maintenance_usd(
-                regime, tiers, int(held.leg), int(n_tiers[held.leg]), notional, held.entry_usd
-            )
-            worst = charged if largest == notional else charged + (largest - notional)
-            initial += leg_initial_usd(
-                regime, kind, tier, notional, worst, held.leverage, held.confidence
-            )
-            maintenance += leg_maintenance_usd(regime, kind, tier, notional, charged)
-        else:
-            initial_worth += token_worth_usd(kind, held.value_usd, True)
-            maintenance_worth += token_worth_usd(kind, held.value_usd, False)
-            initial += _weak_token_usd(regime, held)
-            if held.value_usd < 0.0:
-                steps = tables.loan_step[r, held.leg]
-                initial += loan_usd(kind, steps, -held.value_usd, True)
-                maintenance += loan_usd(kind, steps, -held.value_usd, False)
-    if debt_usd > 0.0:
-        initial += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, True)
-        maintenance += loan_usd(leg[n_perps], tables.loan_step[r, n_perps], debt_usd, False)
-    if regime.n_moves > 0:
-        nets_orders = has_orders and regime.nets_orders == 1
-        n_units = sum_units(leg, scratch.pocket, n, scratch.unit, nets_orders)
-        core = _core(tables, r, scratch, n_units, False)
-        maintenance += regime.maintenance_factor * core
-        if nets_orders:
-            core = _core(tables, r, scratch, n_units, True)
-        initial += regime.initial_factor * core
+        if held.leg > usdc:
+            kind = tables.leg[r, held.leg]
+            initial_worth += _token_worth_usd(kind, held.value_usd, True)
+            maintenance_worth += _token_worth_usd(kind, held.value_usd, False)
+        elif not nets_orders:
+            initial += (held.buy_usd + held.sell_usd) / held.leverage
     return initial, maintenance, initial_worth, maintenance_worth
 
 
 @inline_kernel
+def _most_added_usd(held: Record) -> float:
+    """Return how far orders of one side can raise the notional of a perp."""
+    bought, sold = abs(held.value_usd + held.buy_usd), abs(held.value_usd - held.sell_usd)
+    added: float = max(0.0, max(bought, sold) - abs(held.value_usd))
+    return added
+
+
+@inline_kernel
 def _weak_token_usd(regime: Record, held: Record) -> float:
+    """Return what a weak oracle adds to the initial requirement of a token that is held."""
     if regime.confidence_rate == 0.0 or held.value_usd <= 0.0:
         return 0.0
     rate = confidence_rate(held.confidence, regime.confidence_threshold, regime.confidence_rate)

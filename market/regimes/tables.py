@@ -71,7 +71,8 @@ APC_TOOLS: Final = {
 
 REGIME = record_dtype(
     "n_moves aggregation n_credits uses_tiers tier_at_entry leverage_counts rates_at_oracle "
-    "nets_orders debt_in_ratio margin_is_borrowed falls_back by_position uses_ltv apc_tool",
+    "nets_orders debt_in_ratio margin_is_borrowed falls_back by_position uses_ltv apc_tool "
+    "tokens_count",  # whether tokens held or owed change a requirement: else they are no legs
     "offset initial_factor maintenance_factor trigger_ratio constant_initial_usd "
     "constant_maintenance_usd initial_over_maintenance closing_fee_frac confidence_threshold "
     "confidence_rate "
@@ -79,7 +80,8 @@ REGIME = record_dtype(
     "volatility_time_s buffer stressed_weight stressed_multiple floor_multiple",
 )
 LEG = record_dtype(
-    "unit scanned n_loan_steps",
+    # tier_row, n_tiers: of a perp, in the table of tiers
+    "unit scanned n_loan_steps tier_row n_tiers",
     # rates: of the leg's gross value, outside the factors; weights: of a token's value in equity
     "initial_rate maintenance_rate asset_initial asset_maintenance liability_initial "
     "liability_maintenance",
@@ -98,8 +100,9 @@ CREDIT = record_dtype(
     " ".join(f"ratio{i} credit{i}" for i in range(MAX_CREDIT_LEGS)),
 )
 
-# What a pocket holds of one leg. oracle: what gross rates are charged on where they are charged at
-# the oracle; entry: what it was bought for; buy, sell: notional of resting orders of each side.
+# What a pocket holds of one leg. value: signed, of a perp at the mark, of a token at the borrow
+# oracle, below 0 owed; oracle: at the oracle; entry: what it was bought for; buy, sell: notional of
+# resting orders of each side.
 POCKET = record_dtype("leg", "value_usd oracle_usd entry_usd leverage buy_usd sell_usd confidence")
 UNIT_SCRATCH = record_dtype(
     # listed: the i-th unit of the pocket, in the place of unit i; touched: 0 between calls

@@ -271,7 +271,11 @@ def _credit_weight(spec: VenueSpec, token: TokenSpec) -> float:
 
 def _regimes(spec: VenueSpec) -> dict[str, Any]:
     """Return the tables of both regimes, and scratch for one pocket."""
-    legs = [Leg(entry.asset) for entry in spec.instruments]
+    tiers = {asset.name: (row, len(asset.tiers)) for row, asset in enumerate(spec.assets)}
+    legs = [
+        Leg(entry.asset, tier_row=tiers[entry.asset][0], n_tiers=tiers[entry.asset][1])
+        for entry in spec.instruments
+    ]
     legs += [Leg(token.asset, token.name) for token in spec.tokens]
     assets = [asset.name for asset in spec.assets]
     tables = margin_tables([spec.ordinary, spec.enrolled], assets, legs)

@@ -26,6 +26,7 @@ from stressbook.market.margin.ratio import breaches, margin_ratio
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp
 from stressbook.market.reference.margin import breaches as reference_breaches
+from stressbook.market.regimes import regime_names
 from stressbook.market.state.codes import (
     ACCEPTED,
     BUY,
@@ -148,10 +149,10 @@ def test_figures_of_accounts(values):
     assert (drawn > 0) is not no_credit
 
 
-NETTED = ["scan", "span", "tims", "paradex", "derive", "derive-pmrm1", "deribit", "okx", "binance"]
+OTHERS = [name for name in regime_names() if name not in ("cross", "hyperliquid-pm")]
 
 
-@pytest.mark.parametrize("regime", [*NETTED, "derive-standard", "isolated"])
+@pytest.mark.parametrize("regime", OTHERS)
 def test_figures_of_accounts_under_other_regimes(regime):
     judged = set()
     for seed in range(5):
@@ -159,6 +160,9 @@ def test_figures_of_accounts_under_other_regimes(regime):
         v.dial["oracle_confidence"] = rng.random(len(v.dial))
         if seed > 2:  # ranges that have followed volatility
             v.unit["range_multiple"] = rng.uniform(0.3, 3.0, v.unit.shape)
+        for row, k in np.ndindex(int(v.par[0].n_users), len(v.token_spec)):
+            if k > 0 and rng.random() < 0.2:  # owed, in part or beyond what is held
+                v.debt[row, k] = int(rng.integers(1, 2 * int(v.token[row, k]) + 2))
         refresh_collateral(v)
         for row in range(int(v.par[0].n_users)):
             draw_needed_debt(v, row)
