@@ -175,7 +175,7 @@ SCRATCH = {
     "order_index",
     "pocket",
     "unit_scratch",
-    "loss",
+    "loss_sums",
     "digit_count",
     "work_index",
     "work_rank",
