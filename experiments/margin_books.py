@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stressbook.experiments.hedged_books import HedgedBook, hedged_books
 from stressbook.experiments.scenario import Scenario
-from stressbook.market.margin.hedged_book import HedgedBook, hedged_books
 from stressbook.market.regimes import load_regime, regime_names
 from stressbook.market.rules.spec import VenueSpec, load_preset
 

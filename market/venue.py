@@ -9,6 +9,7 @@ from stressbook.market.compiling.by_address import compiled_call
 from stressbook.market.compiling.kernel import kernel
 from stressbook.market.lending.accrual import accrue
 from stressbook.market.margin.enrolment import VOLUME_PERIOD_MS, forget_volume, send_off_too_large
+from stressbook.market.margin.loans import repay_unneeded
 from stressbook.market.orders.depth import sample_books
 from stressbook.market.orders.halts import stands_still
 from stressbook.market.orders.match import match_messages
@@ -53,6 +54,7 @@ def before_decide(v: VenueState, t_ms: int) -> None:
     if is_due(t_ms, par.dt_ms, par.funding_period_ms):
         settle_funding(v, t_ms)
         accrue(v, t_ms)
+        repay_unneeded(v)
         send_off_too_large(v, t_ms)
     if price_update:
         risk_step(v, t_ms)

@@ -1,4 +1,4 @@
-"""The hour: interest at the utilisation just before, then debts fall to what is needed.
+"""The hour: interest at the utilisation just before.
 
 Each token that may be borrowed has its own rate, and interest in its own units.
 
@@ -17,17 +17,11 @@ from stressbook.market.lending.lending_rates import hourly_step_e15
 from stressbook.market.lending.reserve import (
     USDC,
     borrow_rate,
-    debt_target_micro,
-    refresh_collateral,
-    repay,
-    set_off,
     supply_rate,
     utilisation,
 )
-from stressbook.market.lending.token_debts import pay_token_debts
-from stressbook.market.margin.sums import account_sums
-from stressbook.market.numbers.units import CEIL, FLOOR, NOT_REPRESENTABLE, RATE_ONE, mul_div
-from stressbook.market.state.codes import CAUSE_INTEREST, EV_INTEREST, REGIME_PORTFOLIO
+from stressbook.market.numbers.units import CEIL, FLOOR, RATE_ONE, mul_div
+from stressbook.market.state.codes import CAUSE_INTEREST, EV_INTEREST
 from stressbook.market.state.events import log_event
 from stressbook.market.state.records import VenueState
 
@@ -38,25 +32,19 @@ _E6: Final = 1_000_000
 
 @sub_kernel
 def accrue(v: VenueState, t_ms: int) -> None:
-    """Book an hour's interest at the utilisation just before, then let debts fall to their target.
+    """Book an hour's interest at the utilisation just before.
 
     Parameters
     ----------
     v : VenueState
-        Changed in `debt`, `supply`, `reserve`; by repayment in `cash` and `token`; interest stands
-        in `flow` as claims on the pool, `claims.claims_column`.
+        Changed in `debt`, `supply`, `reserve`; interest stands in `flow` as claims on the pool,
+        `claims.claims_column`.
     t_ms : int
         Time of the step.
     """
     for token in range(v.token_spec.shape[0]):
         if token == USDC or v.token_spec[token].borrowable == 1:
             _accrue_token(v, token, t_ms)
-    for row in range(v.par[0].n_users):
-        if v.row[row].regime == REGIME_PORTFOLIO:
-            pay_token_debts(v, row)
-            if v.debt[row, USDC] > 0:
-                _repay_to_target(v, row)
-    refresh_collateral(v)
 
 
 @inline_kernel
@@ -86,15 +74,6 @@ def _accrue_token(v: VenueState, token: int, t_ms: int) -> None:
     else:
         borrow_e8 = int(v.price[spec.asset].borrow_oracle_e8)
         log_event(v, t_ms, EV_INTEREST, -1, token, interest, borrow_e8, 0, CAUSE_INTEREST, -1)
-
-
-@inline_kernel
-def _repay_to_target(v: VenueState, row: int) -> None:
-    target = debt_target_micro(v.par[0], account_sums(v, row))
-    if target != NOT_REPRESENTABLE:
-        # What the row has lent itself first: else it would go on lending what it spent.
-        set_off(v, row, USDC, int(v.debt[row, USDC]) - target)
-        repay(v, row, USDC, int(v.debt[row, USDC]) - target)
 
 
 @sub_kernel

@@ -1,4 +1,4 @@
-"""Reserves: lenders' pool, drawn debts, what a debt must be, and who bears a loss.
+"""Reserves: lenders' pool, drawn debts, and who bears a loss.
 
 Each token that may be borrowed has one, in its own units. At every moment
 `pool + debts = supplies + retained + claim` to the last unit, where `retained` is
@@ -13,9 +13,6 @@ from typing import Final
 from stressbook.market.compiling.arrays import I64, Record
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.borrowing import (
-    borrowable_room,
-    draw,
-    give_back,
     give_back_units,
     lendable,
     move_units,
@@ -26,25 +23,16 @@ from stressbook.market.lending.lending_rates import (
     supply_rate_at,
     utilisation_of,
 )
-from stressbook.market.margin.available import spare_usd
-from stressbook.market.margin.commitment import borrowed_commitment_usd
-from stressbook.market.margin.equity import AccountSums, is_judged_as_portfolio, net_usd
-from stressbook.market.margin.sums import account_sums
-from stressbook.market.margin.token_margin import refusal_of_leaving
 from stressbook.market.numbers.units import (
     FLOOR,
     mul_div,
-    round_down,
-    round_up,
 )
 from stressbook.market.state.codes import (
     ACCEPTED,
     CAUSE_DEFICIT,
     CAUSE_REPAY,
-    CAUSE_SUPPLY,
     R_BAD_QUANTITY,
     R_BAD_TOKEN,
-    R_CAP_REACHED,
     R_INSUFFICIENT_BALANCE,
     R_UTILISATION_FULL,
     REGIME_PORTFOLIO,
@@ -55,13 +43,11 @@ __all__ = [
     "CLAIMS",
     "USDC",
     "borrow_rate",
-    "debt_target_micro",
-    "draw_needed_debt",
+    "is_token",
     "redeem",
     "refresh_collateral",
     "repay",
     "set_off",
-    "supply",
     "supply_rate",
     "utilisation",
     "write_off",
@@ -136,68 +122,6 @@ def supply_rate(token: Record, reserve: Record, retained_frac_e6: int) -> float:
 
 
 @inline_kernel
-def debt_target_micro(par: Record, s: AccountSums) -> int:
-    """Return the debt that a portfolio account's commitment needs: max(0, commitment - net).
-
-    Parameters
-    ----------
-    par : record of VENUE_PARAMS
-        Rules.
-    s : AccountSums
-        Of the account.
-
-    Returns
-    -------
-    int
-        Micro-USDC, rounded up. Net does not change when debt is drawn or repaid, so neither does
-        the target.
-    """
-    commitment = borrowed_commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
-    return round_up(max(0.0, commitment - net_usd(s)) * 1e6)
-
-
-@sub_kernel
-def draw_needed_debt(v: VenueState, row: int) -> int:
-    """Get a portfolio row what its commitment needs: lent cash first, then debt, as far as it goes.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `debt`, `supply`, `flow`, `reserve`.
-    row : int
-        Borrower.
-
-    Returns
-    -------
-    int
-        What was drawn, micro-USDC; asking twice draws nothing more.
-    """
-    s = account_sums(v, row)
-    debt = int(v.debt[row, USDC])
-    missing = debt_target_micro(v.par[0], s) - debt
-    if v.supply[row, USDC] > 0 and is_judged_as_portfolio(s):
-        _give_back_needed(v, row, s)
-    if missing <= 0:
-        return 0
-    capacity = s.collateral_capacity_usd
-    drawn = min(missing, borrowable_room(v.token_spec[USDC], v.reserve[USDC], debt, capacity))
-    if drawn > 0:
-        draw(v, row, drawn)
-    return drawn
-
-
-@inline_kernel
-def _give_back_needed(v: VenueState, row: int, s: AccountSums) -> None:
-    par = v.par[0]
-    commitment = borrowed_commitment_usd(s, par.notional_floor_frac, par.order_margin_buffer_frac)
-    short_usd = max(0.0, commitment - (net_usd(s) - s.supplied_usd))
-    short = round_up(short_usd * 1e6) - int(v.debt[row, USDC])
-    amount = min(short, int(v.supply[row, USDC]), lendable(v.reserve[USDC]))
-    if amount > 0:
-        give_back(v, row, amount)
-
-
-@inline_kernel
 def repay(v: VenueState, row: int, token: int, amount: int) -> int:
     """Book a repayment; raw cash may go below zero, as it does behind a perp bought.
 
@@ -227,45 +151,6 @@ def repay(v: VenueState, row: int, token: int, amount: int) -> int:
 
 
 @sub_kernel
-def supply(v: VenueState, row: int, token: int, amount: int) -> int:
-    """Lend cash or tokens that no margin needs to their reserve.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash` or `token`, `supply`, `flow`, `reserve`.
-    row, token : int
-        Lender, and what it lends: USDC, or a token that may be borrowed.
-    amount : int
-        Units.
-
-    Returns
-    -------
-    int
-        `ACCEPTED` or a refusal.
-    """
-    if token != USDC and (not _is_token(v, token) or v.token_spec[token].borrowable == 0):
-        return R_BAD_TOKEN
-    if amount <= 0:
-        return R_BAD_QUANTITY
-    if token != USDC:
-        refusal = refusal_of_leaving(v, row, token, amount)
-        if refusal != ACCEPTED:
-            return refusal
-    elif amount > round_down(spare_usd(v.par[0], account_sums(v, row)) * 1e6):
-        return R_INSUFFICIENT_BALANCE
-    spec, reserve = v.token_spec[token], v.reserve[token]
-    if amount > spec.user_supply_cap - v.supply[row, token]:
-        return R_CAP_REACHED
-    if amount > spec.platform_supply_cap - reserve.total_supply:
-        return R_CAP_REACHED
-    move_units(v, row, int(v.par[0].row_pool0) + token, token, amount, CAUSE_SUPPLY)
-    v.supply[row, token] = int(v.supply[row, token]) + amount
-    reserve.total_supply = int(reserve.total_supply) + amount
-    return ACCEPTED
-
-
-@sub_kernel
 def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
     """Take lent cash or tokens back, as far as they are not lent on.
 
@@ -284,7 +169,7 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
         `ACCEPTED` or a refusal; the whole amount or nothing.
     """
     if token != USDC:
-        if not _is_token(v, token):
+        if not is_token(v, token):
             return R_BAD_TOKEN
         if v.token_spec[token].borrowable == 0 and v.supply[row, token] == 0:
             return R_BAD_TOKEN
@@ -299,7 +184,8 @@ def redeem(v: VenueState, row: int, token: int, amount: int) -> int:
 
 
 @inline_kernel
-def _is_token(v: VenueState, token: int) -> bool:
+def is_token(v: VenueState, token: int) -> bool:
+    """Tell whether a number is that of a token other than USDC."""
     return 0 < token < v.token_spec.shape[0]
 
 

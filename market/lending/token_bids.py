@@ -1,7 +1,7 @@
 """Bids that buy back tokens that are owed: their cash is bound behind the debt already."""
 
 from stressbook.market.compiling.kernel import sub_kernel
-from stressbook.market.margin.commitment import debt_need_usd
+from stressbook.market.lending.token_debts import debt_need_usd
 from stressbook.market.state.codes import BUY
 from stressbook.market.state.records import VenueState
 

@@ -3,24 +3,29 @@
 Source: Hyperliquid docs, portfolio margin, 2026-08-19; readings in docs/decisions/0044.
 """
 
+from typing import Final
+
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.claims import claims_column
 from stressbook.market.lending.reserve import repay, set_off
-from stressbook.market.margin.token_margin import offered_units
 from stressbook.market.numbers.units import round_up
-from stressbook.market.state.codes import EV_TOKEN_DEBT
+from stressbook.market.state.codes import EV_TOKEN_DEBT, SELL
 from stressbook.market.state.events import log_event
 from stressbook.market.state.records import VenueState
 
 __all__ = [
     "backs_token_debt",
+    "debt_need_usd",
     "lends_tokens",
     "move_token_debt",
+    "offered_units",
     "owes_tokens",
     "pay_token_debts",
     "token_debt_micro",
     "worth_micro",
 ]
+
+_LEAST_LTV: Final = 0.01  # where a loan-to-value was cut to nothing while tokens were owed
 
 
 @inline_kernel
@@ -162,3 +167,49 @@ def move_token_debt(
     borrow_e8 = int(v.price[v.token_spec[token].asset].borrow_oracle_e8)
     value = worth_micro(v, token, units)
     log_event(v, t_ms, EV_TOKEN_DEBT, source, token, units, borrow_e8, value, cause, target)
+
+
+@inline_kernel
+def debt_need_usd(owed_usd: float, ltv: float) -> float:
+    """Return what must stand behind a debt of a token when it is taken: its value / loan-to-value.
+
+    Parameters
+    ----------
+    owed_usd : float
+        Value of what is owed, USD.
+    ltv : float
+        Loan-to-value of the token.
+
+    Returns
+    -------
+    float
+        USD, of cash or of the capacity of other collateral.
+
+    Examples
+    --------
+    >>> debt_need_usd(100.0, 0.5)
+    200.0
+    """
+    return owed_usd / max(ltv, _LEAST_LTV)
+
+
+@inline_kernel
+def offered_units(v: VenueState, user: int, token: int) -> int:
+    """Return the units of a token that a user's resting sales offer.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user, token : int
+        A user, and a token from 1.
+
+    Returns
+    -------
+    int
+        Units, at least 0.
+    """
+    inst = int(v.asset[v.token_spec[token].asset].spot_inst)
+    if inst < 0:
+        return 0
+    return int(v.open_lots[user, inst, SELL]) * int(v.inst[inst].lot_units)

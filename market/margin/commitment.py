@@ -4,8 +4,6 @@ Source: Hyperliquid docs, portfolio margin, 2026-08-19, margining, 2026-04-24; f
 account states, 2026-09-08 to 2026-09-14 (docs/decisions/0011-portfolio-margin.md).
 """
 
-from typing import Final
-
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.margin.equity import (
     AccountSums,
@@ -14,13 +12,10 @@ from stressbook.market.margin.equity import (
 __all__ = [
     "borrowed_commitment_usd",
     "commitment_usd",
-    "debt_need_usd",
     "margin_need_usd",
     "order_requirement_usd",
     "transfer_requirement_usd",
 ]
-
-_LEAST_LTV: Final = 0.01  # where a loan-to-value was cut to nothing while tokens were owed
 
 
 @inline_kernel
@@ -46,30 +41,6 @@ def commitment_usd(s: AccountSums, floor_frac: float, buffer_frac: float) -> flo
     positions = max(s.initial_usd, floor_frac * s.gross_notional_usd)
     orders = (1.0 + buffer_frac) * s.order_margin_usd
     return s.isolated_equity_usd + positions + orders + s.spot_bid_usd + s.token_bound_usd
-
-
-@inline_kernel
-def debt_need_usd(owed_usd: float, ltv: float) -> float:
-    """Return what must stand behind a debt of a token when it is taken: its value / loan-to-value.
-
-    Parameters
-    ----------
-    owed_usd : float
-        Value of what is owed, USD.
-    ltv : float
-        Loan-to-value of the token.
-
-    Returns
-    -------
-    float
-        USD, of cash or of the capacity of other collateral.
-
-    Examples
-    --------
-    >>> debt_need_usd(100.0, 0.5)
-    200.0
-    """
-    return owed_usd / max(ltv, _LEAST_LTV)
 
 
 @inline_kernel

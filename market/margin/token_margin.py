@@ -14,8 +14,8 @@ from stressbook.market.lending.borrowing import (
     lendable,
     platform_headroom,
 )
+from stressbook.market.lending.token_debts import debt_need_usd, offered_units
 from stressbook.market.margin.available import available_usd, bound_usd
-from stressbook.market.margin.commitment import debt_need_usd
 from stressbook.market.margin.equity import (
     AccountSums,
     account_value_usd,
@@ -44,7 +44,6 @@ __all__ = [
     "available_now_usd",
     "cover_relief_usd",
     "keeps_margin_short",
-    "offered_units",
     "refusal_of_leaving",
     "sell_short",
     "sells_short",
@@ -73,28 +72,6 @@ def available_now_usd(v: VenueState, user: int) -> float:
     debt = int(v.debt[user, _USDC])
     room = borrowable_room(v.token_spec[_USDC], v.reserve[_USDC], debt, s.collateral_capacity_usd)
     return available_usd(v.par[0], s, room)
-
-
-@inline_kernel
-def offered_units(v: VenueState, user: int, token: int) -> int:
-    """Return the units of a token that a user's resting sales offer.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    user, token : int
-        A user, and a token from 1.
-
-    Returns
-    -------
-    int
-        Units, at least 0.
-    """
-    inst = int(v.asset[v.token_spec[token].asset].spot_inst)
-    if inst < 0:
-        return 0
-    return int(v.open_lots[user, inst, SELL]) * int(v.inst[inst].lot_units)
 
 
 @sub_kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.lending.borrowing import headroom
 from stressbook.market.lending.token_bids import bid_overlap_usd
-from stressbook.market.margin.commitment import debt_need_usd
+from stressbook.market.lending.token_debts import debt_need_usd
 from stressbook.market.margin.perp_sums import PerpSums
 from stressbook.market.state.codes import BUY, REGIME_PORTFOLIO, SELL
 from stressbook.market.state.records import VenueState

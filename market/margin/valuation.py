@@ -2,9 +2,10 @@
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.borrowing import borrowable_room
-from stressbook.market.lending.reserve import draw_needed_debt, refresh_collateral
+from stressbook.market.lending.reserve import refresh_collateral
 from stressbook.market.margin.available import available_usd
 from stressbook.market.margin.equity import equity_usd, is_judged_as_portfolio, net_usd
+from stressbook.market.margin.loans import draw_needed_debt
 from stressbook.market.margin.pledges import has_pledge
 from stressbook.market.margin.ratio import breaches, margin_ratio
 from stressbook.market.margin.sums import account_sums

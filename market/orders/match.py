@@ -10,9 +10,10 @@ from typing import Final
 from stressbook.market.compiling.arrays import Record, Records
 from stressbook.market.compiling.bits import natural, prefetch
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
-from stressbook.market.lending.reserve import redeem, supply
+from stressbook.market.lending.reserve import redeem
 from stressbook.market.margin.admission import admits
 from stressbook.market.margin.enrolment import enrol
+from stressbook.market.margin.loans import supply
 from stressbook.market.margin.pockets import transfer_margin
 from stressbook.market.orders.book import (
     cancel_all,

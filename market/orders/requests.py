@@ -8,8 +8,8 @@ Source: Hyperliquid docs, deposits and withdrawals, leverage, 2026.
 from stressbook.market.compiling.bits import natural
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.borrowing import lendable, move_units
-from stressbook.market.lending.reserve import draw_needed_debt
 from stressbook.market.margin.available import withdrawable_usd
+from stressbook.market.margin.loans import draw_needed_debt
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import available_now_usd, refusal_of_leaving
 from stressbook.market.numbers.units import BALANCE_MAX, round_down

@@ -11,8 +11,8 @@ from math import isfinite
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem
+from stressbook.market.declared import range_problems, rule
 from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO, MAX_STEPS
-from stressbook.market.rules.scalars import range_problems, rule
 
 __all__ = [
     "EVERY",

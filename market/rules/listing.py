@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stressbook.market.rules.scalars import rule
+from stressbook.market.declared import rule
 from stressbook.market.rules.ticks import opening_tick_e8
 from stressbook.market.state.codes import (
     ORACLE_OUTSIDE,

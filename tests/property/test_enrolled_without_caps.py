@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stressbook.market.lending.reserve import draw_needed_debt, refresh_collateral
+from stressbook.market.lending.reserve import refresh_collateral
 from stressbook.market.margin.admission import admits, fill_keeps_margin
+from stressbook.market.margin.loans import draw_needed_debt
 from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,

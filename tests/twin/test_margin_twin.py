@@ -5,11 +5,7 @@ import pytest
 
 from stressbook.market.compiling.kernel import kernel
 from stressbook.market.lending.borrowing import borrowable_room, lendable
-from stressbook.market.lending.reserve import (
-    debt_target_micro,
-    draw_needed_debt,
-    refresh_collateral,
-)
+from stressbook.market.lending.reserve import refresh_collateral
 from stressbook.market.margin.admission import (
     admits,
     fill_keeps_margin,
@@ -22,6 +18,7 @@ from stressbook.market.margin.equity import (
     is_judged_as_portfolio,
     net_usd,
 )
+from stressbook.market.margin.loans import debt_target_micro, draw_needed_debt
 from stressbook.market.margin.ratio import breaches, margin_ratio
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.reference.admission import NettedOrder, SpotOrder, admit_perp

@@ -9,16 +9,15 @@ from stressbook.market.lending.claims import claims_column
 from stressbook.market.lending.lending_rates import hourly_step_e15
 from stressbook.market.lending.reserve import (
     borrow_rate,
-    draw_needed_debt,
     redeem,
     repay,
     set_off,
-    supply,
     supply_rate,
     utilisation,
     write_off,
 )
 from stressbook.market.margin.available import spare_usd
+from stressbook.market.margin.loans import draw_needed_debt, repay_unneeded, supply
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import refusal_of_leaving
 from stressbook.market.numbers.units import round_down
@@ -121,6 +120,7 @@ def step(v, twin, rng):
     if kind == "accrue":
         twin.accrue()
         accrue(v, 0)
+        repay_unneeded(v)
         v.ctr[C_EVENTS] = 0
         for other in range(int(v.par[0].n_users)):
             if v.row[other].regime:
@@ -201,6 +201,7 @@ def token_step(v, twin, token, rng):
     if kind == "accrue":
         twin.accrue()
         accrue(v, 0)
+        repay_unneeded(v)
         v.ctr[C_EVENTS] = 0
         for other in range(int(v.par[0].n_users)):
             if v.row[other].regime:

@@ -3,9 +3,9 @@
 import pytest
 
 from stressbook.errors import InvalidInput
+from stressbook.experiments.hedged_books import hedged_books
 from stressbook.experiments.margin_books import scenario_books
 from stressbook.experiments.scenario import load_scenario
-from stressbook.market.margin.hedged_book import hedged_books
 from stressbook.market.regimes import load_regime
 from stressbook.market.rules.spec import load_preset
 

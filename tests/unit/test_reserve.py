@@ -14,15 +14,14 @@ from stressbook.market.lending.borrowing import (
 from stressbook.market.lending.lending_rates import hourly_step_e15
 from stressbook.market.lending.reserve import (
     borrow_rate,
-    draw_needed_debt,
     redeem,
     refresh_collateral,
     repay,
-    supply,
     utilisation,
     write_off,
 )
 from stressbook.market.margin.equity import net_usd
+from stressbook.market.margin.loans import draw_needed_debt, repay_unneeded, supply
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.numbers.units import MICRO
 from stressbook.market.opening.setup import AccountOpening, make_state
@@ -98,6 +97,7 @@ def test_rate_follows_utilisation():
 def test_an_hour_of_interest():
     v = venue()
     accrue(v, HOUR)
+    repay_unneeded(v)
     interest = -(-400 * MICRO * 5_569_668_955 // 10**15)
     assert v.reserve[0].last_step_e15 == 5_569_668_955
     assert v.debt[0, 0] == 400 * MICRO + interest
@@ -110,6 +110,7 @@ def test_an_hour_of_interest():
 def test_rounding_keeps_what_suppliers_cannot_share():
     v = venue(supplies_usd=(501, 499, 500))
     accrue(v, HOUR)
+    repay_unneeded(v)
     interest = int(v.debt[0, 0]) - 400 * MICRO
     rest = interest - interest // 10
     assert [int(v.supply[row, 0]) for row in (1, 2, 3)] == [
@@ -125,6 +126,7 @@ def test_interest_is_at_the_utilisation_just_before():
     v = venue(debts_usd=(950,))
     rate = borrow_rate(v.token_spec[0], v.reserve[0])
     accrue(v, HOUR)
+    repay_unneeded(v)
     assert v.reserve[0].last_step_e15 == hourly_step_e15(rate, False)
     assert v.reserve[0].utilisation == 0.95
     assert borrow_rate(v.token_spec[0], v.reserve[0]) > rate
@@ -137,6 +139,7 @@ def test_debt_falls_at_the_hour_only_and_after_interest():
     refresh_collateral(v)
     assert v.debt[0, 0] == 400 * MICRO
     accrue(v, HOUR)
+    repay_unneeded(v)
     interest = -(-400 * MICRO * 5_569_668_955 // 10**15)
     assert v.debt[0, 0] == 250 * MICRO + interest
     assert v.cash[0] == 0
@@ -148,6 +151,7 @@ def test_profit_that_is_not_realised_repays_too():
     v = venue()
     v.perp[0, 3], v.perp[1, 3] = 10_000, -10_000  # 100 HYPE, bought for nothing: worth 1,000
     accrue(v, HOUR)
+    repay_unneeded(v)
     assert v.debt[0, 0] == 0
     assert v.cash[0] < -400 * MICRO
 
