@@ -38,41 +38,71 @@ POCKETS: Final = ("account", "position")
 
 @dataclass(frozen=True)
 class RegimeRules:
-    """What is one number or one choice for the whole regime."""
+    """What is one number or one choice for the whole regime; what is left out changes nothing."""
 
-    pockets: str = rule("name", "account, or position: each perp has a pocket of its own")
     collateral: str = rule("name", "none, loan_to_value of the venue, or weights of this regime")
-    uses_tiers: bool = rule("switch", "perps are charged by the venue's margin tiers")
-    tier_at_entry: bool = rule("switch", "tiers hold for the notional at entry, else at the mark")
-    leverage_counts: bool = rule("switch", "initial margin is at least notional / leverage")
-    initial_over_maintenance: float = rule(
-        "1", "least initial requirement of a perp, over that of its tiers", low=0.0, high=100.0
-    )
-    closing_fee_frac: float = rule("1", "fee of closing inside maintenance", low=0.0, high=0.1)
-    aggregation: str = rule("name", "mix, groups or credits: how losses of units add up")
-    offset_frac: float = rule(
-        "1", "of losses of one unit against gains of others", low=0.0, high=1.0
-    )
-    initial_factor: float = rule("1", "of the scanned requirement", low=0.0, high=100.0)
-    maintenance_factor: float = rule("1", "of the scanned requirement", low=0.0, high=100.0)
-    constant_initial_usd: float = rule("USD", "on top, for every pocket", low=0.0)
-    constant_maintenance_usd: float = rule("USD", "on top, for every pocket", low=0.0)
-    rates_at_oracle: bool = rule("switch", "gross rates are charged on the value at the oracle")
     nets_orders: bool = rule("switch", "orders enter by their two corners, else each by its margin")
     trigger_ratio: float = rule(
         "1", "requirement over value above which a pocket is in breach", low=0.1, high=10.0
     )
+    pockets: str = rule(
+        "name", "account, or position: each perp has a pocket of its own", default="account"
+    )
+    uses_tiers: bool = rule(
+        "switch", "perps are charged by the venue's margin tiers", default=False
+    )
+    tier_at_entry: bool = rule(
+        "switch", "tiers hold for the notional at entry, else at the mark", default=False
+    )
+    leverage_counts: bool = rule(
+        "switch", "initial margin is at least notional / leverage", default=False
+    )
+    initial_over_maintenance: float = rule(
+        "1",
+        "least initial requirement of a perp, over that of its tiers",
+        low=0.0,
+        high=100.0,
+        default=0.0,
+    )
+    closing_fee_frac: float = rule(
+        "1", "fee of closing inside maintenance", low=0.0, high=0.1, default=0.0
+    )
+    aggregation: str = rule(
+        "name", "mix, groups or credits: how losses of units add up", default="mix"
+    )
+    offset_frac: float = rule(
+        "1", "of losses of one unit against gains of others", low=0.0, high=1.0, default=0.0
+    )
+    initial_factor: float = rule(
+        "1", "of the scanned requirement", low=0.0, high=100.0, default=1.0
+    )
+    maintenance_factor: float = rule(
+        "1", "of the scanned requirement", low=0.0, high=100.0, default=1.0
+    )
+    constant_initial_usd: float = rule(
+        "USD", "on top, of every pocket that must hold anything", low=0.0, default=0.0
+    )
+    constant_maintenance_usd: float = rule(
+        "USD", "on top, of every pocket that must hold anything", low=0.0, default=0.0
+    )
+    rates_at_oracle: bool = rule(
+        "switch", "gross rates are charged on the value at the oracle", default=False
+    )
     debt_in_ratio: str = rule(
-        "name", "none, at_maintenance or drawn: debt on both sides of the ratio"
+        "name", "none, at_maintenance or drawn: debt on both sides of the ratio", default="none"
     )
     margin_is_borrowed: bool = rule(
-        "switch", "margin that USDC lacks is borrowed, else collateral covers it"
+        "switch", "margin that USDC lacks is borrowed, else collateral covers it", default=False
     )
-    falls_back: bool = rule("switch", "without credit an account is judged by the ordinary regime")
+    falls_back: bool = rule(
+        "switch", "without credit an account is judged by the ordinary regime", default=False
+    )
     confidence_threshold: float = rule(
-        "1", "of an oracle, below which its legs cost more", low=0.0, high=1.0
+        "1", "of an oracle, below which its legs cost more", low=0.0, high=1.0, default=0.0
     )
-    confidence_rate: float = rule("1", "of value, at no confidence", low=0.0, high=10.0)
+    confidence_rate: float = rule(
+        "1", "of value, at no confidence", low=0.0, high=10.0, default=0.0
+    )
     volatility_time_s: float = rule(
         "s",
         "time constant of the volatility that ranges follow, 0: they are static",

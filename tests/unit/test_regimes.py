@@ -52,8 +52,8 @@ def test_an_unknown_regime_names_the_nearest():
 
 def test_all_problems_of_a_file_are_reported_at_once():
     table = copy.deepcopy(document("paradex"))
-    table["rules"]["offset_frac"]["value"] = 1.5
-    table["rules"]["aggregation"]["value"] = "sum"
+    table["rules"]["offset_frac"] = {"value": 1.5, "unit": "1", "source": "of nowhere"}
+    table["rules"]["aggregation"] = {"value": "sum", "unit": "name", "source": "of nowhere"}
     table["scans"][0]["tails"][0]["weight"] = -0.1
     table["scans"][1]["steps"] = [0.0, 1.0]
     table["charges"][0]["floor_net_frac"] = "2 %"
