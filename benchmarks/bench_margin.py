@@ -19,7 +19,7 @@ from stressbook.market.margin.sums import account_sums
 from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.reference.opening import desk_of, exchange_of
 from stressbook.market.regimes import load_regime
-from stressbook.market.regimes.spec import ScanRow
+from stressbook.market.regimes.rows import ScanRow
 from stressbook.market.rules.spec import VenueSpec, load_preset
 from stressbook.market.state.codes import MODE_PORTFOLIO, PERP, REGIME_PORTFOLIO
 from stressbook.market.state.records import Capacity, VenueState

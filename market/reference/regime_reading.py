@@ -6,15 +6,8 @@ from typing import Any
 
 from stressbook.market.compiling.arrays import Records
 from stressbook.market.reference.range_volatility import FollowedRange
-from stressbook.market.regimes.spec import (
-    ChargeRow,
-    MarginRegime,
-    RegimeRules,
-    ScanRow,
-    SpreadRow,
-    Step,
-    WeightRow,
-)
+from stressbook.market.regimes.rows import ChargeRow, ScanRow, SpreadRow, Step, WeightRow
+from stressbook.market.regimes.spec import MarginRegime, RegimeRules
 from stressbook.market.regimes.tables import AGGREGATIONS, APC_TOOLS, DEBTS_IN_RATIO
 from stressbook.market.state.records import VenueState
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from stressbook.market.regimes.spec import ChargeRow, MarginRegime, SpreadRow, Step, row_for
+from stressbook.market.regimes.rows import ChargeRow, SpreadRow, Step, row_for
+from stressbook.market.regimes.spec import MarginRegime
 
 __all__ = ["ReferenceLeg", "gross_rate", "loan_usd", "scanned_usd", "sliced", "token_weight"]
 

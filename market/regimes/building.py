@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 
 from stressbook.market.compiling.arrays import Records
-from stressbook.market.regimes.spec import (
-    ChargeRow,
-    MarginRegime,
-    ScanRow,
-    Step,
-    WeightRow,
-    row_for,
-)
+from stressbook.market.regimes.rows import ChargeRow, ScanRow, Step, WeightRow, row_for
+from stressbook.market.regimes.spec import MarginRegime
 from stressbook.market.regimes.tables import (
     AGGREGATIONS,
     APC_TOOLS,

@@ -9,17 +9,9 @@ from importlib.resources import files
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput, Problem, UnknownName, nearest_name
-from stressbook.market.regimes.spec import (
-    ChargeRow,
-    MarginRegime,
-    RegimeRules,
-    ScanRow,
-    SpreadRow,
-    Step,
-    Tail,
-    WeightRow,
-    regime_problems,
-)
+from stressbook.market.regimes.rows import ChargeRow, ScanRow, SpreadRow, Step, Tail, WeightRow
+from stressbook.market.regimes.spec import MarginRegime, RegimeRules
+from stressbook.market.regimes.spec_checks import regime_problems
 
 __all__ = ["load_regime", "read_regime", "regime_names"]
 

@@ -10,7 +10,7 @@ from stressbook.market.compiling.arrays import Records
 from stressbook.market.numbers.elementary import exp, ln
 from stressbook.market.numbers.units import MICRO, PRICE_ONE
 from stressbook.market.regimes.building import Leg, margin_tables
-from stressbook.market.regimes.spec import row_for
+from stressbook.market.regimes.rows import row_for
 from stressbook.market.regimes.tables import scratch_of
 from stressbook.market.rules.listing import ORACLE_MODES, AssetSpec, TokenSpec
 from stressbook.market.rules.policies import VALUE_MAX_POLICIES

@@ -6,7 +6,8 @@ from typing import Any, Final, Self
 
 from stressbook.errors import InvalidInput, Problem, nearest_name
 from stressbook.market.regimes.reading import load_regime
-from stressbook.market.regimes.spec import MarginRegime, RegimeRules, row_for
+from stressbook.market.regimes.rows import row_for
+from stressbook.market.regimes.spec import MarginRegime, RegimeRules
 from stressbook.market.rules.listing import (
     AssetSpec,
     FeeTier,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stressbook.errors import Problem
 from stressbook.market.declared import range_problems
-from stressbook.market.regimes.spec import choice_problems, row_problems
+from stressbook.market.regimes.spec_checks import choice_problems, row_problems
 from stressbook.market.rules.listing import KINDS, ORACLE_MODES, InstrumentSpec, TokenSpec
 from stressbook.market.rules.ticks import MIN_ROOM_UP, ladder_room
 from stressbook.market.state.records import MAX_TIERS

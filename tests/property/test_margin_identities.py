@@ -16,7 +16,7 @@ from stressbook.market.regimes.pocket import (
     liquidation_price,
     margin_of,
 )
-from stressbook.market.regimes.spec import ScanRow, SpreadRow
+from stressbook.market.regimes.rows import ScanRow, SpreadRow
 from stressbook.market.rules.rule_arrays import maintenance_table
 
 ASSETS = ("BTC", "ETH", "SOL", "HYPE")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from stressbook.experiments.conform.inputs import Given, NotSupported
 from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
-from stressbook.market.regimes.spec import ChargeRow, ScanRow, Step, WeightRow, has_whole_loss
+from stressbook.market.regimes.rows import ChargeRow, ScanRow, Step, WeightRow, has_whole_loss
 from stressbook.market.regimes.tables import MAX_STEPS
 
 __all__ = [

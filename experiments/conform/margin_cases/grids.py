@@ -21,7 +21,7 @@ from stressbook.experiments.conform.margin_cases.books import (
 )
 from stressbook.market.regimes import MarginRegime, load_regime
 from stressbook.market.regimes.pocket import Holding, Pocket, healths_usd, margin_of
-from stressbook.market.regimes.spec import ScanRow, SpreadRow, Step, Tail
+from stressbook.market.regimes.rows import ScanRow, SpreadRow, Step, Tail
 from stressbook.market.regimes.tables import MAX_CREDIT_LEGS
 
 __all__ = ["GRIDS"]

@@ -28,7 +28,7 @@ from stressbook.market.margin.ratio import (
 )
 from stressbook.market.regimes import MarginRegime
 from stressbook.market.regimes.pocket import Holding, Pocket, liquidation_price, margin_of
-from stressbook.market.regimes.spec import Step, WeightRow
+from stressbook.market.regimes.rows import Step, WeightRow
 from stressbook.market.regimes.tables import DEBT_DRAWN
 from stressbook.market.regimes.tiers import maintenance_of
 from stressbook.market.resolution.takeover import loan_share
