@@ -12,9 +12,10 @@ from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.conform.cases import Case, Miss, Unsupported, judge
 from stressbook.experiments.conform.inputs import NotSupported
 from stressbook.experiments.conform.margin_cases import margin_cases
-from stressbook.experiments.conform.venue_accounts import account_cases, series_cases
+from stressbook.experiments.conform.venue_accounts import account_cases
 from stressbook.experiments.conform.venue_reserves import reserve_cases
 from stressbook.experiments.conform.venue_rules import RULE_LISTS, RULE_OBJECTS
+from stressbook.experiments.conform.venue_series import series_cases
 from stressbook.experiments.conform.venue_tables import TABLES, rollforward_cases
 
 __all__ = ["Verdicts", "judge_document", "read_documents"]

@@ -34,6 +34,9 @@ def sums(**values: Any) -> AccountSums:
     >>> sums(debt_usd=5.0).debt_usd, sums(debt_usd=5.0).cash_usd
     (5.0, 0.0)
     """
+    unknown = values.keys() - set(AccountSums._fields)
+    if unknown:
+        raise TypeError(f"no sum is called {', '.join(sorted(unknown))}")
     # A compiled function is compiled anew for each mixture of whole numbers and floats.
     kinds = {name: int if name in _CODES else float for name in AccountSums._fields}
     of: dict[str, Any] = {name: kind(values.get(name, 0)) for name, kind in kinds.items()}

@@ -14,11 +14,19 @@ from stressbook.experiments.conform.margin_cases.grids import GRIDS
 from stressbook.experiments.conform.margin_cases.lending import LENDING
 from stressbook.experiments.conform.margin_cases.requirements import REQUIREMENTS
 from stressbook.experiments.conform.margin_cases.resolution import RESOLUTION
+from stressbook.experiments.conform.margin_cases.spreads import SPREADS
 
 __all__ = ["margin_cases"]
 
 _Read: TypeAlias = Callable[[Given], Quantities]
-KINDS: Final[Mapping[str, _Read]] = {**LENDING, **FUNDING, **GRIDS, **REQUIREMENTS, **RESOLUTION}
+KINDS: Final[Mapping[str, _Read]] = {
+    **LENDING,
+    **FUNDING,
+    **GRIDS,
+    **SPREADS,
+    **REQUIREMENTS,
+    **RESOLUTION,
+}
 
 
 def margin_cases(document: Sequence[Any]) -> Iterator[Case]:
