@@ -13,13 +13,14 @@ from stressbook.market.margin.loans import repay_unneeded
 from stressbook.market.orders.depth import sample_books
 from stressbook.market.orders.halts import stands_still
 from stressbook.market.orders.match import match_messages
+from stressbook.market.orders.order_cancelling import settle_step
 from stressbook.market.orders.sequence import sequence_outbox
 from stressbook.market.orders.triggers import fire_triggers
 from stressbook.market.prices.funding import sample_premium, settle_funding
 from stressbook.market.prices.oracle import update_prices
+from stressbook.market.resolution.breaches import risk_step
 from stressbook.market.resolution.deficit import settle_flat_rows
 from stressbook.market.resolution.insurance_fund import charge_forced_fills
-from stressbook.market.resolution.schedule import risk_step, settle_step
 from stressbook.market.state.clock import is_due
 from stressbook.market.state.faults import raise_faults
 from stressbook.market.state.records import (

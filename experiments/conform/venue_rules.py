@@ -33,7 +33,7 @@ from stressbook.market.prices.funding import (
 )
 from stressbook.market.regimes.tables import DEBT_DRAWN
 from stressbook.market.regimes.tiers import maintenance_of
-from stressbook.market.resolution.deleveraging_scores import gain_times_leverage
+from stressbook.market.resolution.deleveraging_scores import gain_times_leverage, price_gain
 from stressbook.market.resolution.takeover import loan_share
 from stressbook.market.rules.ticks import is_valid_price
 from stressbook.market.state.codes import PERP, SPOT
@@ -252,7 +252,8 @@ def _read_rank(given: Given) -> Quantities:
     equity, is_long = given.number("account_value"), given.side() > 0.0
     if mark <= 0.0 or entry <= 0.0:
         raise NotSupported("mark and entry are not both above 0")
-    index = partial(gain_times_leverage, is_long, entry, mark, abs(notional), equity)
+    gain = price_gain(is_long, entry, mark)
+    index = partial(gain_times_leverage, gain, abs(notional), equity)
     return {"index": lambda: float(index())}
 
 

@@ -4,16 +4,27 @@ from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.borrowing import borrowable_room
 from stressbook.market.lending.reserve import refresh_collateral
 from stressbook.market.margin.available import available_usd
-from stressbook.market.margin.equity import equity_usd, is_judged_as_portfolio, net_usd
+from stressbook.market.margin.equity import (
+    cross_equity_usd,
+    equity_usd,
+    is_judged_as_portfolio,
+    net_usd,
+)
 from stressbook.market.margin.loans import draw_needed_debt
 from stressbook.market.margin.pledges import has_pledge
-from stressbook.market.margin.ratio import breaches, margin_ratio
+from stressbook.market.margin.ratio import (
+    breaches,
+    margin_ratio,
+    portfolio_requirement_usd,
+    portfolio_value_usd,
+)
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.numbers.units import NEAREST, mul_div
 from stressbook.market.state.codes import PERP, REGIME_PORTFOLIO
 from stressbook.market.state.records import VenueState
 
 __all__ = [
+    "backing_usd",
     "holds_collateral",
     "holds_perps",
     "is_breached",
@@ -112,6 +123,28 @@ def holds_collateral(v: VenueState, row: int) -> bool:
     return False
 
 
+@inline_kernel
+def backing_usd(v: VenueState, user: int) -> float:
+    """Return what stands behind the perps of an account: equity, or net and credit.
+
+    Parameters
+    ----------
+    v : VenueState
+        Read only.
+    user : int
+        A user, as last valued.
+
+    Returns
+    -------
+    float
+        USD; a healthy portfolio account can have less equity than it must maintain.
+    """
+    r = v.risk[user]
+    if r.judged_as_portfolio == 1:
+        return float(r.net_usd + r.credit_usd)
+    return float(r.equity_usd)
+
+
 @sub_kernel
 def perp_value_micro(v: VenueState, row: int) -> int:
     """Return what the perps of a row are worth at the mark, each to the nearest unit.
@@ -161,4 +194,9 @@ def _value(v: VenueState, user: int) -> None:
     )
     r.available_usd = available_usd(v.par[0], s, room)
     r.ratio = margin_ratio(s, portfolio)
+    if portfolio:
+        needed_usd = portfolio_requirement_usd(s)
+        r.health_usd = v.par[0].pm_trigger_ratio * portfolio_value_usd(s) - needed_usd
+    else:
+        r.health_usd = cross_equity_usd(s) - s.maintenance_usd
     r.deepest_negative_usd = min(r.deepest_negative_usd, r.equity_usd)

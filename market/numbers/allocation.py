@@ -10,9 +10,9 @@ from stressbook.market.compiling.bits import natural
 from stressbook.market.compiling.kernel import sub_kernel, wrapping_mul
 from stressbook.market.numbers.units import FLOOR, mul_div
 
-__all__ = ["share_by_leverage", "share_by_size", "take_by_score"]
+__all__ = ["NOBODY", "share_by_leverage", "share_by_size", "take_by_score"]
 
-_NOBODY: Final = -1
+NOBODY: Final = -1  # ends an order of taking
 _MASK63: Final = 2**63 - 1
 _HALF63: Final = 2**62
 
@@ -50,16 +50,16 @@ def take_by_score(sizes: I64, scores: F64, wanted: int, taken: I64, order: I64) 
     n = sizes.shape[0]
     for i in range(n):
         taken[i] = 0
-        order[i] = _NOBODY
+        order[i] = NOBODY
     for place in range(n):
         if wanted <= 0:
             break
-        first = _NOBODY
+        first = NOBODY
         for i in range(n):
             waits = sizes[i] > 0 and taken[i] == 0
-            if waits and (first == _NOBODY or scores[i] > scores[first]):
+            if waits and (first == NOBODY or scores[i] > scores[first]):
                 first = i
-        if first == _NOBODY:
+        if first == NOBODY:
             break
         taken[first] = min(int(sizes[first]), wanted)
         order[place] = first
@@ -101,7 +101,7 @@ def share_by_size(sizes: I64, wanted: int, taken: I64, rest: I64) -> int:
     left = wanted
     for i in range(n):
         taken[i] = 0
-        rest[i] = _NOBODY
+        rest[i] = NOBODY
         size = int(sizes[i])
         if size > 0 and total <= wanted:
             taken[i] = size
@@ -118,7 +118,7 @@ def share_by_size(sizes: I64, wanted: int, taken: I64, rest: I64) -> int:
             if rest[i] > rest[first]:
                 first = i
         taken[first] += 1
-        rest[first] = _NOBODY
+        rest[first] = NOBODY
         left -= 1
     return 0
 
@@ -180,9 +180,9 @@ def share_by_leverage(
         rest[i] = cut - float(taken[i])
         left -= int(taken[i])
     while left > 0:
-        first = _NOBODY
+        first = NOBODY
         for i in range(n):
-            if taken[i] < sizes[i] and (first == _NOBODY or rest[i] > rest[first]):
+            if taken[i] < sizes[i] and (first == NOBODY or rest[i] > rest[first]):
                 first = i
         taken[first] += 1
         rest[first] -= 1.0

@@ -16,14 +16,36 @@ from stressbook.market.orders.fills import reducible_lots
 from stressbook.market.orders.resting import cancel_order
 from stressbook.market.state.codes import (
     BUY,
+    CANCEL_NEWEST,
     CANCEL_NOT_OFFSETTING,
     EV_RISK_ORDER_CANCELLED,
+    FAULT_POLICY,
     SELL,
 )
 from stressbook.market.state.events import log_event
+from stressbook.market.state.ledger import raise_fault
 from stressbook.market.state.records import VenueState
 
-__all__ = ["cancel_beyond_position", "cancel_for_margin"]
+__all__ = ["cancel_beyond_position", "cancel_for_margin", "settle_step"]
+
+
+@inline_kernel
+def settle_step(v: VenueState, t_ms: int) -> None:
+    """Have accounts below initial margin lose resting orders.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `risk`, books and `event`.
+    t_ms : int
+        Time of the step, a mark update.
+    """
+    for user in range(v.par[0].n_users):
+        if v.user[user].n_orders == 0:
+            continue
+        value_account(v, user)
+        if v.risk[user].available_usd < 0.0:
+            cancel_for_margin(v, user, t_ms)
 
 
 @inline_kernel
@@ -39,10 +61,13 @@ def cancel_for_margin(v: VenueState, user: int, t_ms: int) -> None:
     t_ms : int
         Time of the step.
     """
-    if v.par[0].cancel_below_initial_policy == CANCEL_NOT_OFFSETTING:
+    way = int(v.par[0].cancel_below_initial_policy)
+    if way == CANCEL_NEWEST:
+        _cancel_newest(v, user, t_ms)
+    elif way == CANCEL_NOT_OFFSETTING:
         _cancel_not_offsetting(v, user, t_ms)
     else:
-        _cancel_newest(v, user, t_ms)
+        raise_fault(v, FAULT_POLICY)
 
 
 @sub_kernel

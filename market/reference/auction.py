@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stressbook.market.numbers.units import round_down, round_nearest, round_up
-from stressbook.market.reference.backstop import loss_limit_holds
-from stressbook.market.reference.insurance_fund import fund_room_micro, pay_backstop
+from stressbook.market.reference.backstop import loss_limit_holds, pay_backstop
+from stressbook.market.reference.insurance_fund import fund_room_micro
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.takeover import take_perp
 from stressbook.market.reference.valuation import value_account
@@ -34,27 +34,14 @@ def has_bidder(parts: VenueParts, user: int) -> bool:
 def auction_account(parts: VenueParts, user: int, t_ms: int) -> None:
     """Start an auction, or go on with it."""
     me, worth_usd = parts.standings[user], parts.valuations[user].equity_usd
-    if me.next_slice_ms == 0:
-        me.next_slice_ms = t_ms
+    if me.auction_from_ms == 0:
+        me.auction_from_ms = t_ms
         parts.log(t_ms, EV_AUCTION, user, amount_micro=round_nearest(worth_usd * 1e6))
-    elapsed_ms = float(t_ms - me.next_slice_ms)
+    elapsed_ms = float(t_ms - me.auction_from_ms)
     if worth_usd > 0.0:
         _sell_share(parts, user, elapsed_ms, t_ms)
     else:
         _take_whole(parts, user, elapsed_ms, t_ms)
-
-
-def _health_usd(parts: VenueParts, user: int) -> float:
-    worth = parts.valuations[user]
-    if not worth.is_portfolio:
-        return worth.equity_usd - worth.maintenance_usd
-    debt_usd, kind = 0.0, parts.account(user).regime.rules.debt_in_ratio
-    if kind == "at_maintenance":
-        debt_usd = max(0.0, worth.maintenance_usd - worth.net_usd)
-    elif kind == "drawn":
-        debt_usd = worth.debt_usd
-    backing_usd = worth.net_usd + debt_usd + worth.credit_usd
-    return parts.rules.pm_trigger_ratio * backing_usd - (worth.maintenance_usd + debt_usd)
 
 
 def _sell_share(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> None:
@@ -65,13 +52,13 @@ def _sell_share(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> N
     price_frac = start - (start - cutoff) * passed
     if 1.0 - price_frac < rules.auction_reserve_frac:
         return
-    health_usd = _health_usd(parts, user)
+    health_usd = parts.valuations[user].health_usd
     buffer_usd = health_usd - rules.auction_buffer_frac * (worth_usd - health_usd)
     if buffer_usd >= 0.0:
         return
     share = min(buffer_usd / (buffer_usd - price_frac * worth_usd), 1.0)
     share_e9 = min(round_up(share * 1e9), _E9)
-    _hand_over(parts, user, share_e9, t_ms)
+    _move_share(parts, user, share_e9, t_ms)
     discount_usd = float(share_e9) / 1e9 * (1.0 - price_frac) * worth_usd
     pay_backstop(parts, user, round_down(discount_usd * 1e6), t_ms)
 
@@ -84,8 +71,8 @@ def _take_whole(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> N
         return
     owed_usd = -min(worth_usd, 0.0)
     passed = min(elapsed_ms / period_ms, 1.0)
-    payout_usd = owed_usd + (-_health_usd(parts, user) - owed_usd) * passed
-    _hand_over(parts, user, _E9, t_ms)
+    payout_usd = owed_usd + (-parts.valuations[user].health_usd - owed_usd) * passed
+    _move_share(parts, user, _E9, t_ms)
     parts.pay_from_own(user)
     owed = parts.debt(user) + max(-parts.cash(user), 0)
     if owed > 0:
@@ -105,7 +92,7 @@ def _take_whole(parts: VenueParts, user: int, elapsed_ms: float, t_ms: int) -> N
         )
 
 
-def _hand_over(parts: VenueParts, user: int, share_e9: int, t_ms: int) -> None:
+def _move_share(parts: VenueParts, user: int, share_e9: int, t_ms: int) -> None:
     """Move a share of every perp and collateral at mark and oracle; proceeds pay debt first."""
     for inst, position in parts.perps(user).items():
         lots = -(-abs(position) * share_e9 // _E9)
@@ -114,7 +101,7 @@ def _hand_over(parts: VenueParts, user: int, share_e9: int, t_ms: int) -> None:
     proceeds = 0
     for token, held in parts.collateral(user).items():
         rules = parts.desk.tokens[token]
-        units = held * share_e9 // _E9
+        units = -(-held * share_e9 // _E9)
         oracle_usd = parts.desk.assets[rules.asset].oracle_usd
         paid = round_down(float(units) / float(rules.unit) * oracle_usd * 1e6)
         ledger.move_token(user, backstop, token, units, cause=CAUSE_TAKEOVER)

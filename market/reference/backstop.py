@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
+from stressbook.market.reference.forced import emit_forced
 from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.records import Message
 from stressbook.market.state.codes import (
+    BACKSTOP_FUND,
     BACKSTOP_NONE,
+    BACKSTOP_VAULT,
     BUY,
     CAUSE_REPAY,
+    CAUSE_TAKEOVER,
     CAUSE_TWAP_SALE,
     EV_BACKSTOP_USED,
+    EV_LIQUIDATION_FEE,
+    EV_SHORTFALL_PAID,
     FORCED,
-    IOC,
-    OP_NEW,
     REDUCE_ONLY,
     SELL,
     TWAP,
 )
-from stressbook.market.state.records import N_TICKS
 
 __all__ = [
     "can_buy_back",
     "has_sold_out",
     "loss_limit_holds",
-    "order",
+    "pay_backstop",
     "repay_assumed_debt",
     "sell_taken_over",
 ]
 
 
-def order(
-    parts: VenueParts,
-    user: int,
-    inst: int,
-    *,
-    side: int,
-    lots: int,
-    flags: int,
-    bound_usd: float | None = None,
-) -> None:
-    """Send an order without latency; by default at most the slippage from mark or oracle."""
-    rules = parts.exchange.instruments[inst]
-    prices = parts.desk.assets[rules.asset]
-    price_usd = prices.mark_usd if rules.is_perp else prices.oracle_usd
-    slippage = parts.rules.forced_slippage_frac
-    if bound_usd is None:
-        bound_usd = price_usd * (1.0 + (slippage if side == BUY else -slippage))
-    tick = min(max(int(bound_usd / rules.tick_usd), 1), N_TICKS - 1)
-    message = Message(
-        OP_NEW, user, inst=inst, side=side, tif=IOC, flags=flags, price_tick=tick, qty_lots=lots
-    )
-    parts.forced.append(message)
-
-
 def loss_limit_holds(parts: VenueParts) -> bool:
     """Tell whether the backstop may take perps: it is on, and has equity left."""
-    has_equity = parts.valuations[parts.rows.backstop].equity_usd > 0.0
-    return parts.rules.backstop_policy != BACKSTOP_NONE and has_equity
+    policy = parts.rules.backstop_policy
+    if policy in (BACKSTOP_VAULT, BACKSTOP_FUND):
+        return parts.valuations[parts.rows.backstop].equity_usd > 0.0
+    parts.has_unknown_policy |= policy != BACKSTOP_NONE
+    return False
+
+
+def pay_backstop(parts: VenueParts, user: int, amount: int, t_ms: int) -> None:
+    """Book what goes to the backstop beside positions at the mark; below zero it pays."""
+    if amount == 0:
+        return
+    backstop = parts.rows.backstop
+    parts.exchange.ledger.move_cash(user, backstop, amount, cause=CAUSE_TAKEOVER)
+    parts.backstop.perp_cash_micro += amount
+    kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
+    parts.log(
+        t_ms,
+        kind,
+        user,
+        amount_micro=abs(amount),
+        cause=CAUSE_TAKEOVER,
+        counterparty=backstop,
+    )
 
 
 def holdings(parts: VenueParts) -> dict[int, int]:
@@ -78,7 +77,7 @@ def sell_taken_over(parts: VenueParts) -> None:
             lots = max(1, int(float(lots) * parts.rules.twap_step_frac))
             lots = min(lots, _affordable_lots(parts, inst, free_micro))
             if lots > 0:
-                order(parts, parts.rows.backstop, inst, side=BUY, lots=lots, flags=FORCED)
+                emit_forced(parts, parts.rows.backstop, inst, side=BUY, lots=lots, flags=FORCED)
                 free_micro -= int(float(lots) * _lot_cost_micro(parts, inst)) + 1
             continue
         rest = held.get(inst, 0)
@@ -93,7 +92,7 @@ def sell_taken_over(parts: VenueParts) -> None:
             flags |= REDUCE_ONLY
         side = SELL if rest > 0 else BUY
         lots = max(1, int(float(abs(rest)) * parts.rules.twap_step_frac))
-        order(parts, parts.rows.backstop, inst, side=side, lots=lots, flags=flags)
+        emit_forced(parts, parts.rows.backstop, inst, side=side, lots=lots, flags=flags)
 
 
 def repay_assumed_debt(parts: VenueParts, t_ms: int) -> None:

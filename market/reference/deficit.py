@@ -46,6 +46,7 @@ def end_breach(parts: VenueParts, user: int, t_ms: int) -> None:
     parts.exchange.users[user].breached = False
     parts.standings[user].slice_micro = 0
     parts.standings[user].next_slice_ms = 0
+    parts.standings[user].auction_from_ms = 0
     parts.log(t_ms, EV_BREACH_ENDED, user)
 
 

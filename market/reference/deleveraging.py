@@ -12,6 +12,7 @@ from stressbook.market.reference.valuation import value_account
 from stressbook.market.state.codes import (
     ALLOCATE_LEVELLING,
     ALLOCATE_PRO_RATA,
+    ALLOCATE_RANK,
     CAUSE_DEFICIT,
     CAUSE_DELEVERAGING,
     EV_DELEVERAGED,
@@ -21,48 +22,41 @@ from stressbook.market.state.codes import (
     SCORE_PROFIT_LEVERAGE,
 )
 
-__all__ = ["cut_profits", "deleverage", "rank"]
+__all__ = ["cut_profits", "deleverage", "score"]
 
 _LAST = -1e300
 
 
-def rank(parts: VenueParts, user: int, inst: int) -> float:
-    """Return price gain x leverage at the previous mark; below zero where the account is."""
-    rules = parts.exchange.instruments[inst]
-    lots = parts.exchange.ledger.perp(user, inst)
-    cost_usd = float(parts.exchange.ledger.entry_costs[inst, user]) / 1e6
-    entry_usd = cost_usd / (float(lots) * rules.lot_size)
-    equity_usd = parts.valuations[user].equity_usd
-    if equity_usd == 0.0 or entry_usd <= 0.0:
-        return 0.0
-    mark_usd = float(parts.prices[rules.asset].previous_mark_e8) / 1e8
-    gain = mark_usd / entry_usd if lots > 0 else entry_usd / mark_usd
-    leverage = float(abs(lots)) * rules.lot_size * mark_usd / equity_usd
-    return gain * leverage
-
-
-def score_of_profit(
-    kind: int, profit_usd: float, *, entry_usd: float, notional_usd: float, equity_usd: float
+def score(
+    parts: VenueParts,
+    *,
+    gain: float,
+    profit_usd: float,
+    entry_usd: float,
+    notional_usd: float,
+    equity_usd: float,
 ) -> float:
-    """Return what orders winners by their profit; without equity they come last."""
+    """Return what orders winners: price gain or profit, x leverage; the highest comes first."""
+    policy = parts.rules.score_policy
+    if policy == SCORE_GAIN_LEVERAGE:  # below zero where equity is
+        return gain * (notional_usd / equity_usd) if equity_usd != 0.0 else 0.0
+    if policy not in (SCORE_PROFIT_LEVERAGE, SCORE_PROFIT_COLLATERAL):
+        parts.has_unknown_policy = True
+        return _LAST
     if equity_usd <= 0.0:
         return _LAST
     leverage = notional_usd / equity_usd
-    if kind == SCORE_PROFIT_COLLATERAL:
-        collateral_usd = equity_usd - profit_usd
-        if profit_usd <= 0.0:
-            return 0.0
-        if collateral_usd <= 0.0:
-            return 1e15
-        return float(math.floor(min(profit_usd / collateral_usd * leverage * 1e4, 1e15)))
-    if entry_usd <= 0.0:
-        return 0.0
-    share = profit_usd / entry_usd
-    if kind == SCORE_PROFIT_LEVERAGE:
+    if policy == SCORE_PROFIT_LEVERAGE:
+        share = profit_usd / entry_usd if entry_usd > 0.0 else 0.0
         if leverage <= 0.0:
             return 0.0
         return share * leverage if share > 0.0 else share / leverage
-    return (1.0 + share) * leverage
+    if profit_usd <= 0.0:
+        return 0.0
+    if equity_usd - profit_usd <= 0.0:
+        return 1e15
+    in_bp = profit_usd / (equity_usd - profit_usd) * leverage * 1e4
+    return float(math.floor(min(in_bp, 1e15)))
 
 
 def deleverage(parts: VenueParts, user: int, t_ms: int) -> None:
@@ -91,21 +85,26 @@ def _shares(parts: VenueParts, inst: int, sizes: dict[int, int], wanted: int) ->
         cut = by_leverage(sound, {other: equity[other] / lot_usd for other in sound}, wanted)
         rest = {other: lots for other, lots in sizes.items() if other not in sound}
         return cut | by_size(rest, wanted - sum(cut.values()))
-    return by_score(sizes, {other: _score(parts, other, inst) for other in sizes}, wanted)
+    if way != ALLOCATE_RANK:
+        parts.has_unknown_policy = True
+        return {}
+    scores = {other: _position_score(parts, other, inst) for other in sizes}
+    return by_score(sizes, scores, wanted)
 
 
-def _score(parts: VenueParts, user: int, inst: int) -> float:
-    kind = parts.rules.rank_score_policy
-    if kind == SCORE_GAIN_LEVERAGE:
-        return rank(parts, user, inst)
+def _position_score(parts: VenueParts, user: int, inst: int) -> float:
     ledger, lot_size = parts.exchange.ledger, parts.exchange.instruments[inst].lot_size
-    value_usd = float(ledger.perp(user, inst)) * lot_size * _previous_mark_usd(parts, inst)
+    size, mark_usd = float(ledger.perp(user, inst)) * lot_size, _previous_mark_usd(parts, inst)
     cost_usd = float(ledger.entry_costs[inst, user]) / 1e6
-    return score_of_profit(
-        kind,
-        value_usd - cost_usd,
+    entry_usd, gain = cost_usd / size, 0.0
+    if entry_usd > 0.0:
+        gain = mark_usd / entry_usd if size > 0.0 else entry_usd / mark_usd
+    return score(
+        parts,
+        gain=gain,
+        profit_usd=size * mark_usd - cost_usd,
         entry_usd=abs(cost_usd),
-        notional_usd=abs(value_usd),
+        notional_usd=abs(size * mark_usd),
         equity_usd=parts.valuations[user].equity_usd,
     )
 
@@ -147,7 +146,7 @@ def cut_profits(parts: VenueParts, user: int, deficit: int, t_ms: int) -> int:
         equity = round_down(max(0.0, parts.valuations[other].equity_usd) * 1e6)
         payable[other] = min(sum(_profits(parts, other).values()), equity)
     payable = {other: amount for other, amount in payable.items() if amount > 0}
-    scores = {other: _score_of_account(parts, other) for other in payable}
+    scores = {other: _account_score(parts, other) for other in payable}
     taken = by_score(payable, scores, deficit)
     for payer, paid in taken.items():
         parts.exchange.ledger.move_cash(payer, user, paid, cause=CAUSE_DEFICIT)
@@ -172,15 +171,17 @@ def _profits(parts: VenueParts, user: int) -> dict[int, int]:
     }
 
 
-def _score_of_account(parts: VenueParts, user: int) -> float:
+def _account_score(parts: VenueParts, user: int) -> float:
     entry_usd = notional_usd = 0.0
     for inst, lots in parts.perps(user).items():
         lot_size = parts.exchange.instruments[inst].lot_size
         entry_usd += abs(float(parts.exchange.ledger.entry_costs[inst, user])) / 1e6
         notional_usd += float(abs(lots)) * lot_size * parts.mark_usd(inst)
-    return score_of_profit(
-        parts.rules.rank_score_policy,
-        float(sum(_profits(parts, user).values())) / 1e6,
+    profit_usd = float(sum(_profits(parts, user).values())) / 1e6
+    return score(
+        parts,
+        gain=(entry_usd + profit_usd) / entry_usd if entry_usd > 0.0 else 0.0,
+        profit_usd=profit_usd,
         entry_usd=entry_usd,
         notional_usd=notional_usd,
         equity_usd=parts.valuations[user].equity_usd,

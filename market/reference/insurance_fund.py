@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stressbook.market.numbers.units import NEAREST, round_down, round_nearest
+from stressbook.market.reference.backstop import pay_backstop
 from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.records import Fill
@@ -12,8 +13,6 @@ from stressbook.market.reference.valuation import value_account
 from stressbook.market.state.codes import (
     BACKSTOP_FUND,
     BUY,
-    CAUSE_TAKEOVER,
-    EV_LIQUIDATION_FEE,
     EV_SHORTFALL_PAID,
     FORCED,
     TWAP,
@@ -23,28 +22,9 @@ __all__ = [
     "charge_forced_fills",
     "fund_room_micro",
     "is_fund_able",
-    "pay_backstop",
     "pay_from_fund",
     "take_at_bankruptcy",
 ]
-
-
-def pay_backstop(parts: VenueParts, user: int, amount: int, t_ms: int) -> None:
-    """Book what goes to the backstop beside positions at the mark; below zero it pays."""
-    if amount == 0:
-        return
-    backstop = parts.rows.backstop
-    parts.exchange.ledger.move_cash(user, backstop, amount, cause=CAUSE_TAKEOVER)
-    parts.backstop.perp_cash_micro += amount
-    kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
-    parts.log(
-        t_ms,
-        kind,
-        user,
-        amount_micro=abs(amount),
-        cause=CAUSE_TAKEOVER,
-        counterparty=backstop,
-    )
 
 
 def fund_room_micro(parts: VenueParts) -> int:

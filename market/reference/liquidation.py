@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from stressbook.market.numbers.units import round_down
-from stressbook.market.reference.backstop import loss_limit_holds, order
-from stressbook.market.reference.insurance_fund import pay_backstop
+from stressbook.market.reference.backstop import pay_backstop
+from stressbook.market.reference.forced import emit_forced
 from stressbook.market.reference.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.reference.parts import VenueParts
-from stressbook.market.reference.selection import backing_usd, plan
+from stressbook.market.reference.selection import is_handed_over, plan
 from stressbook.market.reference.takeover import take_perp
-from stressbook.market.reference.valuation import value_account
+from stressbook.market.reference.valuation import backing_usd, value_account
 from stressbook.market.state.codes import (
     BUY,
     CAUSE_FORCED_TRADE,
     EV_FORCED_ORDER,
     FORCED,
     PRICE_FILLABLE,
-    PRICE_MARK,
+    PRICE_SLIPPAGE,
     REDUCE_ONLY,
     SELL,
 )
@@ -27,15 +27,18 @@ __all__ = ["liquidate_perps"]
 def liquidate_perps(parts: VenueParts, user: int, t_ms: int) -> None:
     """Have an account lose what is planned of each perp."""
     held, wanted = parts.perps(user), plan(parts, user, t_ms)
-    if parts.rules.price_policy == PRICE_MARK and loss_limit_holds(parts):
-        _hand_over(parts, user, wanted, t_ms)
+    if is_handed_over(parts):
+        _give_planned(parts, user, wanted, t_ms)
         return
     for inst, lots in wanted.items():
         side = SELL if held[inst] > 0 else BUY
         bound_usd = None
         if parts.rules.price_policy == PRICE_FILLABLE:
             bound_usd = _fillable_usd(parts, user, inst)
-        order(
+        elif parts.rules.price_policy != PRICE_SLIPPAGE:
+            parts.has_unknown_policy = True
+            continue
+        emit_forced(
             parts,
             user,
             inst,
@@ -66,7 +69,7 @@ def _fillable_usd(parts: VenueParts, user: int, inst: int) -> float:
     return (value_usd - distress * rules.fillable_spread_frac * needed_usd) / size
 
 
-def _hand_over(parts: VenueParts, user: int, wanted: dict[int, int], t_ms: int) -> None:
+def _give_planned(parts: VenueParts, user: int, wanted: dict[int, int], t_ms: int) -> None:
     """Give the backstop what is planned at the mark, with the penalty on what is set free."""
     held = parts.perps(user)
     lost = {inst: lots if held[inst] > 0 else -lots for inst, lots in wanted.items()}

@@ -224,6 +224,16 @@ class MarginAccount:
 
     def portfolio_ratio(self) -> float:
         """Return (MM + B + tokens owed) / (E + B + credit); of this venue B = max(0, MM - E)."""
+        return _ratio(*self._needed_and_there_usd())
+
+    def health_usd(self, trigger_ratio: float) -> float:
+        """Return what there is beyond maintenance; below zero the account is in breach."""
+        if self.is_judged_as_portfolio():
+            needed_usd, there_usd = self._needed_and_there_usd()
+            return trigger_ratio * there_usd - needed_usd
+        return self.cross_equity_usd() - self.maintenance_usd()
+
+    def _needed_and_there_usd(self) -> tuple[float, float]:
         needed_debt = 0.0
         if self.regime.rules.debt_in_ratio == "at_maintenance":
             needed_debt = max(0.0, self.maintenance_usd() - self.net_usd())
@@ -232,7 +242,7 @@ class MarginAccount:
         requirement = self.maintenance_usd() + needed_debt + self.token_debt_usd()
         if requirement > 0.0:
             requirement += self.rules.min_borrow_offset_usd
-        return _ratio(requirement, self.net_usd() + needed_debt + self.credit_usd())
+        return requirement, self.net_usd() + needed_debt + self.credit_usd()
 
     def margin_ratio(self) -> float:
         """Return the ratio that the account is watched by."""

@@ -26,6 +26,7 @@ from stressbook.market.state.codes import (
     FAULT_LADDER,
     FAULT_OUTBOX,
     FAULT_OVERFLOW,
+    FAULT_POLICY,
     REGIME_CROSS,
     REGIME_PORTFOLIO,
     SELL,
@@ -133,6 +134,8 @@ class Mirror:
         self._write_orders(parts)
         if parts.has_left_ladder:
             self.state.ctr[C_FAULT] |= FAULT_LADDER
+        if parts.has_unknown_policy:
+            self.state.ctr[C_FAULT] |= FAULT_POLICY
         if parts.exchange.ledger.has_overflowed:
             self.state.ctr[C_FAULT] |= FAULT_OVERFLOW
 

@@ -7,17 +7,36 @@ from collections.abc import Sequence
 from stressbook.market.reference.book import RestingOrder
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.valuation import value_account
-from stressbook.market.state.codes import BUY, CANCEL_NOT_OFFSETTING, EV_RISK_ORDER_CANCELLED, SELL
+from stressbook.market.state.codes import (
+    BUY,
+    CANCEL_NEWEST,
+    CANCEL_NOT_OFFSETTING,
+    EV_RISK_ORDER_CANCELLED,
+    SELL,
+)
 
-__all__ = ["cancel_for_margin", "orders_beyond"]
+__all__ = ["cancel_for_margin", "orders_beyond", "settle_step"]
+
+
+def settle_step(parts: VenueParts, t_ms: int) -> None:
+    """Have accounts below initial margin lose resting orders."""
+    for user in range(len(parts.exchange.users)):
+        if not parts.exchange.orders.of_user(user):
+            continue
+        value_account(parts, user)
+        if parts.valuations[user].available_usd < 0.0:
+            cancel_for_margin(parts, user, t_ms)
 
 
 def cancel_for_margin(parts: VenueParts, user: int, t_ms: int) -> None:
     """Take orders from an account that has been valued below initial margin."""
-    if parts.rules.cancel_below_initial_policy == CANCEL_NOT_OFFSETTING:
+    way = parts.rules.cancel_below_initial_policy
+    if way == CANCEL_NEWEST:
+        _cancel_newest(parts, user, t_ms)
+    elif way == CANCEL_NOT_OFFSETTING:
         _cancel_not_offsetting(parts, user, t_ms)
     else:
-        _cancel_newest(parts, user, t_ms)
+        parts.has_unknown_policy = True
 
 
 def _cancel_newest(parts: VenueParts, user: int, t_ms: int) -> None:

@@ -65,6 +65,7 @@ class ResolutionRules(NamedTuple):
     resolution_on: bool
     backstop_policy: int
     liquidation_fee_frac: float
+    taker_policy: int
     price_policy: int
     fillable_adjustment: float
     fillable_spread_frac: float
@@ -91,7 +92,7 @@ class ResolutionRules(NamedTuple):
     share_step_frac: float
     target_ratio: float
     allocate_policy: int
-    rank_score_policy: int
+    score_policy: int
     socialise_policy: int
     cancel_below_initial_policy: int
 
@@ -102,6 +103,7 @@ class Standing:
 
     cooldown_until_ms: int = 0
     next_slice_ms: int = 0
+    auction_from_ms: int = 0
     slice_micro: int = 0
     sales_used_micro: int = 0  # of the backstop: sales that have repaid debt, or are capital
     next_message: int = 0
@@ -118,6 +120,7 @@ class Valuation:
     maintenance_usd: float = 0.0
     available_usd: float = 0.0
     ratio: float = 0.0
+    health_usd: float = 0.0
     credit_usd: float = 0.0
     gross_notional_usd: float = 0.0
     token_value_usd: float = 0.0
@@ -178,6 +181,7 @@ class VenueParts:
     n_steps: int = 0
     n_price_updates: int = 0
     has_left_ladder: bool = False
+    has_unknown_policy: bool = False  # a rule has a code that no branch knows
     replies: list[Reply] = field(default_factory=list)  # of this step
     forced: list[Message] = field(default_factory=list)  # orders of this step's risk check
 

@@ -9,15 +9,19 @@ from stressbook.market.numbers.units import round_nearest, round_up
 from stressbook.market.reference.backstop import loss_limit_holds
 from stressbook.market.reference.marginal import freed_by_closing_usd
 from stressbook.market.reference.parts import VenueParts
+from stressbook.market.reference.valuation import backing_usd
 from stressbook.market.state.codes import (
     BACKSTOP_FUND,
-    PRICE_MARK,
     SELECT_ALL_OR_PART,
+    SELECT_LARGEST,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
+    TAKER_AUCTION,
+    TAKER_BACKSTOP,
+    TAKER_BOOK,
 )
 
-__all__ = ["backing_usd", "plan"]
+__all__ = ["is_handed_over", "plan"]
 
 
 def plan(parts: VenueParts, user: int, t_ms: int) -> dict[int, int]:
@@ -29,26 +33,28 @@ def plan(parts: VenueParts, user: int, t_ms: int) -> dict[int, int]:
         return _share_of_all(parts, user)
     if way == SELECT_RANDOM:
         return _one_drawn(parts, user, t_ms)
-    return _largest_contributor(parts, user)
+    if way == SELECT_LARGEST:
+        return _largest_contributor(parts, user)
+    parts.has_unknown_policy = True
+    return {}
 
 
-def backing_usd(parts: VenueParts, user: int) -> float:
-    """Return what stands behind the perps: equity, under portfolio margin net and credit."""
-    worth = parts.valuations[user]
-    return worth.net_usd + worth.credit_usd if worth.is_portfolio else worth.equity_usd
-
-
-def _is_handed_over(parts: VenueParts) -> bool:
-    return parts.rules.price_policy == PRICE_MARK and loss_limit_holds(parts)
+def is_handed_over(parts: VenueParts) -> bool:
+    """Tell whether the backstop takes at the mark what is lost; else the book is tried."""
+    taker = parts.rules.taker_policy
+    if taker == TAKER_BACKSTOP:
+        return loss_limit_holds(parts)
+    parts.has_unknown_policy |= taker not in (TAKER_BOOK, TAKER_AUCTION)
+    return False
 
 
 def _penalty_frac(parts: VenueParts) -> float:
-    return parts.rules.penalty_frac if _is_handed_over(parts) else 0.0
+    return parts.rules.penalty_frac if is_handed_over(parts) else 0.0
 
 
 def _fund_fee_frac(parts: VenueParts) -> float:
     has_fund = parts.rules.backstop_policy == BACKSTOP_FUND
-    return parts.rules.liquidation_fee_frac if has_fund and not _is_handed_over(parts) else 0.0
+    return parts.rules.liquidation_fee_frac if has_fund and not is_handed_over(parts) else 0.0
 
 
 def _notional_usd(parts: VenueParts, user: int, inst: int) -> float:

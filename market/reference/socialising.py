@@ -8,6 +8,7 @@ from stressbook.market.reference.valuation import value_account
 from stressbook.market.state.codes import (
     CAUSE_DEFICIT,
     EV_SOCIALISED,
+    SOCIALISE_FACTOR,
     SOCIALISE_NONE,
     SOCIALISE_POSITIONS,
 )
@@ -20,8 +21,13 @@ def socialise(parts: VenueParts, user: int, deficit: int, t_ms: int) -> int:
     way = parts.rules.socialise_policy
     if way == SOCIALISE_NONE:
         return 0
-    by = _by_positions if way == SOCIALISE_POSITIONS else _by_factor
-    paid = by(parts, user, deficit)
+    if way == SOCIALISE_POSITIONS:
+        paid = _by_positions(parts, user, deficit)
+    elif way == SOCIALISE_FACTOR:
+        paid = _by_factor(parts, user, deficit)
+    else:
+        parts.has_unknown_policy = True
+        return 0
     if paid > 0:
         parts.log(t_ms, EV_SOCIALISED, user, amount_micro=paid, cause=CAUSE_DEFICIT)
     return paid
@@ -41,6 +47,7 @@ def _by_positions(parts: VenueParts, user: int, deficit: int) -> int:
         share = round_down(min(float(deficit) / total_usd, 1e6) * equity_usd)
         parts.exchange.ledger.move_cash(other, user, share, cause=CAUSE_DEFICIT)
         paid += share
+        value_account(parts, other)
     return paid
 
 

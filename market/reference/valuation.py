@@ -5,7 +5,7 @@ from __future__ import annotations
 from stressbook.market.reference.margin import breaches
 from stressbook.market.reference.parts import Valuation, VenueParts
 
-__all__ = ["is_breached", "refresh_collateral", "value_account", "value_all"]
+__all__ = ["backing_usd", "is_breached", "refresh_collateral", "value_account", "value_all"]
 
 
 def value_all(parts: VenueParts) -> None:
@@ -34,6 +34,7 @@ def value_account(parts: VenueParts, user: int) -> None:
         maintenance_usd=account.maintenance_usd(),
         available_usd=account.available_usd(parts.reserve),
         ratio=account.margin_ratio(),
+        health_usd=account.health_usd(parts.rules.pm_trigger_ratio),
         credit_usd=account.credit_usd() if portfolio else 0.0,
         gross_notional_usd=account.gross_notional_usd(),
         token_value_usd=account.token_value_usd(),
@@ -54,6 +55,12 @@ def is_breached(parts: VenueParts, user: int) -> bool:
         maintenance_usd=worth.maintenance_usd,
         trigger_ratio=parts.rules.pm_trigger_ratio,
     )
+
+
+def backing_usd(parts: VenueParts, user: int) -> float:
+    """Return what stands behind the perps: equity, under portfolio margin net and credit."""
+    worth = parts.valuations[user]
+    return worth.net_usd + worth.credit_usd if worth.is_portfolio else worth.equity_usd
 
 
 def refresh_collateral(parts: VenueParts) -> None:

@@ -13,15 +13,16 @@ from stressbook.market.reference.accrual import (
     sample_premiums,
     settle_funding,
 )
+from stressbook.market.reference.breaches import risk_step
 from stressbook.market.reference.deficit import settle_flat_rows
 from stressbook.market.reference.enrolment import forget_volume, send_off_too_large
 from stressbook.market.reference.insurance_fund import charge_forced_fills
 from stressbook.market.reference.mirror import Mirror
 from stressbook.market.reference.oracle import BookQuote, OracleDials
+from stressbook.market.reference.order_cancelling import settle_step
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.reading import read_parts, read_rules
 from stressbook.market.reference.records import Message
-from stressbook.market.reference.resolution import risk_step, settle_step
 from stressbook.market.reference.triggers import fire_triggers
 from stressbook.market.state.codes import REPLY_PENDING
 from stressbook.market.state.faults import raise_faults

@@ -12,16 +12,14 @@ from stressbook.market.lending.reserve import repay
 from stressbook.market.margin.valuation import holds_collateral, value_account
 from stressbook.market.numbers.units import (
     CEIL,
-    FLOOR,
     mul_div,
     round_down,
     round_nearest,
     round_up,
 )
-from stressbook.market.regimes.tables import DEBT_AT_MAINTENANCE, DEBT_DRAWN
-from stressbook.market.resolution.backstop import loss_limit_holds
+from stressbook.market.resolution.backstop import loss_limit_holds, pay_backstop
 from stressbook.market.resolution.deficit import pay_from_own
-from stressbook.market.resolution.insurance_fund import fund_room_micro, pay_backstop
+from stressbook.market.resolution.insurance_fund import fund_room_micro
 from stressbook.market.resolution.takeover import take_perp
 from stressbook.market.state.codes import (
     BACKSTOP_VAULT,
@@ -40,7 +38,6 @@ __all__ = [
     "auction_price_frac",
     "buffer_margin_usd",
     "has_bidder",
-    "health_usd",
     "insolvent_payout_usd",
     "share_to_buffer",
 ]
@@ -154,35 +151,6 @@ def share_to_buffer(buffer_usd: float, worth_usd: float, price_frac: float) -> f
     return min(buffer_usd / (buffer_usd - price_frac * worth_usd), 1.0)
 
 
-@inline_kernel
-def health_usd(v: VenueState, user: int) -> float:
-    """Return what an account has more than it must maintain; below zero it is in breach.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    user : int
-        A user, as last valued.
-
-    Returns
-    -------
-    float
-        USD; under portfolio margin the ratio's denominator x trigger less its numerator.
-    """
-    r = v.risk[user]
-    if r.judged_as_portfolio == 0:
-        return float(r.equity_usd - r.maintenance_usd)
-    debt_usd = 0.0
-    kind = int(v.regime[v.row[user].regime].debt_in_ratio)
-    if kind == DEBT_AT_MAINTENANCE:
-        debt_usd = max(0.0, r.maintenance_usd - r.net_usd)
-    elif kind == DEBT_DRAWN:
-        debt_usd = float(r.debt_usd)
-    backing_usd = r.net_usd + debt_usd + r.credit_usd
-    return float(v.par[0].pm_trigger_ratio * backing_usd - (r.maintenance_usd + debt_usd))
-
-
 @sub_kernel
 def has_bidder(v: VenueState, user: int) -> bool:
     """Tell whether the backstop bids for an account: it has equity, a fund enough for a shortfall.
@@ -210,17 +178,17 @@ def auction_account(v: VenueState, user: int, t_ms: int) -> None:
     v : VenueState
         Changed in the ledger, `reserve`, `user` and `event`.
     user : int
-        In breach, with something to sell; `next_slice_ms` holds the start of its auction.
+        In breach, with something to sell; `auction_from_ms` is the start of its auction.
     t_ms : int
         Time of the step.
     """
     me = v.user[user]
     worth_usd = v.risk[user].equity_usd
-    if me.next_slice_ms == 0:
-        me.next_slice_ms = t_ms
+    if me.auction_from_ms == 0:
+        me.auction_from_ms = t_ms
         worth = round_nearest(worth_usd * 1e6)
         log_event(v, t_ms, EV_AUCTION, user, -1, 0, 0, worth, 0, -1)
-    elapsed_ms = float(t_ms - int(me.next_slice_ms))
+    elapsed_ms = float(t_ms - int(me.auction_from_ms))
     if worth_usd > 0.0:
         _sell_share(v, user, elapsed_ms, t_ms)
     else:
@@ -236,10 +204,11 @@ def _sell_share(v: VenueState, user: int, elapsed_ms: float, t_ms: int) -> None:
     )
     if 1.0 - price_frac < par.auction_reserve_frac:
         return
-    buffer_usd = buffer_margin_usd(worth_usd, health_usd(v, user), par.auction_buffer_frac)
+    health_usd = float(v.risk[user].health_usd)
+    buffer_usd = buffer_margin_usd(worth_usd, health_usd, par.auction_buffer_frac)
     share_e9 = min(round_up(share_to_buffer(buffer_usd, worth_usd, price_frac) * 1e9), _E9)
     if share_e9 > 0:
-        _hand_over(v, user, share_e9, t_ms)
+        _move_share(v, user, share_e9, t_ms)
         discount_usd = float(share_e9) / 1e9 * (1.0 - price_frac) * worth_usd
         pay_backstop(v, user, round_down(discount_usd * 1e6), t_ms)
 
@@ -252,9 +221,10 @@ def _take_whole(v: VenueState, user: int, elapsed_ms: float, t_ms: int) -> None:
     if elapsed_ms < par.auction_reserve_frac * period_ms:
         return
     worth_usd = v.risk[user].equity_usd
-    payout_usd = insolvent_payout_usd(worth_usd, health_usd(v, user), elapsed_ms, period_ms)
+    health_usd = float(v.risk[user].health_usd)
+    payout_usd = insolvent_payout_usd(worth_usd, health_usd, elapsed_ms, period_ms)
     backstop, treasury = int(par.row_backstop), int(par.row_treasury)
-    _hand_over(v, user, _E9, t_ms)
+    _move_share(v, user, _E9, t_ms)
     pay_from_own(v, user)
     owed = int(v.debt[user, 0]) + max(-int(v.cash[user]), 0)
     if owed > 0:
@@ -268,7 +238,7 @@ def _take_whole(v: VenueState, user: int, elapsed_ms: float, t_ms: int) -> None:
 
 
 @sub_kernel
-def _hand_over(v: VenueState, user: int, share_e9: int, t_ms: int) -> None:
+def _move_share(v: VenueState, user: int, share_e9: int, t_ms: int) -> None:
     """Move a share of every perp and collateral at mark and oracle; proceeds pay debt first."""
     for inst in range(v.inst.shape[0]):
         position = int(v.perp[user, inst])
@@ -289,7 +259,7 @@ def _buy_token(v: VenueState, user: int, token: int, share_e9: int, t_ms: int) -
     backstop = int(v.par[0].row_backstop)
     spec = v.token_spec[token]
     price = v.price[spec.asset]
-    units = mul_div(int(v.token[user, token]), share_e9, _E9, FLOOR)
+    units = mul_div(int(v.token[user, token]), share_e9, _E9, CEIL)
     paid = round_down(float(units) / float(spec.unit) * price.oracle_usd * 1e6)
     move_token(v, user, backstop, token, units, CAUSE_TAKEOVER)
     move_cash(v, backstop, user, paid, CAUSE_TAKEOVER)

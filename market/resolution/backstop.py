@@ -11,31 +11,35 @@ from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.reserve import repay, set_off
 from stressbook.market.lending.token_debts import pay_token_debts
 from stressbook.market.margin.valuation import holds_perps, perp_value_micro
+from stressbook.market.orders.forced import emit_forced
 from stressbook.market.rules.ticks import limit_tick
 from stressbook.market.state.codes import (
+    BACKSTOP_FUND,
     BACKSTOP_NONE,
+    BACKSTOP_VAULT,
     BUY,
     CAUSE_REPAY,
+    CAUSE_TAKEOVER,
     CAUSE_TWAP_SALE,
     EV_BACKSTOP_USED,
-    FAULT_OUTBOX,
+    EV_LIQUIDATION_FEE,
+    EV_SHORTFALL_PAID,
+    FAULT_POLICY,
     FORCED,
-    IOC,
-    OP_NEW,
     PERP,
     REDUCE_ONLY,
     SELL,
     TWAP,
 )
 from stressbook.market.state.events import log_event
-from stressbook.market.state.ledger import position_lots, raise_fault
-from stressbook.market.state.records import C_OUTBOX, VenueState
+from stressbook.market.state.ledger import move_cash, position_lots, raise_fault
+from stressbook.market.state.records import VenueState
 
 __all__ = [
     "can_buy_back",
-    "emit_forced",
     "has_sold_out",
     "loss_limit_holds",
+    "pay_backstop",
     "repay_assumed_debt",
     "sell_taken_over",
     "twap_lots",
@@ -68,47 +72,6 @@ def twap_lots(rest_lots: int, step_frac: float) -> int:
     return max(1, int(float(abs(rest_lots)) * step_frac))
 
 
-@sub_kernel
-def emit_forced(
-    v: VenueState,
-    user: int,
-    inst: int,
-    side: int,
-    price_tick: int,
-    lots: int,
-    flags: int,
-    t_ms: int,
-) -> None:
-    """Put an order without latency into the outbox.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `outbox`.
-    user, inst, side, price_tick, lots, flags : int
-        Of the message, an immediate-or-cancel order.
-    t_ms : int
-        Time of the step.
-    """
-    place = int(v.ctr[C_OUTBOX])
-    if place >= v.outbox.shape[0]:
-        raise_fault(v, FAULT_OUTBOX)
-        return
-    message = v.outbox[place]
-    message.op = OP_NEW
-    message.user = user
-    message.inst = inst
-    message.side = side
-    message.price_tick = price_tick
-    message.qty_lots = lots
-    message.tif = IOC
-    message.options = flags
-    message.client_id = 0
-    message.handle = 0
-    message.emitted_ms = t_ms
-    v.ctr[C_OUTBOX] = place + 1
-
-
 @inline_kernel
 def loss_limit_holds(v: VenueState) -> bool:
     """Tell whether the backstop may take perps: it is on, and has equity left.
@@ -116,10 +79,38 @@ def loss_limit_holds(v: VenueState) -> bool:
     Parameters
     ----------
     v : VenueState
-        Read only; equity, capital inside, as last valued.
+        Changed in its faults by an unknown policy; equity, capital inside, as last valued.
     """
-    has_equity = v.risk[v.par[0].backstop_user].equity_usd > 0.0
-    return v.par[0].backstop_policy != BACKSTOP_NONE and has_equity
+    policy = int(v.par[0].backstop_policy)
+    if policy in (BACKSTOP_VAULT, BACKSTOP_FUND):
+        return bool(v.risk[v.par[0].backstop_user].equity_usd > 0.0)
+    if policy != BACKSTOP_NONE:
+        raise_fault(v, FAULT_POLICY)
+    return False
+
+
+@sub_kernel
+def pay_backstop(v: VenueState, user: int, amount: int, t_ms: int) -> None:
+    """Book what goes between an account and the backstop beside positions at the mark.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in `cash`, `flow` and `event`.
+    user : int
+        A user.
+    amount : int
+        Micro-USDC; below zero the backstop pays.
+    t_ms : int
+        Time of the step.
+    """
+    backstop = int(v.par[0].row_backstop)
+    if amount == 0:
+        return
+    move_cash(v, user, backstop, amount, CAUSE_TAKEOVER)
+    v.backstop[0].perp_cash_micro += amount
+    kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
+    log_event(v, t_ms, kind, user, -1, 0, 0, abs(amount), CAUSE_TAKEOVER, backstop)
 
 
 @sub_kernel

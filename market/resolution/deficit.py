@@ -115,6 +115,7 @@ def end_breach(v: VenueState, user: int, t_ms: int) -> None:
     me.breached = 0
     me.slice_micro = 0
     me.next_slice_ms = 0
+    me.auction_from_ms = 0
     log_event(v, t_ms, EV_BREACH_ENDED, user, -1, 0, 0, 0, 0, -1)
 
 

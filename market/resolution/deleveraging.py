@@ -11,66 +11,31 @@ ways docs/decisions/0043-resolution-policies.md.
 from typing import Final
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
-from stressbook.market.numbers.allocation import share_by_leverage, share_by_size, take_by_score
+from stressbook.market.numbers.allocation import (
+    NOBODY,
+    share_by_leverage,
+    share_by_size,
+    take_by_score,
+)
 from stressbook.market.numbers.units import NEAREST, mul_div
-from stressbook.market.resolution.deleveraging_scores import gain_times_leverage, profit_score
+from stressbook.market.resolution.deleveraging_scores import deleveraging_score, price_gain
 from stressbook.market.state.codes import (
     ALLOCATE_LEVELLING,
     ALLOCATE_PRO_RATA,
+    ALLOCATE_RANK,
     CAUSE_DELEVERAGING,
     EV_DELEVERAGED,
-    SCORE_GAIN_LEVERAGE,
+    FAULT_POLICY,
 )
 from stressbook.market.state.events import log_event
-from stressbook.market.state.ledger import book_perp_at
+from stressbook.market.state.ledger import book_perp_at, raise_fault
 from stressbook.market.state.records import VenueState
 
-__all__ = ["deleverage", "deleveraging_rank"]
+__all__ = ["deleverage"]
 
-_NOBODY: Final = -1
 _ANY: Final = 0  # whose positions are in a queue: everybody's, or by the sign of their equity
 _ABOVE_ZERO: Final = 1
 _BELOW_ZERO: Final = 2
-
-
-@inline_kernel
-def deleveraging_rank(
-    lots: int, entry_cost_micro: int, lot_size: float, mark_usd: float, equity_usd: float
-) -> float:
-    """Return the rank of a position; the highest is closed first.
-
-    Parameters
-    ----------
-    lots : int
-        Signed, not 0.
-    entry_cost_micro : int
-        What the position was bought for, with the sign of `lots`.
-    lot_size : float
-        Units of a lot.
-    mark_usd : float
-        The mark at which it would be closed.
-    equity_usd : float
-        Of the account.
-
-    Returns
-    -------
-    float
-        Below zero where equity is; 0 where equity or entry is 0.
-
-    Examples
-    --------
-    A long of 2 entered at 80, marked 100, on an equity of 50; a short alike, entered at 125:
-
-    >>> deleveraging_rank(2, 160_000_000, 1.0, 100.0, 50.0)
-    5.0
-    >>> deleveraging_rank(-2, -250_000_000, 1.0, 100.0, 50.0)
-    5.0
-    """
-    entry_usd = float(entry_cost_micro) / 1e6 / (float(lots) * lot_size)
-    if equity_usd == 0.0 or entry_usd <= 0.0:
-        return 0.0
-    notional_usd = float(abs(lots)) * lot_size * mark_usd
-    return gain_times_leverage(lots > 0, entry_usd, mark_usd, notional_usd, equity_usd)
 
 
 @sub_kernel
@@ -92,27 +57,38 @@ def deleverage(v: VenueState, user: int, t_ms: int) -> None:
         wanted = abs(int(v.perp[user, inst]))
         if wanted == 0:
             continue
-        if way == ALLOCATE_PRO_RATA:
+        if way == ALLOCATE_RANK:
+            _close_by_score(v, user, inst, wanted, t_ms)
+        elif way == ALLOCATE_PRO_RATA:
             _fill_queue(v, user, inst, _ANY)
             share_by_size(v.queue_size, wanted, v.queue_taken, v.queue_order)
             _close_all(v, user, inst, t_ms)
         elif way == ALLOCATE_LEVELLING:
-            _fill_queue(v, user, inst, _ABOVE_ZERO)
-            left = share_by_leverage(
-                v.queue_size, v.queue_score, wanted, v.queue_taken, v.queue_rest
-            )
-            _close_all(v, user, inst, t_ms)
-            if left > 0:
-                _fill_queue(v, user, inst, _BELOW_ZERO)
-                share_by_size(v.queue_size, left, v.queue_taken, v.queue_order)
-                _close_all(v, user, inst, t_ms)
+            _close_by_leverage(v, user, inst, wanted, t_ms)
         else:
-            _fill_queue(v, user, inst, _ANY)
-            take_by_score(v.queue_size, v.queue_score, wanted, v.queue_taken, v.queue_order)
-            for place in range(v.queue_order.shape[0]):
-                if v.queue_order[place] == _NOBODY:
-                    break
-                _close(v, user, inst, int(v.queue_order[place]), t_ms)
+            raise_fault(v, FAULT_POLICY)
+
+
+@inline_kernel
+def _close_by_score(v: VenueState, user: int, inst: int, wanted: int, t_ms: int) -> None:
+    _fill_queue(v, user, inst, _ANY)
+    take_by_score(v.queue_size, v.queue_score, wanted, v.queue_taken, v.queue_order)
+    for place in range(v.queue_order.shape[0]):
+        if v.queue_order[place] == NOBODY:
+            break
+        _close(v, user, inst, int(v.queue_order[place]), t_ms)
+
+
+@inline_kernel
+def _close_by_leverage(v: VenueState, user: int, inst: int, wanted: int, t_ms: int) -> None:
+    """Level those with equity; accounts without any have no leverage, and lose last, by size."""
+    _fill_queue(v, user, inst, _ABOVE_ZERO)
+    left = share_by_leverage(v.queue_size, v.queue_score, wanted, v.queue_taken, v.queue_rest)
+    _close_all(v, user, inst, t_ms)
+    if left > 0:
+        _fill_queue(v, user, inst, _BELOW_ZERO)
+        share_by_size(v.queue_size, left, v.queue_taken, v.queue_order)
+        _close_all(v, user, inst, t_ms)
 
 
 @sub_kernel
@@ -134,20 +110,18 @@ def _fill_queue(v: VenueState, user: int, inst: int, whose: int) -> None:
         if v.par[0].allocate_policy == ALLOCATE_LEVELLING:
             v.queue_score[other] = equity_usd / lot_usd
         else:
-            v.queue_score[other] = _score(v, other, inst, lots, mark_usd)
+            v.queue_score[other] = _position_score(v, other, inst, lots, mark_usd)
 
 
 @inline_kernel
-def _score(v: VenueState, other: int, inst: int, lots: int, mark_usd: float) -> float:
-    cost = int(v.entry_cost[other, inst])
+def _position_score(v: VenueState, other: int, inst: int, lots: int, mark_usd: float) -> float:
     lot_size = v.inst[inst].lot_size
-    equity_usd = v.risk[other].equity_usd
-    kind = int(v.par[0].rank_score_policy)
-    if kind == SCORE_GAIN_LEVERAGE:
-        return deleveraging_rank(lots, cost, lot_size, mark_usd, equity_usd)
+    cost_usd = float(int(v.entry_cost[other, inst])) / 1e6
     value_usd = float(lots) * lot_size * mark_usd
-    cost_usd = float(cost) / 1e6
-    return profit_score(kind, value_usd - cost_usd, abs(cost_usd), abs(value_usd), equity_usd)
+    gain = price_gain(lots > 0, cost_usd / (float(lots) * lot_size), mark_usd)
+    equity_usd = float(v.risk[other].equity_usd)
+    profit_usd = value_usd - cost_usd
+    return deleveraging_score(v, gain, profit_usd, abs(cost_usd), abs(value_usd), equity_usd)
 
 
 @inline_kernel

@@ -8,12 +8,20 @@ counts. Sources: Hyperliquid docs, auto-deleveraging, 2026-01; BitMEX support, A
 from typing import Final
 
 from stressbook.market.compiling.kernel import inline_kernel
-from stressbook.market.state.codes import SCORE_PROFIT_COLLATERAL, SCORE_PROFIT_LEVERAGE
+from stressbook.market.state.codes import (
+    FAULT_POLICY,
+    SCORE_GAIN_LEVERAGE,
+    SCORE_PROFIT_COLLATERAL,
+    SCORE_PROFIT_LEVERAGE,
+)
+from stressbook.market.state.ledger import raise_fault
+from stressbook.market.state.records import VenueState
 
 __all__ = [
+    "deleveraging_score",
     "gain_times_leverage",
+    "price_gain",
     "profit_over_collateral_bp",
-    "profit_score",
     "profit_times_leverage",
 ]
 
@@ -22,31 +30,54 @@ LAST: Final = -1e300  # of accounts without equity: they come after all others
 
 
 @inline_kernel
-def gain_times_leverage(
-    is_long: bool, entry_usd: float, mark_usd: float, notional_usd: float, equity_usd: float
-) -> float:
-    """Return price gain x leverage: mark / entry, for shorts entry / mark, x notional / equity.
+def price_gain(is_long: bool, entry_usd: float, mark_usd: float) -> float:
+    """Return what a price has gained for its holder: mark / entry, for shorts entry / mark.
 
     Parameters
     ----------
     is_long : bool
         Side of the position.
     entry_usd, mark_usd : float
-        Above 0.
-    notional_usd, equity_usd : float
-        Of the position at the mark, and of its account, not 0.
+        The mark above 0.
 
     Returns
     -------
     float
-        Below zero where equity is.
+        0 without an entry.
 
     Examples
     --------
-    >>> gain_times_leverage(True, 100.0, 150.0, 150.0, 60.0)
+    >>> price_gain(True, 80.0, 100.0), price_gain(False, 125.0, 100.0)
+    (1.25, 1.25)
+    """
+    if entry_usd <= 0.0:
+        return 0.0
+    return mark_usd / entry_usd if is_long else entry_usd / mark_usd
+
+
+@inline_kernel
+def gain_times_leverage(gain: float, notional_usd: float, equity_usd: float) -> float:
+    """Return price gain x leverage, the venue's own score.
+
+    Parameters
+    ----------
+    gain : float
+        `price_gain`.
+    notional_usd, equity_usd : float
+        Of the position at the mark, and of its account.
+
+    Returns
+    -------
+    float
+        Below zero where equity is, 0 where that is 0.
+
+    Examples
+    --------
+    >>> gain_times_leverage(1.5, 150.0, 60.0)
     3.75
     """
-    gain = mark_usd / entry_usd if is_long else entry_usd / mark_usd
+    if equity_usd == 0.0:
+        return 0.0
     return gain * (notional_usd / equity_usd)
 
 
@@ -111,15 +142,22 @@ def profit_over_collateral_bp(
 
 
 @inline_kernel
-def profit_score(
-    kind: int, profit_usd: float, entry_usd: float, notional_usd: float, equity_usd: float
+def deleveraging_score(
+    v: VenueState,
+    gain: float,
+    profit_usd: float,
+    entry_usd: float,
+    notional_usd: float,
+    equity_usd: float,
 ) -> float:
-    """Return the score of a position, or of all positions of an account together.
+    """Return the score of a position, or of all positions of an account together, by the rule.
 
     Parameters
     ----------
-    kind : int
-        One of the `SCORE_` codes.
+    v : VenueState
+        Changed in its faults by an unknown policy.
+    gain : float
+        `price_gain`; positions together count as one long that cost what they did.
     profit_usd : float
         Unrealised.
     entry_usd, notional_usd : float
@@ -130,20 +168,19 @@ def profit_score(
     Returns
     -------
     float
-        The gain of several positions is 1 + profit share. Without equity last of all.
-
-    Examples
-    --------
-    >>> profit_score(SCORE_PROFIT_LEVERAGE, 20.0, 100.0, 120.0, 60.0)
-    0.4
+        Without equity 0 or below by the venue's own score, last of all by the others.
     """
+    policy = int(v.par[0].score_policy)
+    if policy == SCORE_GAIN_LEVERAGE:
+        return gain_times_leverage(gain, notional_usd, equity_usd)
+    if policy not in (SCORE_PROFIT_LEVERAGE, SCORE_PROFIT_COLLATERAL):
+        raise_fault(v, FAULT_POLICY)
+        return LAST
     if equity_usd <= 0.0:
         return LAST
-    if kind == SCORE_PROFIT_COLLATERAL:
+    if policy == SCORE_PROFIT_COLLATERAL:
         collateral_usd = equity_usd - profit_usd
         return profit_over_collateral_bp(profit_usd, collateral_usd, notional_usd, equity_usd)
     if entry_usd <= 0.0:
         return 0.0
-    if kind == SCORE_PROFIT_LEVERAGE:
-        return profit_times_leverage(profit_usd / entry_usd, notional_usd / equity_usd)
-    return (1.0 + profit_usd / entry_usd) * (notional_usd / equity_usd)
+    return profit_times_leverage(profit_usd / entry_usd, notional_usd / equity_usd)

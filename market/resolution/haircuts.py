@@ -4,21 +4,17 @@ An account counts with all its open perps together. What it pays is added to wha
 cost, so that no profit pays twice. Source: psyto/openhl, liquidation/src/adl.rs at 9f1b824.
 """
 
-from typing import Final
-
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.valuation import value_account
-from stressbook.market.numbers.allocation import take_by_score
+from stressbook.market.numbers.allocation import NOBODY, take_by_score
 from stressbook.market.numbers.units import NEAREST, mul_div, round_down
-from stressbook.market.resolution.deleveraging_scores import profit_score
+from stressbook.market.resolution.deleveraging_scores import deleveraging_score, price_gain
 from stressbook.market.state.codes import CAUSE_DEFICIT, EV_HAIRCUT, PERP
 from stressbook.market.state.events import log_event
 from stressbook.market.state.ledger import move_cash
 from stressbook.market.state.records import VenueState
 
 __all__ = ["cut_profits"]
-
-_NOBODY: Final = -1
 
 
 @sub_kernel
@@ -44,11 +40,11 @@ def cut_profits(v: VenueState, user: int, deficit: int, t_ms: int) -> int:
     for other in range(v.par[0].n_users):
         v.queue_size[other] = 0 if other == user else _payable_micro(v, other)
         if v.queue_size[other] > 0:
-            v.queue_score[other] = _score(v, other)
+            v.queue_score[other] = _account_score(v, other)
     left = take_by_score(v.queue_size, v.queue_score, deficit, v.queue_taken, v.queue_order)
     for place in range(v.queue_order.shape[0]):
         payer = int(v.queue_order[place])
-        if payer == _NOBODY:
+        if payer == NOBODY:
             break
         paid = int(v.queue_taken[payer])
         move_cash(v, payer, user, paid, CAUSE_DEFICIT)
@@ -80,7 +76,7 @@ def _payable_micro(v: VenueState, user: int) -> int:
 
 
 @sub_kernel
-def _score(v: VenueState, user: int) -> float:
+def _account_score(v: VenueState, user: int) -> float:
     profit = 0
     entry_usd = notional_usd = 0.0
     for inst in range(v.inst.shape[0]):
@@ -89,9 +85,10 @@ def _score(v: VenueState, user: int) -> float:
             mark_usd = v.price[v.inst[inst].asset].mark_usd
             entry_usd += abs(float(v.entry_cost[user, inst])) / 1e6
             notional_usd += float(abs(int(v.perp[user, inst]))) * v.inst[inst].lot_size * mark_usd
-    kind = int(v.par[0].rank_score_policy)
+    profit_usd = float(profit) / 1e6
+    gain = price_gain(True, entry_usd, entry_usd + profit_usd)
     equity_usd = v.risk[user].equity_usd
-    return profit_score(kind, float(profit) / 1e6, entry_usd, notional_usd, equity_usd)
+    return deleveraging_score(v, gain, profit_usd, entry_usd, notional_usd, equity_usd)
 
 
 @sub_kernel

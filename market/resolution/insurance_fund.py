@@ -12,12 +12,11 @@ from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.marginal import freed_by_closing_usd, maintenance_after_usd
 from stressbook.market.margin.valuation import perp_value_micro, value_account
 from stressbook.market.numbers.units import NEAREST, mul_div, round_down, round_nearest
+from stressbook.market.resolution.backstop import pay_backstop
 from stressbook.market.resolution.takeover import take_perp
 from stressbook.market.state.codes import (
     BACKSTOP_FUND,
     BUY,
-    CAUSE_TAKEOVER,
-    EV_LIQUIDATION_FEE,
     EV_SHORTFALL_PAID,
     FORCED,
     PERP,
@@ -33,7 +32,6 @@ __all__ = [
     "fund_room_micro",
     "insurance_delta",
     "is_fund_able",
-    "pay_backstop",
     "pay_from_fund",
     "take_at_bankruptcy",
 ]
@@ -96,30 +94,6 @@ def insurance_delta(surplus_usd: float, notional_usd: float, fee_frac: float) ->
     if surplus_usd > 0.0:
         return min(fee_frac * notional_usd, surplus_usd)
     return surplus_usd
-
-
-@sub_kernel
-def pay_backstop(v: VenueState, user: int, amount: int, t_ms: int) -> None:
-    """Book what goes between an account and the backstop beside positions at the mark.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `cash`, `flow` and `event`.
-    user : int
-        A user.
-    amount : int
-        Micro-USDC; below zero the backstop pays.
-    t_ms : int
-        Time of the step.
-    """
-    backstop = int(v.par[0].row_backstop)
-    if amount == 0:
-        return
-    move_cash(v, user, backstop, amount, CAUSE_TAKEOVER)
-    v.backstop[0].perp_cash_micro += amount
-    kind = EV_LIQUIDATION_FEE if amount > 0 else EV_SHORTFALL_PAID
-    log_event(v, t_ms, kind, user, -1, 0, 0, abs(amount), CAUSE_TAKEOVER, backstop)
 
 
 @sub_kernel

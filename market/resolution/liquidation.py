@@ -7,24 +7,26 @@ the mark for a penalty (Paradex docs, liquidations, 2026).
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.marginal import freed_by_closing_usd, maintenance_after_usd
-from stressbook.market.margin.valuation import value_account
+from stressbook.market.margin.valuation import backing_usd, value_account
 from stressbook.market.numbers.units import round_down
-from stressbook.market.resolution.backstop import emit_forced, loss_limit_holds
-from stressbook.market.resolution.insurance_fund import pay_backstop
-from stressbook.market.resolution.selection import backing_usd, plan_lots
+from stressbook.market.orders.forced import emit_forced
+from stressbook.market.resolution.backstop import pay_backstop
+from stressbook.market.resolution.selection import is_handed_over, plan_lots
 from stressbook.market.resolution.takeover import take_perp
 from stressbook.market.rules.ticks import limit_tick, tick_of
 from stressbook.market.state.codes import (
     BUY,
     CAUSE_FORCED_TRADE,
     EV_FORCED_ORDER,
+    FAULT_POLICY,
     FORCED,
     PRICE_FILLABLE,
-    PRICE_MARK,
+    PRICE_SLIPPAGE,
     REDUCE_ONLY,
     SELL,
 )
 from stressbook.market.state.events import log_event
+from stressbook.market.state.ledger import raise_fault
 from stressbook.market.state.records import VenueState
 
 __all__ = ["fillable_price_usd", "liquidate_perps"]
@@ -84,8 +86,8 @@ def liquidate_perps(v: VenueState, user: int, t_ms: int) -> None:
         Time of the step.
     """
     plan_lots(v, user, t_ms)
-    if v.par[0].price_policy == PRICE_MARK and loss_limit_holds(v):
-        _hand_over(v, user, t_ms)
+    if is_handed_over(v):
+        _give_planned(v, user, t_ms)
         return
     for inst in range(v.inst.shape[0]):
         if v.plan_lots[inst] > 0:
@@ -98,9 +100,14 @@ def _send_order(v: VenueState, user: int, inst: int, lots: int, t_ms: int) -> No
     is_long = v.perp[user, inst] > 0
     side = SELL if is_long else BUY
     slippage_frac, tick_usd = v.par[0].forced_slippage_frac, v.inst[inst].tick_usd
-    tick = limit_tick(side, price.mark_usd, slippage_frac, tick_usd)
-    if v.par[0].price_policy == PRICE_FILLABLE:
+    policy = int(v.par[0].price_policy)
+    if policy == PRICE_SLIPPAGE:
+        tick = limit_tick(side, price.mark_usd, slippage_frac, tick_usd)
+    elif policy == PRICE_FILLABLE:
         tick = tick_of(_fillable_usd(v, user, inst), tick_usd)
+    else:
+        raise_fault(v, FAULT_POLICY)
+        return
     emit_forced(v, user, inst, side, tick, lots, FORCED | REDUCE_ONLY, t_ms)
     log_event(
         v,
@@ -132,7 +139,7 @@ def _fillable_usd(v: VenueState, user: int, inst: int) -> float:
 
 
 @inline_kernel
-def _hand_over(v: VenueState, user: int, t_ms: int) -> None:
+def _give_planned(v: VenueState, user: int, t_ms: int) -> None:
     """Give the backstop what is planned at the mark, with the penalty on what is set free."""
     for inst in range(v.inst.shape[0]):
         lots = int(v.plan_lots[inst])

@@ -10,22 +10,28 @@ from typing import Final
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.marginal import freed_by_closing_usd
+from stressbook.market.margin.valuation import backing_usd
 from stressbook.market.numbers.draws import PURPOSE_LIQUIDATED_POSITION, uniform
 from stressbook.market.numbers.units import CEIL, FLOOR, mul_div, round_nearest, round_up
 from stressbook.market.resolution.backstop import loss_limit_holds
 from stressbook.market.state.codes import (
     BACKSTOP_FUND,
-    PRICE_MARK,
+    FAULT_POLICY,
     SELECT_ALL_OR_PART,
+    SELECT_LARGEST,
     SELECT_RANDOM,
     SELECT_SHARE_OF_ALL,
+    TAKER_AUCTION,
+    TAKER_BACKSTOP,
+    TAKER_BOOK,
 )
+from stressbook.market.state.ledger import raise_fault
 from stressbook.market.state.records import VenueState
 
 __all__ = [
     "after_share",
-    "backing_usd",
     "forced_lots",
+    "is_handed_over",
     "plan_lots",
     "share_to_target",
     "size_to_cover",
@@ -180,28 +186,6 @@ def size_to_cover(
     return shortage_usd / freed_usd if freed_usd > 0.0 else _INF
 
 
-@inline_kernel
-def backing_usd(v: VenueState, user: int) -> float:
-    """Return what stands behind the perps of an account: equity, or net and credit.
-
-    Parameters
-    ----------
-    v : VenueState
-        Read only.
-    user : int
-        A user, as last valued.
-
-    Returns
-    -------
-    float
-        USD; a healthy portfolio account can have less equity than it must maintain.
-    """
-    r = v.risk[user]
-    if r.judged_as_portfolio == 1:
-        return float(r.net_usd + r.credit_usd)
-    return float(r.equity_usd)
-
-
 @sub_kernel
 def plan_lots(v: VenueState, user: int, t_ms: int) -> None:
     """Write how much of each perp an account loses now.
@@ -224,23 +208,43 @@ def plan_lots(v: VenueState, user: int, t_ms: int) -> None:
         _plan_share(v, user)
     elif way == SELECT_RANDOM:
         _plan_random(v, user, t_ms)
-    else:
+    elif way == SELECT_LARGEST:
         _plan_largest(v, user)
+    else:
+        raise_fault(v, FAULT_POLICY)
+
+
+@inline_kernel
+def is_handed_over(v: VenueState) -> bool:
+    """Tell whether the backstop takes at the mark what an account loses; else the book is tried.
+
+    Parameters
+    ----------
+    v : VenueState
+        Changed in its faults by an unknown policy.
+    """
+    taker = int(v.par[0].taker_policy)
+    if taker == TAKER_BACKSTOP:
+        return loss_limit_holds(v)
+    # An auction without a bidder has the book tried.
+    if taker not in (TAKER_BOOK, TAKER_AUCTION):
+        raise_fault(v, FAULT_POLICY)
+    return False
 
 
 @inline_kernel
 def _penalty_frac(v: VenueState) -> float:
     """Return the penalty on what is set free, where the backstop takes at the mark."""
-    is_handed_over = v.par[0].price_policy == PRICE_MARK and loss_limit_holds(v)
-    return float(v.par[0].penalty_frac) if is_handed_over else 0.0
+    return float(v.par[0].penalty_frac) if is_handed_over(v) else 0.0
 
 
 @inline_kernel
 def _fund_fee_frac(v: VenueState) -> float:
     """Return the fee of a forced fill, where there is a fund."""
-    to_book = v.par[0].price_policy != PRICE_MARK or not loss_limit_holds(v)
     has_fund = v.par[0].backstop_policy == BACKSTOP_FUND
-    return float(v.par[0].liquidation_fee_frac) if has_fund and to_book else 0.0
+    if has_fund and not is_handed_over(v):
+        return float(v.par[0].liquidation_fee_frac)
+    return 0.0
 
 
 @inline_kernel

@@ -11,11 +11,13 @@ from stressbook.market.numbers.units import round_down
 from stressbook.market.state.codes import (
     CAUSE_DEFICIT,
     EV_SOCIALISED,
+    FAULT_POLICY,
+    SOCIALISE_FACTOR,
     SOCIALISE_NONE,
     SOCIALISE_POSITIONS,
 )
 from stressbook.market.state.events import log_event
-from stressbook.market.state.ledger import move_cash
+from stressbook.market.state.ledger import move_cash, raise_fault
 from stressbook.market.state.records import VenueState
 
 __all__ = ["socialise", "withdrawal_factor"]
@@ -71,11 +73,13 @@ def socialise(v: VenueState, user: int, deficit: int, t_ms: int) -> int:
     way = int(v.par[0].socialise_policy)
     if way == SOCIALISE_NONE:
         return 0
-    paid = 0
     if way == SOCIALISE_POSITIONS:
         paid = _by_positions(v, user, deficit)
-    else:
+    elif way == SOCIALISE_FACTOR:
         paid = _by_factor(v, user, deficit)
+    else:
+        raise_fault(v, FAULT_POLICY)
+        return 0
     if paid > 0:
         log_event(v, t_ms, EV_SOCIALISED, user, -1, 0, 0, paid, CAUSE_DEFICIT, -1)
     return paid
@@ -95,6 +99,7 @@ def _by_positions(v: VenueState, user: int, deficit: int) -> int:
             share_micro = round_down(min(float(deficit) / total_usd, 1e6) * equity_usd)
             move_cash(v, other, user, share_micro, CAUSE_DEFICIT)
             paid += share_micro
+            value_account(v, other)  # the next deficit of the step is shared by what is left
     return paid
 
 

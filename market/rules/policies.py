@@ -12,10 +12,8 @@ from stressbook.market.state.codes import (
     BACKSTOP_VAULT,
     CANCEL_NEWEST,
     CANCEL_NOT_OFFSETTING,
-    PRICE_AUCTION,
-    PRICE_BOOK,
     PRICE_FILLABLE,
-    PRICE_MARK,
+    PRICE_SLIPPAGE,
     SCORE_GAIN_LEVERAGE,
     SCORE_PROFIT_COLLATERAL,
     SCORE_PROFIT_LEVERAGE,
@@ -26,6 +24,9 @@ from stressbook.market.state.codes import (
     SOCIALISE_FACTOR,
     SOCIALISE_NONE,
     SOCIALISE_POSITIONS,
+    TAKER_AUCTION,
+    TAKER_BACKSTOP,
+    TAKER_BOOK,
     VALUE_MAX_LEAVES,
     VALUE_MAX_NO_LOANS,
     VALUE_MAX_NOTHING,
@@ -36,9 +37,10 @@ __all__ = [
     "BACKSTOP_POLICIES",
     "CANCEL_POLICIES",
     "PRICE_POLICIES",
-    "RANK_SCORES",
+    "SCORE_POLICIES",
     "SELECT_POLICIES",
     "SOCIALISE_POLICIES",
+    "TAKER_POLICIES",
     "VALUE_MAX_POLICIES",
 ]
 
@@ -54,11 +56,14 @@ ALLOCATE_POLICIES: Final = {
     "leverage_levelling": ALLOCATE_LEVELLING,
     "profit_haircut": ALLOCATE_PROFIT_HAIRCUT,
 }
+TAKER_POLICIES: Final = {
+    "book": TAKER_BOOK,
+    "backstop": TAKER_BACKSTOP,
+    "auction": TAKER_AUCTION,
+}
 PRICE_POLICIES: Final = {
-    "book": PRICE_BOOK,
+    "slippage": PRICE_SLIPPAGE,
     "fillable": PRICE_FILLABLE,
-    "mark": PRICE_MARK,
-    "auction": PRICE_AUCTION,
 }
 BACKSTOP_POLICIES: Final = {
     "vault": BACKSTOP_VAULT,
@@ -70,7 +75,7 @@ SOCIALISE_POLICIES: Final = {
     "positions": SOCIALISE_POSITIONS,
     "withdrawal_factor": SOCIALISE_FACTOR,
 }
-RANK_SCORES: Final = {
+SCORE_POLICIES: Final = {
     "gain_times_leverage": SCORE_GAIN_LEVERAGE,
     "profit_times_leverage": SCORE_PROFIT_LEVERAGE,
     "profit_over_collateral": SCORE_PROFIT_COLLATERAL,

@@ -12,9 +12,10 @@ from stressbook.market.rules.policies import (
     BACKSTOP_POLICIES,
     CANCEL_POLICIES,
     PRICE_POLICIES,
-    RANK_SCORES,
+    SCORE_POLICIES,
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
+    TAKER_POLICIES,
     VALUE_MAX_POLICIES,
 )
 
@@ -122,7 +123,8 @@ class LiquidationRules:
     select: str = choice("which perps a breached account loses, and how much", SELECT_POLICIES)
     share_step_frac: float = rule("1", "step of the share of all perps", low=0.01, high=1.0)
     target_ratio: float = rule("1", "ratio that shares and sizes aim below", low=0.1, high=1.0)
-    price: str = choice("at what price it loses them", PRICE_POLICIES)
+    taker: str = choice("to whom it loses them", TAKER_POLICIES)
+    price: str = choice("at what limit the book is asked for them", PRICE_POLICIES)
     fillable_adjustment: float = rule(
         "1", "how fast a fillable limit widens below maintenance", low=0.0, high=100.0
     )
@@ -145,7 +147,7 @@ class LiquidationRules:
         "1", "discount, or part of the payout, that the backstop waits for", low=0.0, high=1.0
     )
     allocate: str = choice("who bears what an account below zero leaves", ALLOCATE_POLICIES)
-    rank_score: str = choice("who comes first in its queue", RANK_SCORES)
+    score: str = choice("who comes first in its queue", SCORE_POLICIES)
     socialise: str = choice("who shares a deficit before the treasury pays", SOCIALISE_POLICIES)
 
 

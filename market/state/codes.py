@@ -1,7 +1,7 @@
 """Integer codes of the venue: operations, refusals, causes of bookings, kinds of events.
 
 One table per concept. A number is never reused, since digests and stored runs depend on it: causes
-15 and 16, event 12 and fault 32 are reserved.
+15 and 16, event 12, fault 32, and of prices 2 and 3 are reserved.
 """
 
 from __future__ import annotations
@@ -183,10 +183,11 @@ SELECT_ALL_OR_PART: Final = 0  # every perp, of a large one a part at first
 SELECT_SHARE_OF_ALL: Final = 1  # one share of every perp
 SELECT_RANDOM: Final = 2  # one perp, drawn
 SELECT_LARGEST: Final = 3  # of the perp that binds most, what covers the shortage
-PRICE_BOOK: Final = 0  # orders with a limit from the mark
+TAKER_BOOK: Final = 0  # orders to the book
+TAKER_BACKSTOP: Final = 1  # the backstop at the mark, for a penalty
+TAKER_AUCTION: Final = 2  # who bids for a share of the whole account, at a falling price
+PRICE_SLIPPAGE: Final = 0  # orders with a limit from the mark
 PRICE_FILLABLE: Final = 1  # orders with a limit that widens with distress
-PRICE_MARK: Final = 2  # to the backstop at the mark, for a penalty
-PRICE_AUCTION: Final = 3  # a share of the whole account, at a falling price
 BACKSTOP_VAULT: Final = 0  # takes positions at the mark, with the margin behind them
 BACKSTOP_FUND: Final = 1  # takes them at the bankruptcy price, and pays shortfalls
 BACKSTOP_NONE: Final = 2
@@ -297,3 +298,4 @@ FAULT_FILL_LOG: Final = 4
 FAULT_EVENT_LOG: Final = 8
 FAULT_OUTBOX: Final = 16
 FAULT_PATH_END: Final = 64  # the given price path is shorter than the run
+FAULT_POLICY: Final = 128  # a code of a policy that no branch knows

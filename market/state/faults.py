@@ -7,6 +7,7 @@ from stressbook.market.state.codes import (
     FAULT_LADDER,
     FAULT_OUTBOX,
     FAULT_OVERFLOW,
+    FAULT_POLICY,
 )
 from stressbook.market.state.records import C_FAULT, VenueState
 
@@ -44,6 +45,7 @@ def raise_faults(state: VenueState, t_ms: int) -> None:
         FAULT_FILL_LOG: "the fill log of one step is full",
         FAULT_EVENT_LOG: "the event log of one step is full",
         FAULT_OUTBOX: "the outbox of one step is full",
+        FAULT_POLICY: "a rule names a policy that has no behaviour",
     }
     found = [text for bit, text in logs.items() if word & bit]
     raise OverflowFault("; ".join(found), name="t_ms", value=t_ms)

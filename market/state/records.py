@@ -33,8 +33,8 @@ VENUE_PARAMS = record_dtype(
     "slice_at_partial_threshold slice_of_remaining slice_full_discount "
     # codes of `policies`
     "auction_period_ms auction_insolvent_period_ms "
-    "select_policy price_policy backstop_policy allocate_policy rank_score_policy socialise_policy "
-    "cancel_below_initial_policy "
+    "select_policy taker_policy price_policy backstop_policy allocate_policy score_policy "
+    "socialise_policy cancel_below_initial_policy "
     "admission_on user_cap_in_credit min_borrow_offset_on "
     "interest_is_simple retained_frac_e6 price_band_frac_e6 sample_max_spread_on resolution_on "
     "eligible_volume_micro eligible_value_micro account_value_max_micro order_min_micro "
@@ -75,7 +75,7 @@ FEE_TIER = record_dtype("volume_from_micro perp_taker_e7 perp_maker_e7 spot_take
 
 USER = record_dtype(
     "volume_14d_micro fee_tier n_orders key class_id account_mode enrolled owner latency_us "
-    "breached cooldown_until_ms next_slice_ms slice_micro sales_used_micro "
+    "breached cooldown_until_ms next_slice_ms auction_from_ms slice_micro sales_used_micro "
     # parent: of the pocket of an isolated perp its account, else -1; pocket_inst: that perp
     "next_message parent pocket_inst"
 )
@@ -86,7 +86,8 @@ RISK = record_dtype(
     "judged_as_portfolio",
     # net: cash + perps - debt; equity: net (+ tokens at oracle where they are collateral)
     # credit: LVc; available: free for new initial margin, borrowing room in
-    "net_usd equity_usd initial_usd maintenance_usd available_usd ratio credit_usd "
+    # health: what there is beyond maintenance, below zero in breach
+    "net_usd equity_usd initial_usd maintenance_usd available_usd ratio health_usd credit_usd "
     "gross_notional_usd "
     "token_value_usd debt_usd deepest_negative_usd",
 )

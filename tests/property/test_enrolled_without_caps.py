@@ -37,7 +37,7 @@ CAPS_AND_WAYS = [
     NO_LOANS,
     NO_LOANS | {"backstop_usd": 0.0, "liquidation.socialise": "positions"},
     NO_CAPS | {"liquidation.backstop": "insurance_fund", "backstop_usd": 100_000.0},
-    NO_LOANS | {"liquidation.price": "auction", "liquidation.auction_period_ms": 20_000},
+    NO_LOANS | {"liquidation.taker": "auction", "liquidation.auction_period_ms": 20_000},
 ]
 # What says that an account is enrolled, and by which rules: the only difference there may be.
 BADGES = ("regime", "account_mode", "enrolled")

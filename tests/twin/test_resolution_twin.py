@@ -10,9 +10,10 @@ from stressbook.market.rules.policies import (
     BACKSTOP_POLICIES,
     CANCEL_POLICIES,
     PRICE_POLICIES,
-    RANK_SCORES,
+    SCORE_POLICIES,
     SELECT_POLICIES,
     SOCIALISE_POLICIES,
+    TAKER_POLICIES,
 )
 from stressbook.market.state.codes import (
     EV_AUCTION,
@@ -51,10 +52,11 @@ pytestmark = pytest.mark.boundscheck
 SEEDS = (0, 1, 2, 3, 5, 7, 8, 10)  # between them they reach every branch: see below
 POLICIES = {
     "select": SELECT_POLICIES,
+    "taker": TAKER_POLICIES,
     "price": PRICE_POLICIES,
     "backstop": BACKSTOP_POLICIES,
     "allocate": ALLOCATE_POLICIES,
-    "rank_score": RANK_SCORES,
+    "score": SCORE_POLICIES,
     "socialise": SOCIALISE_POLICIES,
 }
 N_STEPS = 16
@@ -113,6 +115,26 @@ def test_both_venues_stay_equal_under_any_combination_of_policies():
         twin = Twin(seed, values)
         for _ in range(N_STEPS):
             twin.step()
+
+
+# What a rule needs to be reached at all; all else is out of the way of the book.
+ALONE = {"liquidation__backstop": "none", "liquidation__adl_on": False, "backstop_usd": 300_000.0}
+REACHED_BY = {
+    "taker": {"liquidation__backstop": "vault", "liquidation__auction_reserve_frac": 0.05},
+    "allocate": {"liquidation__adl_on": True},
+    "score": {"liquidation__adl_on": True},
+}
+
+
+@pytest.mark.parametrize("rule", POLICIES)
+def test_both_venues_stay_equal_under_each_policy_alone(rule):
+    """In a random combination another rule may leave a policy nothing to decide."""
+    for name in POLICIES[rule]:
+        for seed in (0, 7):
+            values = ALONE | REACHED_BY.get(rule, {}) | {f"liquidation__{rule}": name}
+            twin = Twin(seed, values)
+            for _ in range(N_STEPS):
+                twin.step()
 
 
 @pytest.mark.parametrize("way", sorted(CANCEL_POLICIES))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stressbook.market.numbers.allocation import share_by_leverage, share_by_size, take_by_score
 from stressbook.market.resolution.deleveraging_scores import (
     gain_times_leverage,
+    price_gain,
     profit_over_collateral_bp,
     profit_times_leverage,
 )
@@ -68,15 +69,15 @@ def test_scores_of_other_venues():
     # BitMEX: leverage is |value| / (value - value at bankruptcy)
     assert profit_times_leverage(0.2, 80.0 / 30.0) == pytest.approx(0.5333333333)
     assert profit_times_leverage(-5.0 / 75.0, 80.0 / 2.5) == pytest.approx(-0.0020833333)
-    assert gain_times_leverage(False, 200.0, 150.0, 150.0, 40.0) == 5.0
+    assert gain_times_leverage(price_gain(False, 200.0, 150.0), 150.0, 40.0) == 5.0
     assert profit_over_collateral_bp(100.0, 100.0, 200.0, 200.0) == 10_000.0
     assert profit_over_collateral_bp(100.0, 50.0, 200.0, 150.0) == 26_666.0
 
 
 def test_the_scores_rank_differently():
     """High profit at low leverage, against low profit at high leverage."""
-    gain = [gain_times_leverage(True, 50.0, 100.0, 100.0, 80.0)]
-    gain.append(gain_times_leverage(True, 98.0, 100.0, 1_000.0, 80.0))
+    gain = [gain_times_leverage(price_gain(True, 50.0, 100.0), 100.0, 80.0)]
+    gain.append(gain_times_leverage(price_gain(True, 98.0, 100.0), 1_000.0, 80.0))
     profit = [profit_times_leverage(1.0, 1.25), profit_times_leverage(2.0 / 98.0, 12.5)]
     assert gain[0] < gain[1]
     assert profit[0] > profit[1]
@@ -163,7 +164,7 @@ def test_levelling_cuts_the_most_levered(engine):
 
 def test_ranked_by_profit_share_the_losing_short_is_spared(engine):
     # Profit x leverage at 100: 0, .2 / 1.2 x 2.2, and a loss over leverage, which is the lowest.
-    s = below_zero(engine, liquidation__rank_score="profit_times_leverage")
+    s = below_zero(engine, liquidation__score="profit_times_leverage")
     found = [e["counterparty"] for e in s.events if e["kind"] == EV_DELEVERAGED]
     assert found == [2, 1]
 
@@ -177,7 +178,7 @@ def test_winners_pay_the_deficit_in_cash_within_their_profit(engine):
         trader(4, HOUSE_CASH, {HYPE_PERP: (60_000, 100.0)}),
         engine=engine,
         liquidation__allocate="profit_haircut",
-        liquidation__rank_score="profit_over_collateral",
+        liquidation__score="profit_over_collateral",
         backstop_usd=0.0,
     )
     s.bid(2, HYPE_PERP, 90.0, 100_000)

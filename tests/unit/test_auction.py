@@ -1,9 +1,13 @@
 """Prices of liquidations beside the book: auctions, hand-overs at the mark, fillable limits."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressbook.market.opening.setup import AccountOpening
 from stressbook.market.resolution.auction import (
     auction_price_frac,
     buffer_margin_usd,
@@ -19,11 +23,25 @@ from stressbook.market.state.codes import (
     EV_FORCED_ORDER,
     EV_LIQUIDATION_FEE,
     EV_SHORTFALL_PAID,
+    EV_SLICE,
     EV_TAKEOVER_PERPS,
+    EV_TOKEN_DEBT,
 )
-from tests.small_venue import HYPE, HYPE_PERP, LONG, borrower, long_against_house
+from tests.distress import TWO_WAY_RULE_SETS, TwoWayVenue
+from tests.small_venue import (
+    BTC,
+    BTC_PERP,
+    HOUSE_CASH,
+    HYPE,
+    HYPE_PERP,
+    LONG,
+    SmallVenue,
+    borrower,
+    long_against_house,
+    trader,
+)
 
-AUCTION = {"liquidation__price": "auction", "liquidation__auction_period_ms": 30_000}
+AUCTION = {"liquidation__taker": "auction", "liquidation__auction_period_ms": 30_000}
 
 
 # --- published numbers ----------------------------------------------------------------------------
@@ -137,7 +155,7 @@ def test_at_the_mark_the_backstop_takes_a_share_for_a_penalty(engine):
     s = long_against_house(
         19_000,
         engine=engine,
-        liquidation__price="mark",
+        liquidation__taker="backstop",
         liquidation__select="share_of_all",
         liquidation__penalty_frac=0.5,
     )
@@ -155,3 +173,75 @@ def test_a_fillable_limit_is_as_far_from_the_mark_as_the_account_is_distressed(e
     assert s.kinds(LONG) == [EV_BREACH, EV_FORCED_ORDER]
     limit_usd = float(s.forced[0]["price_tick"]) * float(s.v.inst[HYPE_PERP].tick_usd)
     assert limit_usd == pytest.approx(95.0 - 0.1 * 0.05 * 95.0 / 19.0, abs=0.01)
+
+
+def short_of_tokens(engine, owed, *, lots=0, **held):
+    """User 0 has 100,000 USD beside its perp and has sold the HYPE that it owes, at 100."""
+    units = owed * 10**8
+    me = trader(1, 100_000, {BTC_PERP: (lots, 100_000.0)} if lots else {}, portfolio=True)
+    me = replace(me, borrowed={HYPE: units}, tokens={HYPE: -units} | held.pop("tokens", {}))
+    return SmallVenue(
+        me,
+        trader(2, HOUSE_CASH, {BTC_PERP: (-lots, 100_000.0)} if lots else {}),
+        AccountOpening(key=91, cash_micro=10**10, tokens={HYPE: 2 * units}, lent={HYPE: units}),
+        engine=engine,
+        tokens__HYPE__borrowable=True,
+        tokens__HYPE__user_borrow_cap=1e4,
+        tokens__HYPE__platform_borrow_cap=5e4,
+        **AUCTION,
+    )
+
+
+def test_an_account_that_owes_tokens_is_auctioned_back_to_health(engine):
+    # Owes 90,000, maintains 6,000 of 480,000: a ratio of .96, a health of .95 x 100,000 - 96,000.
+    s = short_of_tokens(engine, 900, lots=480_000)
+    for _ in range(3):
+        s.update(HYPE=100.0)
+        if s.v.perp[LONG, BTC_PERP] == 480_000:
+            assert s.v.risk[LONG].ratio == pytest.approx(0.96)
+            assert s.v.risk[LONG].health_usd == pytest.approx(-1_000.0)
+    # BM = -1,000 - .15 x 11,000 = -2,650; f = 2,650 / (2,650 + .9 x 10,000)
+    assert s.kinds(LONG) == [EV_TAKEOVER_PERPS, EV_LIQUIDATION_FEE]
+    lots = -(-480_000 * 2_650 // 11_650)
+    assert s.v.perp[s.backstop, BTC_PERP] == lots
+    assert s.v.risk[LONG].health_usd == pytest.approx(
+        0.95 * (100_000 - 10_000 * 0.1 * 2_650 / 11_650) - 90_000 - (480_000 - lots) * 0.0125,
+        abs=0.01,
+    )
+    s.update(HYPE=100.0)
+    assert s.kinds(LONG) == [EV_BREACH_ENDED]
+
+
+def test_collateral_is_auctioned_to_the_last_unit(engine):
+    """Of one unit no share is less than one; then its debt of tokens goes in slices."""
+    s = short_of_tokens(engine, 990, tokens={BTC: 1})
+    for _ in range(3):
+        s.update(HYPE=100.0)
+    assert s.event(EV_COLLATERAL_BOUGHT)["lots"] == 1
+    assert s.v.token[LONG, BTC] == 0
+    s.update(HYPE=100.0)
+    assert EV_TOKEN_DEBT in s.kinds(LONG)
+
+
+def test_an_auction_begins_when_there_is_a_bidder_not_when_a_slice_is_due(engine):
+    """A backstop without capital earns some with the first slice, and bids from then on."""
+    s = borrower(debt_usd=690_000, engine=engine, backstop_usd=0.0, **AUCTION)
+    s.update(HYPE=80.0)
+    assert EV_SLICE in s.kinds(LONG)
+    assert (s.v.user[LONG].next_slice_ms, s.v.user[LONG].auction_from_ms) == (s.t_ms + 3_000, 0)
+    s.update(HYPE=80.0)
+    assert s.kinds(LONG) == [EV_AUCTION]
+    assert s.v.user[LONG].auction_from_ms == s.t_ms
+
+
+def test_what_the_ratio_and_health_say_of_a_breach_is_the_same(engine):
+    for seed in range(3):
+        venue = TwoWayVenue(seed, engine=engine, values=TWO_WAY_RULE_SETS["lent"])
+        for _ in range(8):
+            venue.random_step()
+            r = venue.v.risk[: venue.backstop]
+            trigger = float(venue.v.par[0].pm_trigger_ratio)
+            cross = r["equity_usd"] < r["maintenance_usd"]
+            breached = np.where(r["judged_as_portfolio"] == 1, r["ratio"] > trigger, cross)
+            clear = np.abs(r["health_usd"]) > 1e-6
+            assert (breached == (r["health_usd"] < 0.0))[clear].all()

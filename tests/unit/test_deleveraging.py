@@ -2,7 +2,7 @@
 
 import pytest
 
-from stressbook.market.resolution.deleveraging import deleveraging_rank
+from stressbook.market.resolution.deleveraging_scores import gain_times_leverage, price_gain
 from stressbook.market.state.codes import (
     EV_BREACH,
     EV_BREACH_ENDED,
@@ -20,8 +20,8 @@ from tests.small_venue import (
 )
 
 
-def test_below_zero_is_closed_at_the_previous_mark_against_the_highest_ranks(engine):
-    # Ranks at 100: (120 / 100) x (100k / 50k) = 2.4; (100 / 100) x (100k / 100k) = 1.
+def test_below_zero_is_closed_at_the_previous_mark_against_the_highest_scores(engine):
+    # Scores at 100: (120 / 100) x (100k / 50k) = 2.4; (100 / 100) x (100k / 100k) = 1.
     s = SmallVenue(
         trader(1, 9_000, {HYPE_PERP: (200_000, 100.0)}),
         trader(2, 90_000, {HYPE_PERP: (-100_000, 100.0)}),
@@ -42,7 +42,7 @@ def test_below_zero_is_closed_at_the_previous_mark_against_the_highest_ranks(eng
     assert s.kinds(LONG) == [EV_BREACH, EV_DELEVERAGED, EV_DELEVERAGED, EV_BREACH_ENDED]
 
 
-def test_a_rank_may_close_a_part_of_a_position(engine):
+def test_a_score_may_close_a_part_of_a_position(engine):
     s = SmallVenue(
         trader(1, 9_000, {HYPE_PERP: (200_000, 100.0)}),
         trader(2, HOUSE_CASH, {HYPE_PERP: (-300_000, 100.0)}),
@@ -68,7 +68,7 @@ def test_the_deepest_account_is_closed_first_and_after_all_other_measures(engine
 
 
 def test_two_accounts_below_zero_close_each_other_where_nobody_else_is_left(engine):
-    """Long HYPE and short BTC against the reverse, and both lost on SOL: ranks are below zero."""
+    """Long HYPE and short BTC against the reverse, and both lost on SOL: scores are below zero."""
     s = SmallVenue(
         trader(1, 9_000, {HYPE_PERP: (200_000, 100.0)}),
         trader(2, 8_000, {HYPE_PERP: (-200_000, 100.0), BTC_PERP: (-500_000, 100_000.0)}),
@@ -81,15 +81,16 @@ def test_two_accounts_below_zero_close_each_other_where_nobody_else_is_left(engi
 
 
 def test_a_winner_with_equity_comes_before_one_below_zero():
-    assert deleveraging_rank(-1, -100_000_000, 1.0, 90.0, 1.0) > 0.0
-    assert deleveraging_rank(-1, -100_000_000, 1.0, 90.0, -1.0) < 0.0
-    assert deleveraging_rank(-1, -100_000_000, 1.0, 90.0, 0.0) == 0.0
-    assert deleveraging_rank(-1, 0, 1.0, 90.0, 1.0) == 0.0
+    gain = price_gain(False, 100.0, 90.0)
+    assert gain_times_leverage(gain, 90.0, 1.0) > 0.0
+    assert gain_times_leverage(gain, 90.0, -1.0) < 0.0
+    assert gain_times_leverage(gain, 90.0, 0.0) == 0.0
+    assert price_gain(False, 0.0, 90.0) == 0.0
 
 
-def test_a_losing_short_ranks_below_a_winning_one():
-    won = deleveraging_rank(-10, -1_200_000_000, 1.0, 100.0, 500.0)
-    lost = deleveraging_rank(-10, -900_000_000, 1.0, 100.0, 500.0)
+def test_a_losing_short_scores_below_a_winning_one():
+    won = gain_times_leverage(price_gain(False, 120.0, 100.0), 1_000.0, 500.0)
+    lost = gain_times_leverage(price_gain(False, 90.0, 100.0), 1_000.0, 500.0)
     assert (won, lost) == (pytest.approx(2.4), pytest.approx(1.8))
 
 

@@ -23,6 +23,7 @@ from stressbook.market.resolution.auction import (
 )
 from stressbook.market.resolution.deleveraging_scores import (
     gain_times_leverage,
+    price_gain,
     profit_over_collateral_bp,
     profit_times_leverage,
 )
@@ -73,7 +74,8 @@ def _bankruptcy_score(one: Given) -> float:
 def _gain_score(one: Given) -> float:
     entry, mark, equity = (one.number(name) for name in ("entry", "mark", "account_value"))
     notional = abs(one.number("notional"))  # some print that of a short below 0
-    return float(gain_times_leverage(one.side() > 0.0, entry, mark, notional, equity))
+    gain = price_gain(one.side() > 0.0, entry, mark)
+    return float(gain_times_leverage(gain, notional, equity))
 
 
 def _collateral_score(one: Given, mark: float) -> float:

@@ -14,25 +14,28 @@ from stressbook.market.reference.deficit import end_breach, settle_backstop, set
 from stressbook.market.reference.deleveraging import deleverage
 from stressbook.market.reference.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.reference.liquidation import liquidate_perps
-from stressbook.market.reference.order_cancelling import cancel_for_margin
 from stressbook.market.reference.parts import VenueParts
 from stressbook.market.reference.pockets import return_flat_pockets
-from stressbook.market.reference.selection import backing_usd
 from stressbook.market.reference.takeover import (
     loan_threshold_usd,
     take_everything,
     take_perps,
     take_slice,
 )
-from stressbook.market.reference.valuation import is_breached, value_account, value_all
+from stressbook.market.reference.valuation import (
+    backing_usd,
+    is_breached,
+    value_account,
+    value_all,
+)
 from stressbook.market.state.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
     EV_BREACH,
     EV_RISK_ORDER_CANCELLED,
-    PRICE_AUCTION,
+    TAKER_AUCTION,
 )
 
-__all__ = ["risk_step", "settle_step"]
+__all__ = ["risk_step"]
 
 
 def risk_step(parts: VenueParts, t_ms: int) -> None:
@@ -49,16 +52,6 @@ def risk_step(parts: VenueParts, t_ms: int) -> None:
         settle_backstop(parts, t_ms)
     settle_flat_rows(parts, t_ms)
     return_flat_pockets(parts.exchange)
-
-
-def settle_step(parts: VenueParts, t_ms: int) -> None:
-    """Have accounts below initial margin lose resting orders."""
-    for user in range(len(parts.exchange.users)):
-        if not parts.exchange.orders.of_user(user):
-            continue
-        value_account(parts, user)
-        if parts.valuations[user].available_usd < 0.0:
-            cancel_for_margin(parts, user, t_ms)
 
 
 def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:
@@ -93,7 +86,7 @@ def _resolve(parts: VenueParts, user: int, t_ms: int) -> bool:
     perps, collateral = parts.perps(user), parts.collateral(user)
     has_loan = bool(collateral) or parts.backs_token_debt(user)
     by_lots = rules.adl_on and rules.allocate_policy != ALLOCATE_PROFIT_HAIRCUT
-    goes_to_auction = rules.price_policy == PRICE_AUCTION and user != parts.rows.backstop
+    goes_to_auction = rules.taker_policy == TAKER_AUCTION and user != parts.rows.backstop
     if (perps or collateral) and goes_to_auction and has_bidder(parts, user):
         auction_account(parts, user, t_ms)
         _note_what_was_taken(parts, user, was_usd=worth.equity_usd)

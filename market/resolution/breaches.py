@@ -10,8 +10,8 @@ and gets exactly one measure, the first that applies:
 3. *orders* to the book for each perp;
 4. a *slice* of its loan, with collateral.
 
-Rules may put an auction or an insurance fund before them, and change which perps are lost, at what
-price, and who bears what is left: docs/decisions/0043-resolution-policies.md.
+Rules may put an auction or an insurance fund before them, and change which perps are lost, to
+whom, and who bears what is left: docs/decisions/0043-resolution-policies.md.
 
 Source: Hyperliquid docs, liquidations, 2026-01; portfolio margin, 2026-08-19. The order in which
 measures are tried is ours: docs/decisions/0032-way-down.md.
@@ -23,6 +23,7 @@ from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.token_debts import backs_token_debt
 from stressbook.market.margin.pockets import return_flat_pockets
 from stressbook.market.margin.valuation import (
+    backing_usd,
     holds_collateral,
     holds_perps,
     is_breached,
@@ -32,7 +33,6 @@ from stressbook.market.margin.valuation import (
 from stressbook.market.numbers.draws import PURPOSE_BREACH_ORDER, uniform
 from stressbook.market.numbers.units import round_nearest
 from stressbook.market.orders.book import cancel_all
-from stressbook.market.orders.order_cancelling import cancel_for_margin
 from stressbook.market.orders.trigger_table import cancel_triggers
 from stressbook.market.resolution.auction import auction_account, has_bidder
 from stressbook.market.resolution.backstop import (
@@ -49,7 +49,6 @@ from stressbook.market.resolution.deficit import (
 from stressbook.market.resolution.deleveraging import deleverage
 from stressbook.market.resolution.insurance_fund import is_fund_able, take_at_bankruptcy
 from stressbook.market.resolution.liquidation import liquidate_perps
-from stressbook.market.resolution.selection import backing_usd
 from stressbook.market.resolution.takeover import (
     loan_threshold_usd,
     take_everything,
@@ -60,12 +59,12 @@ from stressbook.market.state.codes import (
     ALLOCATE_PROFIT_HAIRCUT,
     EV_BREACH,
     EV_RISK_ORDER_CANCELLED,
-    PRICE_AUCTION,
+    TAKER_AUCTION,
 )
 from stressbook.market.state.events import log_event
 from stressbook.market.state.records import VenueState
 
-__all__ = ["risk_step", "settle_step"]
+__all__ = ["risk_step"]
 
 # Columns of `work_index`: who, and whether it waits to be deleveraged.
 _WHO: Final = 0
@@ -95,25 +94,6 @@ def risk_step(v: VenueState, t_ms: int) -> None:
         settle_backstop(v, t_ms)
     settle_flat_rows(v, t_ms)
     return_flat_pockets(v)
-
-
-@inline_kernel
-def settle_step(v: VenueState, t_ms: int) -> None:
-    """Have accounts below initial margin lose resting orders.
-
-    Parameters
-    ----------
-    v : VenueState
-        Changed in `risk`, books and `event`.
-    t_ms : int
-        Time of the step, a mark update.
-    """
-    for user in range(v.par[0].n_users):
-        if v.user[user].n_orders == 0:
-            continue
-        value_account(v, user)
-        if v.risk[user].available_usd < 0.0:
-            cancel_for_margin(v, user, t_ms)
 
 
 @sub_kernel
@@ -205,7 +185,7 @@ def _closes_against_winners(v: VenueState) -> bool:
 
 @inline_kernel
 def _goes_to_auction(v: VenueState, user: int) -> bool:
-    if v.par[0].price_policy != PRICE_AUCTION or user == v.par[0].backstop_user:
+    if v.par[0].taker_policy != TAKER_AUCTION or user == v.par[0].backstop_user:
         return False
     return has_bidder(v, user)
 
