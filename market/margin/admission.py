@@ -20,7 +20,11 @@ from stressbook.market.margin.equity import (
     is_judged_as_portfolio,
     net_usd,
 )
-from stressbook.market.margin.netted_orders import fill_keeps_whole_margin, margin_allows
+from stressbook.market.margin.netted_orders import (
+    fill_keeps_whole_margin,
+    margin_allows,
+    reduction_allowed,
+)
 from stressbook.market.margin.sums import account_sums
 from stressbook.market.margin.token_margin import (
     cover_relief_usd,
@@ -139,9 +143,10 @@ def admits(
     Returns
     -------
     int
-        `ACCEPTED`, or why not. Orders that can only reduce a perp position always may, and forced
-        ones; sales of tokens need the tokens, and collateral not below what it secures; all
-        others need their margin, and accounts in breach may not place them.
+        `ACCEPTED`, or why not. Forced orders always may, and those that can only reduce a perp
+        position, but where orders are netted: there they may not raise what is missing, in breach
+        as before it. Sales of tokens need the tokens, and collateral not below what it secures;
+        all others need their margin, and accounts in breach may not place them.
     """
     if flags & (FORCED | TWAP) != 0 or v.par[0].admission_on == 0:
         return ACCEPTED
@@ -149,16 +154,20 @@ def admits(
     row = user
     pocket = int(v.row_of[user, inst])  # under isolated margin not the account's own row
     is_perp = spec.kind == PERP
-    limit_usd = float(lots * price_tick * int(spec.k)) / 1e6
+    limit_micro = lots * price_tick * int(spec.k)
+    limit_usd = float(limit_micro) / 1e6
     if is_perp:
         position = int(v.perp[pocket, inst])
         held = position if side == SELL else -position
         if flags & REDUCE_ONLY != 0 or int(v.open_lots[user, inst, side]) + lots <= held:
+            is_netted = v.regime[v.row[row].regime].nets_orders == 1
+            if is_netted and not reduction_allowed(v, row, inst, side, lots, limit_micro):
+                return R_INSUFFICIENT_MARGIN
             return ACCEPTED
     elif side == SELL:
         units = (int(v.open_lots[user, inst, SELL]) + lots) * int(spec.lot_units)
         if sells_short(v, row, int(spec.token), units):
-            return sell_short(v, user, inst, lots, lots * price_tick * int(spec.k))
+            return sell_short(v, user, inst, lots, limit_micro)
         if units > v.token[row, spec.token]:
             return R_INSUFFICIENT_BALANCE
         if v.regime[v.row[row].regime].nets_orders == 1:
@@ -322,7 +331,8 @@ def fill_keeps_margin(
     v : VenueState
         Read only.
     user, inst, side, price_tick : int
-        Of the resting order: for a token, or one that adds to a perp position.
+        Of the resting order: for a token, one that adds to a perp position, or, where orders are
+        netted, any.
     lots : int
         About to be traded.
 

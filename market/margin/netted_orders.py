@@ -1,7 +1,8 @@
 """Orders under regimes that net them: judged by what the whole account must hold with them.
 
 An order is let through if the account is healthy with it at its worst corner, or if it does not
-raise what the account must hold. What it pays beyond the mark is a loss as soon as it fills.
+raise what the account must hold beyond its worth. What it pays beyond the mark is a loss as soon as
+it fills. Closing a position is judged alike, since it may be one leg of a hedge.
 """
 
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
@@ -12,7 +13,13 @@ from stressbook.market.margin.sums import account_sums, filled_sums
 from stressbook.market.state.codes import BUY, PERP
 from stressbook.market.state.records import VenueState
 
-__all__ = ["fill_keeps_whole_margin", "is_allowed", "margin_allows", "slip_usd"]
+__all__ = [
+    "fill_keeps_whole_margin",
+    "is_allowed",
+    "margin_allows",
+    "reduction_allowed",
+    "slip_usd",
+]
 
 
 @inline_kernel
@@ -31,17 +38,17 @@ def is_allowed(before_usd: float, after_usd: float, loss_usd: float, worth_usd: 
     Returns
     -------
     bool
-        Healthy after it, or no more to hold than before and nothing lost. Source: Paradex docs,
-        risk checks, at 9b82a75.
+        Healthy after it, or no more missing than before: what is to be held falls by at least what
+        is lost. Source: Paradex docs, risk checks, at 9b82a75.
 
     Examples
     --------
     >>> is_allowed(98.0, 98.0, 0.0, 80.0), is_allowed(98.0, 99.0, 0.0, 80.0)
     (True, False)
+    >>> is_allowed(98.0, 90.0, 8.0, 80.0), is_allowed(98.0, 90.0, 9.0, 80.0)
+    (True, False)
     """
-    if after_usd + loss_usd <= worth_usd:
-        return True
-    return after_usd <= before_usd and loss_usd == 0.0
+    return after_usd + loss_usd <= max(worth_usd, before_usd)
 
 
 @inline_kernel
@@ -87,7 +94,7 @@ def margin_allows(
     Returns
     -------
     bool
-        Healthy with it, or no more to hold than before and nothing lost.
+        `is_allowed` with all orders at their worse corner.
     """
     user = int(v.row[row].user)
     before = margin_need_usd(account_sums(v, row))
@@ -99,6 +106,31 @@ def margin_allows(
     after = margin_need_usd(s)
     loss = slip_usd(v, inst, side, lots, float(limit_micro) / 1e6)
     return is_allowed(before, after, loss, net_usd(s) + s.collateral_capacity_usd)
+
+
+@sub_kernel
+def reduction_allowed(
+    v: VenueState, row: int, inst: int, side: int, lots: int, limit_micro: int
+) -> bool:
+    """Tell whether an account may place an order that can only reduce a perp.
+
+    Parameters
+    ----------
+    v, row, inst, side, lots, limit_micro
+        As of `margin_allows`.
+
+    Returns
+    -------
+    bool
+        Once it has filled: healthy, with all other orders at their worse corner; or no more missing
+        than before, other orders apart. No part of it is then worse, since what is missing is
+        convex in what is filled, credits between underlyings apart.
+    """
+    _, missing, _ = _fill_needs_usd(v, row, inst, side, lots, limit_micro, True)
+    if missing <= 0.0:
+        return True
+    before, after, _ = _fill_needs_usd(v, row, inst, side, lots, limit_micro, False)
+    return after <= before
 
 
 @sub_kernel
@@ -119,31 +151,49 @@ def fill_keeps_whole_margin(
     Returns
     -------
     bool
-        Healthy after it, or no more to hold than before and nothing lost; and the USDC that a
-        token costs is there, own, lent or within reach of a loan.
+        Healthy after it, or no more missing than before; and the USDC that a token costs is there,
+        own, lent or within reach of a loan.
+    """
+    before, after, has_cash = _fill_needs_usd(v, row, inst, side, lots, paid_micro, False)
+    return has_cash and after <= max(before, 0.0)
+
+
+@sub_kernel
+def _fill_needs_usd(
+    v: VenueState, row: int, inst: int, side: int, lots: int, paid_micro: int, with_orders: bool
+) -> tuple[float, float, bool]:
+    """Return what is missing before and after a fill, and whether the cash for it is there.
+
+    Only a purchase of tokens asks for cash.
     """
     spec = v.inst[inst]
-    s = filled_sums(v, row)
-    before = s.initial_usd
+    before = _missing_usd(_sums(v, row, with_orders), with_orders)
     signed = lots if side == BUY else -lots
     cost = paid_micro if side == BUY else -paid_micro
     v.cash[row] -= cost
     if spec.kind == PERP:
         v.perp[row, inst] += signed
-        s = filled_sums(v, row)
+        s = _sums(v, row, with_orders)
         v.perp[row, inst] -= signed
     else:
         v.token[row, spec.token] += signed * int(spec.lot_units)
-        s = filled_sums(v, row)
+        s = _sums(v, row, with_orders)
         v.token[row, spec.token] -= signed * int(spec.lot_units)
     v.cash[row] += cost
-    if spec.kind != PERP and side == BUY and not _has_cash(v, row, s):
-        return False
-    worth = net_usd(s) + s.collateral_capacity_usd
-    if s.initial_usd <= worth:
-        return True
-    loss = slip_usd(v, inst, side, lots, float(paid_micro) / 1e6)
-    return is_allowed(before, s.initial_usd, loss, worth)
+    has_cash = spec.kind == PERP or side != BUY or _has_cash(v, row, s)
+    return before, _missing_usd(s, with_orders), has_cash
+
+
+@inline_kernel
+def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
+    return account_sums(v, row) if with_orders else filled_sums(v, row)
+
+
+@inline_kernel
+def _missing_usd(s: AccountSums, with_orders: bool) -> float:
+    """Return what must be held beyond the worth of an account."""
+    need = margin_need_usd(s) if with_orders else s.initial_usd
+    return need - (net_usd(s) + s.collateral_capacity_usd)
 
 
 @inline_kernel

@@ -3,7 +3,8 @@
 A partly filled order keeps its place. An order that would meet one of its own user cancels that
 one and goes on (expire maker). A resting reduce-only order fills at most what its owner still has
 to reduce, and expires with nothing left to do. A resting order that adds to a position, or bids for
-a token, expires if its owner no longer has the margin. Each trade is booked for the resting side,
+a token, expires if its owner no longer has the margin; where orders are netted, any does whose fill
+would leave more missing than before. Each trade is booked for the resting side,
 with its fee, as it happens; the incoming side of all trades of an order is booked as one at the
 end, in two where it turns a position.
 Source: Hyperliquid docs, order book, order types, self-trade prevention, 2026.
@@ -228,13 +229,16 @@ def _available_lots(v: VenueState, link: int, inst: int, side: int) -> int:
 
 @inline_kernel
 def _has_margin(v: VenueState, link: int, inst: int, side: int, lots: int) -> bool:
-    """Tell whether a resting order may fill: what only reduces always may."""
+    """Tell whether a resting order may fill: what only reduces does, unless orders are netted."""
     order = v.order[natural(link - 1)]
     user, flags = widened(order.user), widened(order.options)
-    if flags & (REDUCE_ONLY | FORCED | TWAP) != 0:
+    if flags & (FORCED | TWAP) != 0:
         return True
-    if v.inst[inst].kind == PERP and reducible_lots(v, user, inst, side) >= lots:
-        return True
+    if v.regime[natural(v.row[user].regime)].nets_orders == 0:
+        if flags & REDUCE_ONLY != 0:
+            return True
+        if v.inst[inst].kind == PERP and reducible_lots(v, user, inst, side) >= lots:
+            return True
     return fill_keeps_margin(v, user, inst, side, widened(order.price_tick), lots)
 
 

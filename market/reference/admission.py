@@ -157,8 +157,9 @@ def admit_perp(
     side: int,
     lots: int,
     limit_micro: int,
+    reduce_only: bool = False,
 ) -> Admission:
-    """Return the reply to a perp order that is not reduce-only, and the debt to draw for it.
+    """Return the reply to a perp order, and the debt to draw for it.
 
     Parameters
     ----------
@@ -172,22 +173,29 @@ def admit_perp(
         Of the order.
     limit_micro : int
         Notional at its limit, micro-USDC.
+    reduce_only : bool, default False
+        Whether it is for reducing alone.
 
     Returns
     -------
     (int, int)
-        Code, and micro-USDC. What can only reduce the position is always accepted.
+        Code, and micro-USDC. What can only reduce the position is accepted; where orders are
+        netted, if it does not raise what is missing.
     """
     held = perp.lots if side == SELL else -perp.lots
-    if perp.open_lots.get(side, 0) + lots <= held:
-        return Admission(ACCEPTED)
+    reduces = reduce_only or perp.open_lots.get(side, 0) + lots <= held
     if account.regime.rules.nets_orders:
-        if account.breached:
+        if account.breached and not reduces:
             return Admission(R_IN_RESOLUTION)
         worth = float(lots) * perp.lot_size * perp.mark_usd
         order = NettedOrder.of(side, lots, limit_micro, worth)
-        allowed = account.allows(perp=perp, token=None, order=order)
+        if reduces:
+            allowed = account.allows_reduction(perp=perp, order=order)
+        else:
+            allowed = account.allows(perp=perp, token=None, order=order)
         return Admission(ACCEPTED if allowed else R_INSUFFICIENT_MARGIN)
+    if reduces:
+        return Admission(ACCEPTED)
     limit_usd = float(limit_micro) / 1e6
     need = account.need_after_usd(limit_usd, perp=perp, lots=lots, side=side)
     return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_MARGIN)

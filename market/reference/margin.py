@@ -378,9 +378,23 @@ class MarginAccount:
             self, perp=perp, token=token, side=order.side, limit_micro=order.limit_micro
         )
         need, loss = after.margin_need_usd(), order.slip_usd
-        if need + loss <= after.net_usd() + after.capacity_usd():
+        worth = after.net_usd() + after.capacity_usd()
+        return need + loss <= worth or need + loss <= self.margin_need_usd()
+
+    def allows_reduction(self, *, perp: PerpHolding, order: NettedOrder) -> bool:
+        """Tell whether an order that only reduces a perp may be placed where orders are netted."""
+        sign = 1 if order.side == BUY else -1
+        filled = whole_book.with_fill(
+            self, perp=perp, lots=sign * order.lots, paid_micro=sign * order.limit_micro
+        )
+        if filled.margin_need_usd() <= filled.net_usd() + filled.capacity_usd():
             return True
-        return need <= self.margin_need_usd() and loss == 0.0
+        return filled.missing_usd() <= self.missing_usd()
+
+    def missing_usd(self) -> float:
+        """Return the initial requirement of what is held beyond its worth, orders apart."""
+        held = whole_book.initial_usd(self, orders=False)
+        return held - (self.net_usd() + self.capacity_usd())
 
     def keeps_whole_margin(
         self,
@@ -403,11 +417,8 @@ class MarginAccount:
         )
         if token is not None and order.side == BUY and not after.has_cash(reserve):
             return False
-        initial = whole_book.initial_usd(after, orders=False)
-        if initial <= after.net_usd() + after.capacity_usd():
-            return True
-        before = whole_book.initial_usd(self, orders=False)
-        return initial <= before and order.slip_usd == 0.0
+        missing = after.missing_usd()
+        return missing <= 0.0 or missing <= self.missing_usd()
 
     def has_cash(self, reserve: ReferenceReserve) -> bool:
         """Tell whether USDC below zero could be had: from what is lent, or as a loan."""

@@ -145,8 +145,6 @@ class MarginDesk:
         account = self.account(exchange, order.user)
         account.breached |= exchange.users[exchange.row_of(order.user, order.inst)].breached
         if exchange.instruments[order.inst].is_perp:
-            if order.flags & REDUCE_ONLY:
-                return ACCEPTED
             found = self._admit_perp(exchange, account, order, lots)
         else:
             found = self._admit_spot(exchange, account, order, lots)
@@ -180,11 +178,13 @@ class MarginDesk:
     ) -> bool:
         """Tell whether a resting order still has its margin at the match."""
         rules = exchange.instruments[order.inst]
-        if not self.admission_on or order.flags & (REDUCE_ONLY | FORCED | TWAP):
-            return True
-        if rules.is_perp and exchange.reducible_lots(order.user, order.inst, order.side) >= lots:
+        if not self.admission_on or order.flags & (FORCED | TWAP):
             return True
         account = self.account(exchange, order.user)
+        if not account.regime.rules.nets_orders:
+            reducible = exchange.reducible_lots(order.user, order.inst, order.side)
+            if order.flags & REDUCE_ONLY or (rules.is_perp and reducible >= lots):
+                return True
         limit_micro = lots * order.price_tick * rules.k
         if not rules.is_perp:
             trade = SpotOrder(order.side, lots, limit_micro, rules.lot_size, rules.lot_units)
@@ -317,6 +317,7 @@ class MarginDesk:
             side=order.side,
             lots=lots,
             limit_micro=lots * order.price_tick * exchange.instruments[order.inst].k,
+            reduce_only=bool(order.flags & REDUCE_ONLY),
         )
 
     def _admit_spot(

@@ -179,7 +179,7 @@ def random_order(v, rng, user):
     return inst, int(rng.integers(2)), tick, lots
 
 
-def reference_reply(v, user, inst, side, tick, lots):
+def reference_reply(v, user, inst, side, tick, lots, *, reduce_only=False):
     account, reserve = reference_account(v, user), reference_reserve(v)
     spec, tier = v.inst[inst], v.fee_tier[int(v.user[user].fee_tier)]
     micro = lots * tick * int(spec.k)
@@ -187,7 +187,15 @@ def reference_reply(v, user, inst, side, tick, lots):
         perp_index = [i for i in range(len(v.inst)) if v.inst[i].kind == PERP].index(inst)
         perp = account.perps[perp_index]
         assert perp == reference_perp(v, user, inst)
-        return admit_perp(account, perp, reserve, side=side, lots=lots, limit_micro=micro)
+        return admit_perp(
+            account,
+            perp,
+            reserve,
+            side=side,
+            lots=lots,
+            limit_micro=micro,
+            reduce_only=reduce_only,
+        )
     offered = int(v.open_lots[user, inst, SELL])
     order = SpotOrder(side, lots, micro, float(spec.lot_size), int(spec.lot_units), offered)
     rate = float(tier.spot_taker_e7) / 1e7
@@ -219,7 +227,7 @@ def test_admission(values):
 
 @pytest.mark.parametrize("regime", ["scan", "span", "okx"])
 def test_admission_and_fills_where_orders_are_netted(regime):
-    codes, kept = set(), set()
+    codes, kept, reductions = set(), set(), set()
     for seed in range(6):
         v, rng = random_state(seed, regime=regime)
         v.user["breached"] = rng.random(len(v.user)) < 0.1
@@ -235,8 +243,14 @@ def test_admission_and_fills_where_orders_are_netted(regime):
             assert supply - int(v.supply[user, 0]) == returned
             codes.add(code)
             kept.add(fills)
+            if v.inst[inst].kind == PERP:
+                asked = (user, inst, side, tick, lots)
+                code = admits(v, *asked, REDUCE_ONLY)
+                assert code == reference_reply(v, *asked, reduce_only=True).code, (seed, asked)
+                reductions.add(code)
     assert {ACCEPTED, R_INSUFFICIENT_MARGIN, R_IN_RESOLUTION} <= codes
     assert kept == {True, False}
+    assert reductions == {ACCEPTED, R_INSUFFICIENT_MARGIN}
 
 
 def reference_fill(v, user, inst, side, tick, lots):
