@@ -79,6 +79,7 @@ def reference_rules(v):
         user_cap_in_credit=bool(par.user_cap_in_credit),
         user_borrow_cap_micro=int(v.token_spec[0].user_borrow_cap),
         borrowable_in_credit=bool(par.borrowable_in_credit),
+        trigger_ratio=float(par.pm_trigger_ratio),
         lends_below_micro=lends_below_micro(v),
     )
 

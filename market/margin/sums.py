@@ -7,6 +7,7 @@ are dispatched by `row.regime`; a portfolio row without credit is judged by cros
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.margin.equity import AccountSums
 from stressbook.market.margin.perp_sums import perp_sums
+from stressbook.market.margin.protection import protected_credit_usd
 from stressbook.market.margin.token_sums import token_sums
 from stressbook.market.regimes.requirement import required_usd
 from stressbook.market.regimes.tables import MarginTables, PocketScratch
@@ -79,6 +80,7 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
     offset = 0.0
     if v.par[0].min_borrow_offset_on == 1:
         offset = v.par[0].min_borrow_offset_usd
+    credit = protected_credit_usd(v, row, tokens.credit_usd, maintenance, tokens.debt_usd, offset)
     # By position: a call with this many keywords does not compile.
     return AccountSums(
         float(v.cash[row]) / 1e6,
@@ -94,7 +96,7 @@ def _sums(v: VenueState, row: int, with_orders: bool) -> AccountSums:
         tokens.value_usd,
         tokens.collateral_usd,
         capacity,
-        tokens.credit_usd,
+        credit,
         0.0,
         offset,
         1 if gives_credit and regime.falls_back == 0 else 0,

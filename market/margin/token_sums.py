@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from stressbook.market.compiling.kernel import inline_kernel
-from stressbook.market.lending.borrowing import headroom
 from stressbook.market.lending.token_bids import bid_overlap_usd
 from stressbook.market.lending.token_debts import debt_need_usd
 from stressbook.market.margin.perp_sums import PerpSums
+from stressbook.market.margin.protection import capped_credit_usd
 from stressbook.market.state.codes import BUY, REGIME_PORTFOLIO, SELL
 from stressbook.market.state.records import VenueState
 
@@ -102,7 +102,7 @@ def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
     if token_bound > 0.0:
         spot_bid -= min(token_bound, bid_overlap_usd(v, row))
     capacity = max(0.0, capacity - token_need)
-    credit = _capped_credit_usd(v, row, credit)
+    credit = capped_credit_usd(v, row, credit, token_debt)
     if credit <= 0.0 and token_debt <= 0.0 and regime.falls_back == 1:
         collateral = 0.0
     return TokenSums(
@@ -116,15 +116,3 @@ def token_sums(v: VenueState, row: int, perps: PerpSums) -> TokenSums:
         token_bound,
         n_legs,
     )
-
-
-@inline_kernel
-def _capped_credit_usd(v: VenueState, row: int, credit_usd: float) -> float:
-    """Return the credit of collateral, where caps count in it no more than may be owed."""
-    if v.par[0].user_cap_in_credit == 1:
-        credit_usd = min(credit_usd, float(v.token_spec[0].user_borrow_cap) / 1e6)
-    if v.par[0].borrowable_in_credit == 1 and credit_usd > 0.0:
-        debt = int(v.debt[row, 0])
-        owed_most = debt + headroom(v.token_spec[0], v.reserve[0], debt)
-        credit_usd = min(credit_usd, float(owed_most) / 1e6)
-    return credit_usd

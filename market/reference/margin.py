@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stressbook.market.numbers.units import round_down, round_up
+from stressbook.market.numbers.units import ON_THE_EDGE, round_down, round_up
 from stressbook.market.reference import whole_book
 from stressbook.market.reference.admission import Admission, NettedOrder
 from stressbook.market.reference.holdings import PerpHolding, TokenHolding
@@ -38,6 +38,7 @@ class MarginRules(NamedTuple):
     user_cap_in_credit: bool = True
     user_borrow_cap_micro: int = 50_000_000_000_000
     borrowable_in_credit: bool = False
+    trigger_ratio: float = 0.95
     lends_below_micro: float = math.inf  # micro-USDC of account value
 
 
@@ -171,14 +172,27 @@ class MarginAccount:
         return max(0.0, self.token_need_usd() - self._whole_capacity_usd())
 
     def credit_usd(self) -> float:
-        """Return what collateral counts at maintenance, the user's borrow cap in."""
+        """Return what collateral counts at maintenance, within what may be borrowed."""
         caps_count = self.rules.user_cap_in_credit
         credit = _total(token.credit_usd(caps_count) for token in self.collateral())
+        if self.rules.borrowable_in_credit:
+            return min(credit, self._protected_usd()) if credit > 0.0 else credit
         if caps_count:
             credit = min(credit, float(self.rules.user_borrow_cap_micro) / 1e6)
-        if self.rules.borrowable_in_credit and credit > 0.0:
-            credit = min(credit, float(self.debt_micro + self.headroom_micro) / 1e6)
         return credit
+
+    def _protected_usd(self) -> float:
+        """Return the credit with which the trigger stands at all that may be owed."""
+        most_owed = float(self.debt_micro + self.headroom_micro) / 1e6
+        if most_owed == 0.0 and self.token_debt_usd() <= 0.0:
+            return 0.0
+        counted = {"at_maintenance": most_owed, "drawn": float(self.debt_micro) / 1e6}.get(
+            self.regime.rules.debt_in_ratio, 0.0
+        )
+        maintenance = self.maintenance_usd()
+        required = maintenance + counted + self.token_debt_usd() + self.rules.min_borrow_offset_usd
+        at_trigger = required * ON_THE_EDGE / self.rules.trigger_ratio
+        return at_trigger - (maintenance - most_owed + counted)
 
     # --- what it is worth and what it must hold -------------------------------------------------
 

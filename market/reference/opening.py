@@ -115,6 +115,7 @@ def desk_of(v: VenueState, regimes: tuple[MarginRegime, ...] = ()) -> MarginDesk
             user_cap_in_credit=bool(par.user_cap_in_credit),
             user_borrow_cap_micro=int(v.token_spec[0].user_borrow_cap),
             borrowable_in_credit=bool(par.borrowable_in_credit),
+            trigger_ratio=float(par.pm_trigger_ratio),
             lends_below_micro=lends_below_micro(v),
         ),
         eligibility=Eligibility(

@@ -72,7 +72,8 @@ class MarginRules:
     order_margin_buffer_frac: float = rule("1", "surcharge on the margin of orders", low=0.0)
     user_cap_in_credit: bool = rule("switch", "user caps bound capacity and credit of collateral")
     borrowable_in_credit: bool = rule(
-        "switch", "platform cap and pool bound credit too: to debt and what may still be borrowed"
+        "switch",
+        "protects up to what is owed and may be borrowed by user cap, platform cap and pool",
     )
     min_borrow_offset_on: bool = rule("switch", "the offset counts in the ratio")
     min_borrow_offset_usd: float = rule("USD", "offset in the requirement", low=0.0)

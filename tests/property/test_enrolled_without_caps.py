@@ -36,6 +36,7 @@ CAPS_AND_WAYS = [
     NO_CAPS,
     NO_LOANS,
     NO_LOANS | {"backstop_usd": 0.0, "liquidation.socialise": "positions"},
+    {"margin.borrowable_in_credit": True, "tokens.USDC.platform_borrow_cap": 0.0},
     NO_CAPS | {"liquidation.backstop": "insurance_fund", "backstop_usd": 100_000.0},
     NO_LOANS | {"liquidation.taker": "auction", "liquidation.auction_period_ms": 20_000},
 ]

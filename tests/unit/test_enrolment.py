@@ -201,12 +201,14 @@ def test_a_position_is_protected_up_to_the_borrowable_amount(engine, bound):
     s = carried(engine, bound, margin__borrowable_in_credit=True)
     s.update(BTC=100_000.0)
     assert s.v.debt[LONG, 0] == CAP * 10**6  # the commitment of a tenth would be 50,000
-    # 10,000 below zero: (6,125 x 2 + 10,000) / (6,125 + 20,000) = 0.8517.
+    # 10,000 below zero it needs 16,125: 0.95 x (6,125 + 16,125) / (6,125 + 20,000) = 0.8091.
     s.update(BTC=98_000.0)
-    assert math.isclose(s.v.risk[LONG].ratio, 22_250 / 26_125, rel_tol=1e-9)
+    assert math.isclose(s.v.risk[LONG].ratio, 0.95 * 22_250 / 26_125, rel_tol=1e-9)
     assert EV_BREACH not in s.kinds(LONG)
-    # 15,000 below zero: 27,125 / 26,062.5.
-    s.update(BTC=97_000.0)
+    # 13,900 below zero it needs 19,976.25; 13,950 below, 20,025.63 and not the 20,000 that it may.
+    s.update(BTC=97_220.0)
+    assert EV_BREACH not in s.kinds(LONG)
+    s.update(BTC=97_210.0)
     assert EV_BREACH in s.kinds(LONG)
 
 
@@ -230,9 +232,39 @@ def test_a_cap_cut_in_the_middle_leaves_what_was_drawn(engine):
             s.engine.reload()
         s.update(BTC=97_000.0)
         assert EV_BREACH not in s.kinds(LONG)
-        # 60,000 below zero: 71,000 / (5,500 + 63,500) with the cap, / 830,500 without.
+        # 60,000 below zero it needs 65,500, of which 63,500 was drawn.
         s.update(BTC=88_000.0)
         assert (EV_BREACH in s.kinds(LONG)) is cut
+
+
+CUTS = {
+    "pool": {},
+    "platform": {"tokens__USDC__platform_borrow_cap": 90_000.0},
+    "user": {"tokens__USDC__user_borrow_cap": 90_000.0},
+}
+
+
+@pytest.mark.parametrize("cut", sorted(CUTS))
+def test_what_was_drawn_stays_protected_when_nothing_more_can_be_borrowed(engine, cut):
+    """A loan of 100,000 on a million of HYPE: its pool lent out, or a cap cut below it."""
+    lent_usd = 100_000 if cut == "pool" else 1_000_000
+    s = SmallVenue(
+        trader(1, 0, tokens={HYPE: 10_000}, debt_usd=100_000),
+        trader(2, HOUSE_CASH, supply_usd=lent_usd),
+        engine=engine,
+        margin__borrowable_in_credit=True,
+        **CUTS[cut],
+    )
+    for _ in range(3):
+        s.update(HYPE=100.0)
+        assert s.kinds(0) == []
+    # All that may be owed is owed: at the trigger, and not beyond it.
+    assert math.isclose(s.v.risk[0].ratio, 0.95, rel_tol=1e-9)
+    # From there on collateral decides as ever: 100,000 > 0.95 x 0.825 x 10,000 x price at 12.759.
+    s.update(HYPE=12.8)
+    assert EV_BREACH not in s.kinds(0)
+    s.update(HYPE=12.7)
+    assert EV_BREACH in s.kinds(0)
 
 
 def test_each_account_of_an_owner_has_the_whole_user_cap(engine):
