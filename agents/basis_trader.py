@@ -266,6 +266,7 @@ def _long_usd(me: Me, mkt: Market, p: Any, wealth: float, holding: float) -> flo
         p.kappa,
         carry,
         p.financed_margin_frac if ltv > 0.0 else p.cross_margin_frac,
+        p.cross_margin_frac,
         p.limit_frac,
         holding if asset.defence <= 0.0 else 0.0,
         usdc.borrow_rate,
@@ -282,6 +283,7 @@ def book_usd(
     kappa: float,
     carry: float,
     margin: float,
+    cushion: float,
     limit_frac: float,
     floor: float,
     borrow_rate: float,
@@ -293,19 +295,41 @@ def book_usd(
     """Return the hedged book that a net yearly carry is worth, in USD of tokens.
 
     `ltv` is 0 where tokens are no collateral; a book up to `floor` is not cut for want of capital.
+    Where caps leave little to borrow, a book has the `cushion` against its perp that it has under
+    cross: USDC, and what may still be borrowed.
     """
     wanted = wealth * kappa * carry
     if wealth <= 0.0 or wanted <= 0.0:
         return 0.0
     own = wealth / (1.0 + margin)
+    safe = own
+    if ltv > 0.0:
+        safe = cushioned_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, cushion)
+        own = own if own < safe else safe
     own = own if own > floor else floor
     if wanted <= own or ltv <= 0.0:
         return wanted if wanted < own else own
     financed = wealth * kappa * (carry - borrow_rate)
     most = financing_limit_usd(wealth, ltv, supply_cap_usd, borrow_cap_usd, lendable_usd, margin)
+    most = most if most < safe else safe
     limit = own + limit_frac * (most - own)
     financed = financed if financed < limit else limit
     return financed if financed > own else own
+
+
+@inline_kernel
+def cushioned_usd(
+    wealth: float, ltv: float, supply_cap_usd: float, borrow_cap_usd: float, cushion: float
+) -> float:
+    """Return the largest book whose perp has a cushion in what is owned and may be owed.
+
+    User caps count in the credit of collateral: beyond them a rise of the price, which the tokens
+    gain and the perp loses, brings no credit, but takes USDC. Up to the supply cap it brings both.
+    """
+    by_cap = (wealth + borrow_cap_usd) / (1.0 + cushion)
+    by_supply = (wealth + (0.5 + 0.5 * ltv) * supply_cap_usd) / (1.0 + cushion)
+    by_supply = by_supply if by_supply > supply_cap_usd else supply_cap_usd
+    return by_cap if by_cap < by_supply else by_supply
 
 
 @inline_kernel

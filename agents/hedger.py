@@ -7,7 +7,8 @@ hedges at all; so a break of correlations leaves it with a hedge that was right 
 
 Perp against perp gets no relief under the venue's rules. Under portfolio margin the tokens carry
 the perps and losses become debt, up to an own limit of load; under cross tokens count for nothing,
-so part of the wealth stands in USDC and is refilled by selling tokens.
+so part of the wealth stands in USDC and is refilled by selling tokens; so it is, as far as user
+caps leave too little to borrow, under portfolio margin.
 
 Source: live portfolio-margin accounts of Hyperliquid, 2026-09-08 and 2026-09-14; the ratio is that
 of Ederington, The hedging performance of the new futures markets, JF 1979.
@@ -22,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from stressbook.agents.execution import SHORTABLE, perp_usd, token_usd, wealth_usd, work
+from stressbook.agents.hedged_book import TRANSFER_FLOOR
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.renewal import is_away
 from stressbook.agents.rule import Rule
@@ -34,6 +36,7 @@ from stressbook.market.numbers.elementary import ln
 from stressbook.market.rules.parameters import param
 from stressbook.market.state.codes import MODE_PORTFOLIO
 
+CAP_SHARE: Final = 0.9  # of what may be owed: at the cap inside the credit the ratio is 1
 RELIEF: Final = 0.8  # of the load limit: where selling tokens ends
 
 PARAMETERS = record_dtype(
@@ -196,11 +199,25 @@ def token_error_usd(me: Me, mkt: Market, p: Any, wealth: float) -> Any:
     value = token_usd(me.token, mkt, p.asset)
     token = mkt.token[mkt.asset[p.asset].token]
     usdc = wealth - value
-    if me.account.account_mode != MODE_PORTFOLIO or token.ltv <= 0.0:
-        error = wealth / (1.0 + hedge_ratio(me, p) * p.cross_margin_frac) - value
+    ratio = hedge_ratio(me, p)
+    supply_cap_usd = float(token.user_supply_cap) / token.unit * mkt.asset[p.asset].oracle_usd
+    cap_usd = float(mkt.token[0].user_borrow_cap) / mkt.token[0].unit
+    is_lent = me.account.account_mode == MODE_PORTFOLIO and token.ltv > 0.0
+    most = wealth / (1.0 + ratio * p.cross_margin_frac)
+    if is_lent:
+        most = held_usd(
+            wealth,
+            ratio * p.cross_margin_frac,
+            ratio * TRANSFER_FLOOR,
+            token.ltv,
+            token.ltv,
+            supply_cap_usd,
+            cap_usd,
+        )
+    if not is_lent or most < wealth:
+        error = most - value
         band = p.band_frac * value
         return 0.0 if -band <= error <= band else error
-    supply_cap_usd = float(token.user_supply_cap) / token.unit * mkt.asset[p.asset].oracle_usd
     capacity = token.ltv * (value if value < supply_cap_usd else supply_cap_usd)
     if -usdc > p.load_limit * capacity:
         m.selling = 1
@@ -209,7 +226,51 @@ def token_error_usd(me: Me, mkt: Market, p: Any, wealth: float) -> Any:
     if m.selling > 0:
         target = RELIEF * p.load_limit
         return (usdc + target * capacity) / (1.0 - target * token.ltv)
-    return usdc if usdc > p.band_frac * wealth else 0.0
+    own = ratio * TRANSFER_FLOOR * value - lendable_usd(me, mkt)  # margin that nobody lends
+    idle = usdc - own if own > 0.0 else usdc
+    return idle if idle > p.band_frac * wealth else 0.0
+
+
+@inline_kernel
+def lendable_usd(me: Me, mkt: Market) -> Any:
+    """Return what the account owes and what platform cap and pool would lend on top."""
+    usdc = mkt.token[0]
+    room = usdc.platform_headroom if usdc.platform_headroom < usdc.pool else usdc.pool
+    return float(me.account.debt_micro + (room if room > 0 else 0)) / usdc.unit
+
+
+@inline_kernel
+def held_usd(
+    wealth: float,
+    cushion: float,
+    margin: float,
+    ltv: float,
+    counted_ltv: float,
+    supply_cap_usd: float,
+    borrow_cap_usd: float,
+) -> float:
+    """Return the tokens that a hedger holds within user caps, in USD: all its wealth, or less.
+
+    `cushion` and `margin` are per unit of tokens: the USDC kept against the basket under cross,
+    and the least that the venue asks for it. What a share of the credit (the first) and of
+    loan-to-value (the second, `counted_ltv` within the platform's supply cap) does not give, tokens
+    beyond the supply cap or debts beyond the borrow cap, is kept in USDC.
+    """
+    credit = CAP_SHARE * (0.5 + 0.5 * ltv)
+    capacity = CAP_SHARE * counted_ltv
+    by_cap = CAP_SHARE * borrow_cap_usd
+    need = cushion if cushion > margin else margin
+    held = wealth
+    most = wealth / (1.0 + cushion - credit) if cushion > credit else wealth
+    held = held if held < most else most
+    most = wealth / (1.0 + margin - capacity) if margin > capacity else wealth
+    held = held if held < most else most
+    most = (wealth + credit * supply_cap_usd) / (1.0 + cushion)
+    held = held if held < most else most
+    most = (wealth + capacity * supply_cap_usd) / (1.0 + margin)
+    held = held if held < most else most
+    most = (wealth + by_cap) / (1.0 + need)
+    return held if held < most else most
 
 
 @inline_kernel

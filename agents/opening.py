@@ -17,7 +17,8 @@ import numpy as np
 
 from stressbook.agents import carry_book, directional_book
 from stressbook.agents.aging import past_of
-from stressbook.agents.carry_book import Carrier, CarryBook, CarryMarket
+from stressbook.agents.carry_book import CarryBook
+from stressbook.agents.carry_sizes import Carrier, CarryMarket, basket_weights, covariances
 from stressbook.agents.classes import AgentClass
 from stressbook.agents.directional import FLAT, HOLDING
 from stressbook.agents.directional_book import Bet
@@ -79,6 +80,7 @@ class OpeningBook(NamedTuple):
     borrow_rate: float
     utilisation: float
     debt_share: float
+    rationed_by: dict[int, str]  # by account key, of `carry_book.RATIONS`; of those that are
 
 
 def open_book(
@@ -117,8 +119,15 @@ def open_book(
     assets = listings(spec)
     covariance = _daily_covariance(world)
     carriers = [one for group in groups for one in _carriers(group)]
+    lent = _lent_units(groups, spec)
     market = CarryMarket(
-        spec, assets, params.funding, covariance, _supply_usd(groups), params.most_utilisation
+        spec,
+        assets,
+        params.funding,
+        covariance,
+        lent.get(0, 0) / MICRO,
+        params.most_utilisation,
+        lent,
     )
     book = carry_book.solve(carriers, market)
     apart = carry_book.solve([one._replace(enrolled=False) for one in carriers], market)
@@ -141,7 +150,12 @@ def open_book(
         _memory(group, drafts[i], lives, params, assets, covariance, seed)
         for i, group in enumerate(groups)
     ]
-    return OpeningBook(drafts, memories, book.borrow_rate, book.utilisation, book.debt_share)
+    rationed_by = {
+        one.key: name for one, name in zip(carriers, book.rationed_by, strict=True) if name
+    }
+    return OpeningBook(
+        drafts, memories, book.borrow_rate, book.utilisation, book.debt_share, rationed_by
+    )
 
 
 def _daily_covariance(world: WorldParams) -> F64:
@@ -179,12 +193,30 @@ def plain(records: Records) -> list[SimpleNamespace]:
     return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in records.tolist()]
 
 
-def _supply_usd(groups: Sequence[Group]) -> float:
-    total = 0
+def _lent_units(groups: Sequence[Group], spec: VenueSpec) -> dict[int, int]:
+    """Return what lenders supply to each reserve, by token, units."""
+    lent: dict[int, int] = {}
     for group in groups:
         if group.agent_class.opens == "claim":
-            total += sum(int(p.supply_micro) for p in group.parameters)
-    return total / MICRO
+            for p in plain(group.parameters):
+                for token, units in _lent_by(p, len(group.keys), spec).items():
+                    lent[token] = lent.get(token, 0) + units
+    return lent
+
+
+def _lent_by(p: Any, n_lenders: int, spec: VenueSpec) -> dict[int, int]:
+    """Return what a lender supplies, by token, units: no more than its part of the supply caps.
+
+    All suppliers stand in a few accounts, so that user supply caps do not bound them.
+    """
+    usdc = spec.tokens[0]
+    lent = {0: min(int(p.supply_micro), int(usdc.platform_supply_cap * usdc.unit / n_lenders))}
+    for each in listings(spec):
+        token = spec.tokens[each.token]
+        if each.token > 0 and token.borrowable:
+            wanted = round(float(p.token_supply_ratio) * token.platform_borrow_cap * token.unit)
+            lent[each.token] = min(wanted, int(token.platform_supply_cap * token.unit / n_lenders))
+    return lent
 
 
 def _short_lots(book: CarryBook, one: Listing) -> int:
@@ -237,9 +269,7 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
     """Return an account that opens with USDC, a stock of tokens or a claim on the reserve."""
     draft = Draft(key, group.agent_class.rule.class_id, 0)
     if group.agent_class.opens == "claim":
-        draft.supply_micro = draft.equity_micro = int(p.supply_micro)
-        _lend_tokens(draft, float(p.token_supply_ratio), spec)
-        return draft
+        return _lender_draft(draft, p, len(group.keys), spec)
     draft.equity_micro = round(float(p.equity_usd) * MICRO)
     lots = int(getattr(p, "spot_lots", 0))
     if lots:
@@ -249,14 +279,15 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
     return draft
 
 
-def _lend_tokens(draft: Draft, share: float, spec: VenueSpec) -> None:
-    """Give a lender its share of the platform's borrow cap of each token that the venue lends."""
+def _lender_draft(draft: Draft, p: Any, n_lenders: int, spec: VenueSpec) -> Draft:
+    """Give a lender its claims; USDC beyond the supply cap is its own, and not lent."""
+    lent = _lent_by(p, n_lenders, spec)
+    draft.equity_micro, draft.supply_micro = int(p.supply_micro), lent.pop(0)
     for each in listings(spec):
-        token = spec.tokens[each.token]
-        if each.token > 0 and token.borrowable:
-            units = round(share * token.platform_borrow_cap * token.unit)
-            draft.tokens[each.token] = draft.lent[each.token] = units
-            draft.equity_micro += token_micro(each, units)
+        if each.token in lent:
+            draft.tokens[each.token] = draft.lent[each.token] = lent[each.token]
+            draft.equity_micro += token_micro(each, lent[each.token])
+    return draft
 
 
 def _memory(
@@ -283,7 +314,7 @@ def _memory(
     if one.opens == "bets":
         _remember_bets(memory, group, drafts, lives, assets)
     if one.opens == "claim":
-        memory["left_micro"] = parameters["supply_micro"]
+        memory["left_micro"] = [draft.supply_micro for draft in drafts]
     return memory
 
 
@@ -291,8 +322,8 @@ def _remember_covariances(
     memory: Records, group: Group, assets: Sequence[Listing], covariance: F64
 ) -> None:
     for m, p in zip(memory, plain(group.parameters), strict=True):
-        weights = carry_book.basket_weights(p, assets)
-        own, variance = carry_book.covariances(p, weights, covariance)
+        weights = basket_weights(p, assets)
+        own, variance = covariances(p, weights, covariance)
         days = float(p.sample_ms) / 1000.0 / SECONDS_PER_DAY
         m.covariance, m.variance = own * days, variance * days
 
