@@ -6,11 +6,12 @@ in; where more does, or books do not take it, the rest says so.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from stressbook.market.compiling.arrays import F64
 
-__all__ = ["AFTER_MIN", "peak_of", "rest_frac"]
+__all__ = ["AFTER_MIN", "closed_frac", "peak_of", "rest_frac"]
 
 AFTER_MIN: Final = (10, 30, 60)
 
@@ -44,7 +45,7 @@ def rest_frac(held_usd: F64, after_min: int) -> float:
     Returns
     -------
     float
-        0 to 1; 0 if nothing was ever held.
+        0 to 1; NaN if nothing was ever held, for there was nothing to dispose of.
 
     Examples
     --------
@@ -54,6 +55,43 @@ def rest_frac(held_usd: F64, after_min: int) -> float:
     """
     most = peak_of(held_usd)
     if most <= 0.0:
-        return 0.0
-    place = min(int(held_usd.argmax()) + after_min, len(held_usd) - 1)
-    return float(held_usd[place]) / most
+        return math.nan
+    return float(held_usd[_span(held_usd, after_min)[1]]) / most
+
+
+def closed_frac(held_usd: F64, closed_usd: F64, after_min: int) -> float:
+    """Return how much of the most that was held was closed against winners in the minutes after.
+
+    A vault that is emptied so has sold nothing: the share is not one of sales.
+
+    Parameters
+    ----------
+    held_usd : ndarray of float64, shape (n_minutes,)
+        As for `peak_of`.
+    closed_usd : ndarray of float64, shape (n_minutes,)
+        Value of its perps closed by deleveraging up to the end of each minute, summed up.
+    after_min : int
+        As for `rest_frac`.
+
+    Returns
+    -------
+    float
+        0 or more; NaN if nothing was ever held. Above 1 where more came in meanwhile.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> closed_frac(np.array([0.0, 80.0, 20.0]), np.array([5.0, 5.0, 45.0]), 10)
+    0.5
+    """
+    most = peak_of(held_usd)
+    if most <= 0.0:
+        return math.nan
+    first, last = _span(held_usd, after_min)
+    return float(closed_usd[last] - closed_usd[first]) / most
+
+
+def _span(held_usd: F64, after_min: int) -> tuple[int, int]:
+    """Return the minute at whose end the most was held, and the one so much later."""
+    first = int(held_usd.argmax())
+    return first, min(first + after_min, len(held_usd) - 1)

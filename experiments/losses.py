@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from stressbook.experiments import backstop_account
 from stressbook.experiments.shortfall import MINUTE_MS, Minutes, value_reserve
 from stressbook.market.compiling.arrays import F64, Records
 from stressbook.market.state.codes import (
+    CAUSE_DEFICIT,
     EV_DEFICIT,
     EV_DELEVERAGED,
     EV_HAIRCUT,
@@ -24,7 +26,7 @@ from stressbook.market.state.records import VenueState
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation
 
-__all__ = ["FULL_FRAC", "LOSSES", "Loss", "losses_of", "named_losses"]
+__all__ = ["FULL_FRAC", "LOSSES", "PAYERS", "Loss", "losses_of", "named_losses"]
 
 FULL_FRAC: Final = 0.999  # lenders leave dust behind: a pool is full before the last dollar
 
@@ -35,6 +37,7 @@ class Loss(NamedTuple):
     name: str
     unit: str
     help: str
+    is_signed: bool = False  # may fall below zero
 
 
 LOSSES: Final = (
@@ -75,8 +78,38 @@ LOSSES: Final = (
         "1",
         "share of it that rests on valuation, the rest is booked",
     ),
+    Loss(
+        "backstop_result_usd",
+        "USD",
+        "equity of the backstop at the end less its capital at the opening, all that it holds "
+        "valued at mark and oracle",
+        is_signed=True,
+    ),
+    Loss(
+        "backstop_low_usd",
+        "USD",
+        "lowest equity of the backstop, within steps too",
+        is_signed=True,
+    ),
+    Loss(
+        "backstop_loss_usd",
+        "USD",
+        "capital of the backstop that is gone at the end; what it owes beyond is others' loss",
+    ),
+    Loss("treasury_paid_usd", "USD", "deficits paid out of the treasury, without limit"),
+    Loss(
+        "borne_usd",
+        "USD",
+        "what was paid for others' losses: by the treasury, the deleveraged, those who share "
+        "deficits, the backstop, retained interest and suppliers",
+    ),
     Loss("retained_used_usd", "USD", "retained interest that bears gaps, booked and open"),
-    Loss("backstop_used_usd", "USD", "capital of the backstop that bears gaps, booked and open"),
+    Loss(
+        "backstop_used_for_gaps_usd",
+        "USD",
+        "capital of the backstop that bears gaps of the reserve, booked and open; what its perps "
+        "lost is in backstop_result_usd only",
+    ),
     Loss(
         "gross_gaps_usd",
         "USD",
@@ -88,6 +121,17 @@ LOSSES: Final = (
         "h",
         "time for which 99.9 % of what is supplied was lent: nothing to redeem",
     ),
+)
+
+# Who paid: nothing is counted by two of them. The backstop's part ends where its equity is zero,
+# gaps beyond are those of retained interest and suppliers; the deleveraged lose against the mark.
+PAYERS: Final = (
+    "treasury_paid_usd",
+    "gap_at_adl_usd",
+    "socialised_usd",
+    "backstop_loss_usd",
+    "retained_used_usd",
+    "reserve_shortfall_usd",
 )
 
 
@@ -108,11 +152,12 @@ def losses_of(sim: Simulation, *, since_step: int = 0) -> dict[str, float]:
     v = sim.engine.state
     value_reserve(v, sim.series, sim.minutes)
     events: Records = np.concatenate(sim.events) if sim.events else v.event[:0]
-    return named_losses(v, events, sim.minutes, since_ms=since_step * sim.dt_ms)
+    venue = sim.series.venue[: sim.series.step[0]]
+    return named_losses(v, events, sim.minutes, venue, since_ms=since_step * sim.dt_ms)
 
 
 def named_losses(
-    v: VenueState, events: Records, minutes: Minutes, *, since_ms: int = 0
+    v: VenueState, events: Records, minutes: Minutes, venue: Records, *, since_ms: int = 0
 ) -> dict[str, float]:
     """Return every loss of a run.
 
@@ -124,8 +169,11 @@ def named_losses(
         Of the whole run.
     minutes : Minutes
         As `stressbook.experiments.shortfall.value_reserve` leaves them at the end.
+    venue : ndarray of VENUE_ROW, shape (n_steps,)
+        Of all steps of the run.
     since_ms : int, default 0
-        Deleveraging and minutes before it do not count; bookings and depths are from the opening.
+        Deleveraging, minutes and lows of the backstop before it do not count; bookings, depths and
+        results are from the opening.
 
     Returns
     -------
@@ -138,11 +186,23 @@ def named_losses(
         "reserve_shortfall_usd": float(now["shortfall_usd"]),
         "shortfall_valued_frac": _share_valued(now["shortfall_usd"], now["booked_usd"]),
         "retained_used_usd": float(now["retained_used_usd"]),
-        "backstop_used_usd": float(now["backstop_used_usd"]),
+        "backstop_used_for_gaps_usd": float(now["backstop_used_usd"]),
         "gross_gaps_usd": float(now["gross_gaps_usd"]),
     }
-    found |= _over_time(minutes, since_ms)
+    found |= _over_time(minutes, since_ms) | _of_the_backstop(v, venue, since_ms)
+    found["treasury_paid_usd"] = -float(v.flow[v.par[0].row_treasury, 0, CAUSE_DEFICIT]) / 1e6
+    found["borne_usd"] = sum(found[name] for name in PAYERS)
     return {loss.name: found[loss.name] for loss in LOSSES}
+
+
+def _of_the_backstop(v: VenueState, venue: Records, since_ms: int) -> dict[str, float]:
+    capital_usd, end_usd = backstop_account.capital_usd(v), backstop_account.end_equity_usd(v)
+    first = min(since_ms // int(v.par[0].dt_ms), len(venue) - 1)
+    return {
+        "backstop_result_usd": end_usd - capital_usd,
+        "backstop_low_usd": backstop_account.lowest_usd(venue, first=first),
+        "backstop_loss_usd": backstop_account.loss_usd(capital_usd, end_usd),
+    }
 
 
 def _below_zero(v: VenueState, events: Records) -> dict[str, float]:

@@ -11,6 +11,7 @@ from stressbook.experiments.accounting import own_units, venue_equity_usd
 from stressbook.market.compiling.arrays import Records, record_dtype
 from stressbook.market.compiling.kernel import kernel
 from stressbook.market.margin.sums import filled_sums
+from stressbook.market.rules.spec import ORDINARY
 from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["MARGIN_USE", "MARGIN_USES", "MarginUse", "add_up", "make_margin_use", "margin_uses"]
 
 # Sums over accounts, pockets of isolated perps in, USD; the backstop is none of them.
-MARGIN_USE = record_dtype("", "initial_margin_usd equity_usd gross_usd borrowed_usd")
+MARGIN_USE = record_dtype(
+    "n_accounts n_enrolled",
+    "initial_margin_usd equity_usd gross_usd borrowed_usd enrolled_equity_usd",
+)
 
 
 class MarginUse(NamedTuple):
@@ -47,6 +51,14 @@ MARGIN_USES: Final = (
         "perp notional and tokens of all accounts over their equity at the onset",
     ),
     MarginUse("borrowed_usd", "USD", "USDC that accounts owe at the onset"),
+    MarginUse("n_accounts", "1", "accounts, pockets and the backstop left out"),
+    MarginUse(
+        "n_accounts_under_regime",
+        "1",
+        "those that the regime holds for at the onset: all under cross and isolated, else enrolled",
+    ),
+    MarginUse("accounts_equity_usd", "USD", "equity of all accounts at the onset"),
+    MarginUse("equity_under_regime_usd", "USD", "of it of those that the regime holds for"),
     MarginUse("end_initial_margin_over_equity_frac", "1", "initial margin over equity at the end"),
     MarginUse("end_gross_over_equity_frac", "1", "gross over equity at the end"),
     MarginUse("end_borrowed_usd", "USD", "USDC that accounts owe at the end"),
@@ -71,13 +83,20 @@ def add_up(v: VenueState, found: Records, place: int) -> None:
     place : int
         Which one.
     """
-    initial = equity = gross = borrowed = 0.0
+    initial = equity = gross = borrowed = enrolled_equity = 0.0
+    n_accounts = n_enrolled = 0
     for user in range(v.par[0].n_users):
         if user == v.par[0].backstop_user:
             continue
         sums = filled_sums(v, user)
         initial += sums.initial_usd
-        equity += venue_equity_usd(v, user)
+        own = venue_equity_usd(v, user)
+        equity += own
+        if v.user[user].parent < 0:
+            n_accounts += 1
+        if v.user[user].enrolled == 1:
+            n_enrolled += 1
+            enrolled_equity += own
         gross += sums.gross_notional_usd
         for k in range(1, v.par[0].n_tokens):
             token = v.token_spec[k]
@@ -87,6 +106,9 @@ def add_up(v: VenueState, found: Records, place: int) -> None:
     row = found[place]
     row.initial_margin_usd = initial
     row.equity_usd = equity
+    row.n_accounts = n_accounts
+    row.n_enrolled = n_enrolled
+    row.enrolled_equity_usd = enrolled_equity
     row.gross_usd = gross
     row.borrowed_usd = borrowed
 
@@ -107,7 +129,14 @@ def margin_uses(sim: Simulation) -> dict[str, float]:
     add_up(sim.engine.state, sim.margin_use, 1)
     end = sim.margin_use[1]
     onset = sim.margin_use[0] if sim.has_met_onset else end
+    holds_for_all = sim.scenario.margin_regime in ORDINARY
     found = {
+        "n_accounts": float(onset["n_accounts"]),
+        "n_accounts_under_regime": float(onset["n_accounts" if holds_for_all else "n_enrolled"]),
+        "accounts_equity_usd": float(onset["equity_usd"]),
+        "equity_under_regime_usd": float(
+            onset["equity_usd" if holds_for_all else "enrolled_equity_usd"]
+        ),
         "initial_margin_usd": float(onset["initial_margin_usd"]),
         "initial_margin_over_equity_frac": _over_equity(onset, "initial_margin_usd"),
         "gross_over_equity_frac": _over_equity(onset, "gross_usd"),

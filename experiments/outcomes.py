@@ -7,16 +7,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.experiments.disposal import AFTER_MIN, peak_of, rest_frac
+from stressbook.experiments.backstop_account import capital_usd
+from stressbook.experiments.disposal import AFTER_MIN, closed_frac, peak_of, rest_frac
 from stressbook.experiments.losses import LOSSES, Loss, losses_of
 from stressbook.experiments.margin_use import MARGIN_USES, MarginUse, margin_uses
-from stressbook.experiments.recorder import LIQUIDATED, backstop_lows_usd
+from stressbook.experiments.recorder import LIQUIDATED
 from stressbook.experiments.simulation import Simulation
-from stressbook.market.compiling.arrays import F64, Records
+from stressbook.market.compiling.arrays import F64, I64, Records
 from stressbook.market.state.codes import (
-    CAUSE_DEFICIT,
     CAUSE_FEE,
-    CAUSE_OPENING,
     EV_BREACH,
     EV_DEFICIT,
     EV_DELEVERAGED,
@@ -45,30 +44,15 @@ class _Run:
         self.asset = sim.series.asset[since_step : self.n]
         self.book = sim.series.book[since_step : self.n]
         self.venue = sim.series.venue[since_step : self.n]
-        self.backstop_lows_usd = backstop_lows_usd(sim.series.venue[: self.n], first=since_step)
         events: Records = np.concatenate(sim.events) if sim.events else self.v.event[:0]
         self.events = events[events["t_ms"] > since_step * sim.dt_ms]
         self.onset = max(onset_step(sim, onset_s) - since_step, 0)
         self.losses = losses_of(sim, since_step=since_step)
         minutes = sim.minutes.row[: sim.minutes.n[0] + 1]  # the last is of the end
-        self.held_usd: F64 = minutes["held_usd"][minutes["t_ms"] > since_step * sim.dt_ms]
+        minutes = minutes[minutes["t_ms"] > since_step * sim.dt_ms]
+        self.held_usd: F64 = minutes["held_usd"]
+        self.closed_usd = self._closed_usd(minutes["t_ms"] // sim.dt_ms - since_step)
         self.margin = margin_uses(sim)
-
-    @property
-    def first_valued(self) -> int:
-        """Row of the first mark update, before which no account has a valuation; else the last."""
-        valued = np.flatnonzero(self.venue["backstop_equity_usd"])
-        return int(valued[0]) if len(valued) else len(self.venue) - 1
-
-    @property
-    def backstop_low_usd(self) -> float:
-        """Lowest equity of the backstop since its first valuation."""
-        return float(self.backstop_lows_usd[self.first_valued :].min())
-
-    @property
-    def capital_usd(self) -> float:
-        """Capital of the backstop at the opening."""
-        return float(self.v.flow[self.v.par[0].row_backstop, 0, CAUSE_OPENING]) / 1e6
 
     def events_of(self, *kinds: int) -> Records:
         return self.events[np.isin(self.events["kind"], kinds)]
@@ -83,6 +67,12 @@ class _Run:
         """Value of lots by asset at each step's mark, over the run."""
         rows, lot = self.asset, self.lot_sizes()
         return sum(float((rows[column] * rows["mark_usd"] * lot).sum()) for column in columns)
+
+    def _closed_usd(self, ends: I64) -> F64:
+        """Value of the backstop's perps that were closed against winners, up to each step."""
+        rows = self.asset
+        by_step = (rows["backstop_shed_lots"] * rows["mark_usd"] * self.lot_sizes()).sum(axis=1)
+        return np.append(0.0, np.cumsum(by_step))[ends]
 
     def lot_sizes(self) -> F64:
         return np.array(
@@ -110,15 +100,34 @@ def _open_interest_usd(r: _Run) -> float:
 
 
 def _outcome_of(loss: Loss) -> Outcome:
-    return Outcome(*loss, lambda r: r.losses[loss.name])
+    return Outcome(loss.name, loss.unit, loss.help, lambda r: r.losses[loss.name])
 
 
-def _rest_after(minutes: int) -> Outcome:
-    return Outcome(
-        f"backstop_rest_{minutes}min_frac",
-        "1",
-        f"share of the most that the backstop held that is left {minutes} min later, or at the end",
-        lambda r: rest_frac(r.held_usd, minutes),
+def _disposal_after(minutes: int) -> tuple[Outcome, ...]:
+    most = "of the most that the backstop held"
+    return (
+        Outcome(
+            f"backstop_rest_{minutes}min_frac",
+            "1",
+            f"share {most} that is left {minutes} min later, or at the end; none without any",
+            lambda r: rest_frac(r.held_usd, minutes),
+        ),
+        Outcome(
+            f"backstop_closed_{minutes}min_frac",
+            "1",
+            f"share {most} that was closed against winners by then, which is no sale",
+            lambda r: closed_frac(r.held_usd, r.closed_usd, minutes),
+        ),
+        Outcome(
+            f"backstop_sold_{minutes}min_frac",
+            "1",
+            f"share {most} that went otherwise: sold, less what came in and what prices did",
+            lambda r: (
+                1.0
+                - rest_frac(r.held_usd, minutes)
+                - closed_frac(r.held_usd, r.closed_usd, minutes)
+            ),
+        ),
     )
 
 
@@ -199,20 +208,14 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "backstop_held_frac",
         "1",
         "the same over its capital at the opening; 0 without any",
-        lambda r: peak_of(r.held_usd) / r.capital_usd if r.capital_usd > 0.0 else 0.0,
+        lambda r: peak_of(r.held_usd) / capital_usd(r.v) if capital_usd(r.v) > 0.0 else 0.0,
     ),
-    *(_rest_after(minutes) for minutes in AFTER_MIN),
-    Outcome(
-        "backstop_low_usd",
-        "USD",
-        "lowest equity of the backstop, within steps too",
-        lambda r: r.backstop_low_usd,
-    ),
+    *(one for minutes in AFTER_MIN for one in _disposal_after(minutes)),
     Outcome(
         "backstop_short_usd",
         "USD",
         "how far the backstop's equity fell below zero, within steps too",
-        lambda r: max(-r.backstop_low_usd, 0.0),
+        lambda r: max(-r.losses["backstop_low_usd"], 0.0),
     ),
     Outcome(
         "peak_borrowed_usd",
@@ -234,12 +237,6 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "USD",
         "fees to the treasury",
         lambda r: float(r.v.flow[r.v.par[0].row_treasury, 0, CAUSE_FEE]) / 1e6,
-    ),
-    Outcome(
-        "treasury_paid_usd",
-        "USD",
-        "deficits paid out of the treasury",
-        lambda r: -float(r.v.flow[r.v.par[0].row_treasury, 0, CAUSE_DEFICIT]) / 1e6,
     ),
     Outcome(
         "messages_per_step",

@@ -40,4 +40,7 @@ class Watch:
     def losses(self, **more):
         v = self.venue.v
         value_reserve(v, self.series, self.minutes)
-        return named_losses(v, np.concatenate(self.events), self.minutes, **more)
+        n = int(self.series.step[0])
+        return named_losses(
+            v, np.concatenate(self.events), self.minutes, self.series.venue[:n], **more
+        )

@@ -101,7 +101,7 @@ class Bookkeeper:
         return {
             "reserve_shortfall_usd": self.booked[BORNE_BY_SUPPLIERS] / 1e6 + open_usd - retained,
             "retained_used_usd": self.booked[BORNE_BY_RETAINED] / 1e6 + retained,
-            "backstop_used_usd": used + gross - net,
+            "backstop_used_for_gaps_usd": used + gross - net,
             "gross_gaps_usd": sum(self.booked.values()) / 1e6 + of_accounts + gross,
         }
 

@@ -156,7 +156,12 @@ def with_retained(s, usd):
 
 def reserve_of(found):
     """Shortfall, retained used, backstop used, gross gaps."""
-    names = ("reserve_shortfall_usd", "retained_used_usd", "backstop_used_usd", "gross_gaps_usd")
+    names = (
+        "reserve_shortfall_usd",
+        "retained_used_usd",
+        "backstop_used_for_gaps_usd",
+        "gross_gaps_usd",
+    )
     return pytest.approx([found[name] for name in names])
 
 
