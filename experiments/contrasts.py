@@ -1,7 +1,7 @@
-"""Several scenarios on the same draws, each judged against the first.
+"""Several scenarios on the same draws, each judged against one of them, the control.
 
 Every side runs with each seed, with its own opening book of the same draws. The placebo is the
-first side once more with one more order of one lot at the onset: a difference inside what that
+control once more with one more order of one lot at the onset: a difference inside what that
 changes is not claimed. What the table shows is judged together, rows times sides; other outcomes
 are measured and not judged. Seeds that failed in one side count in none; a side that failed in
 every seed stands empty and leaves the seeds to the others.
@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from stressbook.errors import InvalidInput, Problem
-from stressbook.experiments.claims import Claim, Word, claims
+from stressbook.errors import InvalidInput, Problem, UnknownName
+from stressbook.experiments.claims import Claim, Word, claims, share_estimate
 from stressbook.experiments.inference import Estimate, mean_estimate
-from stressbook.experiments.losses import LOSSES
+from stressbook.experiments.outcome_words import MARGIN_ASKED
 from stressbook.experiments.outcomes import unit_of
+from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
@@ -30,19 +29,9 @@ from stressbook.experiments.versus import require_same_clock, shared_onset_s
 from stressbook.market.compiling.arrays import F64
 from stressbook.market.rules.spec import VenueSpec
 
-__all__ = ["PLACEBO", "Cell", "Contrasts", "compare_sides", "require_sides", "shown_outcomes"]
+__all__ = ["PLACEBO", "Cell", "Contrasts", "compare_sides", "require_sides"]
 
 PLACEBO: Final = "placebo"
-_SHOWN: Final = (
-    "initial_margin_over_equity_frac",
-    "initial_margin_usd",
-    "gross_over_equity_frac",
-    "borrowed_usd",
-    "end_borrowed_usd",
-    "liquidated_usd",
-    "n_breaches",
-    *(loss.name for loss in LOSSES),
-)
 
 
 @dataclass(frozen=True)
@@ -56,9 +45,9 @@ class Cell:
     mean : Estimate
         Over seeds.
     difference : Estimate
-        To the first side, paired by seed; n is 0 for the first itself.
+        To the control, paired by seed; n is 0 for the control itself.
     correlation : float
-        With the first side over seeds; NaN where one does not vary.
+        With the control over seeds; NaN where one does not vary.
     p : float
         Of the difference, two-sided, before Holm's correction over the table.
     verdict : str
@@ -76,74 +65,99 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Contrasts:
+class Contrasts(PairedRuns):
     """Several scenarios, run with the same seeds.
 
     Parameters
     ----------
     sides : mapping of str to Scenario
-        By name; all are compared with the first.
+        By name.
     runs : mapping of str to tuple of Replicate
         By side in seed order, and "placebo" unless it was left out.
     level : float
         Confidence of the intervals.
+    control : str
+        Side that all others are compared with; the first if it is left out.
+    placebo_of : str
+        Side that ran with one more order; that one if it is left out.
     """
 
     sides: Mapping[str, Scenario]
     runs: Mapping[str, tuple[Replicate, ...]]
     level: float = 0.95
+    control: str = ""
+    placebo_of: str = ""
+
+    def __post_init__(self) -> None:
+        first = self.control or next(iter(self.sides))
+        object.__setattr__(self, "control", first)
+        object.__setattr__(self, "placebo_of", self.placebo_of or first)
 
     @property
-    def first(self) -> str:
-        """Name of the side that all others are compared with."""
-        return next(iter(self.sides))
+    def in_order(self) -> tuple[str, ...]:
+        """Names of the sides, the one that others are compared with first."""
+        return (self.control, *(side for side in self.sides if side != self.control))
 
     @property
-    def seeds(self) -> tuple[int, ...]:
-        """All seeds, failed ones too."""
-        return tuple(replicate.seed for replicate in self.runs[self.first])
+    def regimes_differ(self) -> bool:
+        """Whether sides are margined by different rules."""
+        rules = [(one.margin_regime, one.venue_spec().enrolled) for one in self.sides.values()]
+        return any(one != rules[0] for one in rules)
 
-    @property
-    def n_pairs(self) -> int:
-        """Seeds that ended in all sides but those that never did."""
-        return len(self._whole())
+    def against(self, side: str) -> Contrasts:
+        """Return the same runs, compared with another side; the placebo stays what it was.
 
-    @property
-    def failures(self) -> dict[str, str]:
-        """Why runs failed, by "side seed"."""
-        return {
-            f"{side} {replicate.seed}": replicate.error
-            for side, replicates in self.runs.items()
-            for replicate in replicates
-            if replicate.error
-        }
+        Raises
+        ------
+        UnknownName
+            If there is no such side.
+        """
+        if side not in self.sides:
+            raise UnknownName("side", side, known=self.sides)
+        return replace(self, control=side)
 
-    @property
-    def outcomes(self) -> tuple[str, ...]:
-        """Names of all outcomes that any run has."""
-        names: dict[str, None] = {}
-        for replicates in self.runs.values():
-            for replicate in replicates:
-                names |= dict.fromkeys(replicate.outcomes)
-        return tuple(names)
-
-    def values(self, outcome: str) -> dict[str, F64]:
-        """Return an outcome of each side that ever ended, over the seeds that count.
-
-        Parameters
-        ----------
-        outcome : str
-            Its name.
+    def below_zero(self) -> dict[str, Estimate]:
+        """Return the share of seeds in which the backstop's equity fell below zero, by side.
 
         Returns
         -------
-        dict of str to ndarray of float64, shape (n,)
+        dict of str to Estimate
+            With exact intervals; empty if runs do not tell.
         """
-        whole = self._whole()
+        if "backstop_low_usd" not in self.outcomes:
+            return {}
+        lows = self.values("backstop_low_usd")
         return {
-            side: np.array([self.runs[side][k].outcomes.get(outcome, math.nan) for k in whole])
-            for side in self._ended()
+            side: share_estimate(int((x < 0.0).sum()), len(x), level=self.level)
+            for side, x in lows.items()
+            if side in self.sides
         }
+
+    def alike(self) -> list[tuple[str, ...]]:
+        """Return groups of sides that came out the same but for the margin that is asked."""
+        groups: list[list[str]] = []
+        for side in self._ended():
+            if side == PLACEBO:
+                continue
+            same = [group for group in groups if not self._beyond_margin(side, group[0])]
+            if same:
+                same[0].append(side)
+            else:
+                groups.append([side])
+        return [tuple(group) for group in groups if len(group) > 1]
+
+    def placebo_changed(self) -> tuple[str, ...] | None:
+        """Return what one more order changed in any seed; None if no placebo ran."""
+        ended = self._ended()
+        if PLACEBO not in ended or self.placebo_of not in ended:
+            return None
+        return self.changed(PLACEBO, self.placebo_of)
+
+    def _beyond_margin(self, side: str, other: str) -> list[str]:
+        return [name for name in self.changed(side, other) if name not in MARGIN_ASKED]
+
+    def _counted(self) -> list[str]:
+        return self._ended()
 
     def cells(self, judged: Sequence[str]) -> tuple[Cell, ...]:
         """Return every outcome of every side, outcome by outcome.
@@ -154,7 +168,7 @@ class Contrasts:
             Outcomes that get a verdict; Holm's correction is over these times the other sides.
         """
         told = {name: self.values(name) for name in self.outcomes}
-        others = [side for side in self._ended() if side not in (self.first, PLACEBO)]
+        others = [side for side in self._ended() if side not in (self.control, PLACEBO)]
         asked = [(name, side) for name in told if name in judged for side in others]
         rest = [(name, side) for name in told if name not in judged for side in others]
         found = self._claims(told, asked)
@@ -164,7 +178,7 @@ class Contrasts:
         return tuple(
             self._cell(name, side, told[name], found.get((name, side)))
             for name in told
-            for side in self.sides
+            for side in self.in_order
         )
 
     def _claims(
@@ -173,9 +187,13 @@ class Contrasts:
         rows = []
         for name, side in keys:
             by_side = told[name]
-            noise = [by_side[PLACEBO] - by_side[self.first]] if PLACEBO in by_side else []
-            rows.append((name, by_side[side], by_side[self.first], noise))
+            noise = self._noise(by_side)
+            rows.append((name, by_side[side], by_side[self.control], noise))
         return dict(zip(keys, claims(rows, level=self.level), strict=True))
+
+    def _noise(self, by_side: Mapping[str, F64]) -> list[F64]:
+        both = PLACEBO in by_side and self.placebo_of in by_side
+        return [by_side[PLACEBO] - by_side[self.placebo_of]] if both else []
 
     def _cell(self, name: str, side: str, by_side: Mapping[str, F64], claim: Claim | None) -> Cell:
         nothing = mean_estimate((), level=self.level)
@@ -195,37 +213,6 @@ class Contrasts:
 
     def _ended(self) -> list[str]:
         return [side for side, runs in self.runs.items() if not all(run.error for run in runs)]
-
-    def _whole(self) -> list[int]:
-        ended = self._ended()
-        return [
-            rank
-            for rank in range(len(self.seeds))
-            if not any(self.runs[side][rank].error for side in ended)
-        ]
-
-
-def shown_outcomes(outcomes: Sequence[str]) -> tuple[str, ...]:
-    """Return what a table of several sides shows: margin, liquidations, losses, drawdowns.
-
-    Parameters
-    ----------
-    outcomes : sequence of str
-        Those that runs have.
-
-    Returns
-    -------
-    tuple of str
-        All of them, if none is of the usual ones.
-
-    Examples
-    --------
-    >>> shown_outcomes(["fees_usd", "drawdown_BTC_frac", "liquidated_usd"])
-    ('liquidated_usd', 'drawdown_BTC_frac')
-    """
-    found = [name for name in _SHOWN if name in outcomes]
-    found += [name for name in outcomes if name.startswith("drawdown_")]
-    return tuple(found or outcomes)
 
 
 def require_sides(sides: Mapping[str, Scenario]) -> None:
@@ -285,17 +272,20 @@ def compare_sides(
     folder: Path | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    control: str = "",
 ) -> Contrasts:
     """Run several scenarios with the same seeds.
 
     Parameters
     ----------
     sides : mapping of str to Scenario
-        By name; all are judged against the first.
+        By name.
     reps, seed, engine, workers, level, folder, progress, executor
         As of `stressbook.experiments.versus.compare`.
     placebo : bool, default True
-        Whether the first side also runs with one more order of one lot at the onset.
+        Whether the control also runs with one more order of one lot at the onset.
+    control : str
+        Side that all others are judged against; the first if it is left out.
 
     Returns
     -------
@@ -306,11 +296,15 @@ def compare_sides(
     InvalidInput
         As `require_sides`; if `reps` or `workers` is below 1, or `seed` below 0.
     StressbookError
-        If every run of the first side failed, or every run of all others.
+        If every run of the control failed, or every run of all others.
+    UnknownName
+        If the control is none of the sides.
     """
     require_sides(sides)
     onset_s = shared_onset_s(*sides.values())
-    first = next(iter(sides))
+    first = control or next(iter(sides))
+    if first not in sides:
+        raise UnknownName("side", first, known=sides)
     arms = {**sides, **({PLACEBO: sides[first]} if placebo else {})}
     # Seed by seed, so that a stopped comparison has whole rows.
     jobs = [
@@ -321,5 +315,5 @@ def compare_sides(
     found = run_jobs(jobs, workers=workers, folder=folder, progress=progress, executor=executor)
     runs = {arm: tuple(found[k :: len(arms)]) for k, arm in enumerate(arms)}
     require_any(runs[first])
-    require_any([run for side in list(sides)[1:] for run in runs[side]])
-    return Contrasts(dict(sides), runs, level)
+    require_any([run for side in sides if side != first for run in runs[side]])
+    return Contrasts(dict(sides), runs, level, first)

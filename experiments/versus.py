@@ -10,19 +10,17 @@ from the first onset of either scenario on.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.claims import Word, claims
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.outcomes import unit_of
+from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.replicates import (
     Job,
     Replicate,
@@ -33,7 +31,6 @@ from stressbook.experiments.replicates import (
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.words import duration
-from stressbook.market.compiling.arrays import F64
 
 __all__ = ["Comparison", "OutcomeEffect", "compare", "require_same_clock", "shared_onset_s"]
 
@@ -74,7 +71,7 @@ class OutcomeEffect:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(PairedRuns):
     """Two scenarios, run with the same seeds.
 
     Parameters
@@ -92,58 +89,10 @@ class Comparison:
     runs: dict[str, tuple[Replicate, ...]]
     level: float = 0.95
 
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """All seeds, failed ones too."""
-        return tuple(replicate.seed for replicate in self.runs["control"])
-
-    @property
-    def n_pairs(self) -> int:
-        """Seeds that ended in all arms."""
-        return len(self._whole())
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Why runs failed, by "arm seed"; their seeds count in no statistic."""
-        return {
-            f"{arm} {replicate.seed}": replicate.error
-            for arm, replicates in self.runs.items()
-            for replicate in replicates
-            if replicate.error
-        }
-
-    def values(self, outcome: str) -> dict[str, F64]:
-        """Return an outcome of each arm over the seeds that ended in all arms.
-
-        Parameters
-        ----------
-        outcome : str
-            Its name.
-
-        Returns
-        -------
-        dict of str to ndarray of float64, shape (n,)
-        """
-        whole = self._whole()
-        return {
-            arm: np.array([replicates[rank].outcomes.get(outcome, math.nan) for rank in whole])
-            for arm, replicates in self.runs.items()
-        }
-
-    def _whole(self) -> list[int]:
-        return [
-            rank
-            for rank in range(len(self.seeds))
-            if not any(replicates[rank].error for replicates in self.runs.values())
-        ]
-
     def effects(self) -> tuple[OutcomeEffect, ...]:
         """Return what changed in every outcome, all judged together."""
-        names: dict[str, None] = {}
-        for replicate in (*self.runs["control"], *self.runs["treated"]):
-            names |= dict.fromkeys(replicate.outcomes)
         judged, noises = [], []
-        for name in names:
+        for name in self.outcomes:
             found = self.values(name)
             noise = [found["placebo"] - found["treated"]] if "placebo" in found else []
             judged.append((name, found["treated"], found["control"], noise))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stressbook.experiments.disposal import peak_of, rest_frac
+from stressbook.experiments.disposal import closed_frac, peak_of, rest_frac
 from stressbook.market.state.codes import GTC
 from tests.small_venue import HOUSE, HYPE_PERP, long_against_house
 from tests.watched_venue import Watch
@@ -35,6 +35,15 @@ def test_shorts_and_tokens_count_by_their_size():
     assert watch.minutes.row[0]["held_usd"] == pytest.approx(1_000.0 + 200.0, rel=1e-3)
 
 
-def test_without_a_takeover_nothing_is_left():
-    assert rest_frac(np.zeros(5), 10) == 0.0
+def test_what_is_closed_against_winners_is_told_from_what_is_sold():
+    held = np.array([0.0, 100.0, 40.0, 0.0])
+    closed = np.array([7.0, 7.0, 47.0, 87.0])  # 7 before the most was held
+    assert (rest_frac(held, 1), closed_frac(held, closed, 1)) == (0.4, 0.4)
+    assert (rest_frac(held, 30), closed_frac(held, closed, 30)) == (0.0, 0.8)
+
+
+def test_where_nothing_was_held_there_is_no_share():
+    """A 0 would read as the fastest disposal of all."""
+    assert np.isnan(rest_frac(np.zeros(5), 10))
+    assert np.isnan(closed_frac(np.zeros(5), np.zeros(5), 10))
     assert peak_of(np.zeros(0)) == 0.0

@@ -145,6 +145,43 @@ def test_what_accounts_with_positions_paid_is_socialised(engine, socialised):
     assert losses_after(s, 95.0)["socialised_usd"] == (1_000.0 if socialised else 0.0)
 
 
+# --- who paid -------------------------------------------------------------------------------------
+
+
+def test_a_backstop_that_is_broken_by_perps_shows_what_it_lost(engine):
+    """Its capital is used for no gap of the reserve, and yet it is gone."""
+    watch = Watch(long_against_house(15_000, engine=engine, backstop_usd=1_000.0))
+    watch.update(95.0)  # takes over 2,000 HYPE with 5,000 USD of margin: its equity is 6,000
+    found = watch.losses()
+    assert found["backstop_result_usd"] == pytest.approx(5_000.0)
+    assert found["backstop_loss_usd"] == found["borne_usd"] == 0.0
+    watch.update(91.0)  # 2,000 below zero: closed at its bankruptcy price of 92, by a winner
+    found = watch.losses()
+    assert found["backstop_used_for_gaps_usd"] == 0.0
+    assert found["backstop_low_usd"] == pytest.approx(-2_000.0)
+    assert found["backstop_result_usd"] == pytest.approx(-1_000.0)
+    assert found["backstop_loss_usd"] == pytest.approx(1_000.0)
+    assert found["gap_at_adl_usd"] == pytest.approx(2_000.0)
+    assert found["borne_usd"] == pytest.approx(3_000.0)
+
+
+def test_the_treasury_is_one_of_those_who_paid(engine):
+    s = long_against_house(9_000, entry_usd=105.0, engine=engine)
+    found = losses_after(s, 95.0)  # closed at 100 against a mark of 95; 1,000 are booked
+    assert found["treasury_paid_usd"] == pytest.approx(1_000.0)
+    assert found["borne_usd"] == pytest.approx(1_000.0 + 10_000.0)
+
+
+def test_what_the_backstop_owes_beyond_its_capital_is_the_loss_of_others(engine):
+    s = borrower(hype=10_000, debt_usd=600_000, engine=engine, backstop_usd=20_000.0)
+    found = losses_after(s, 55.0)  # 550,000 and 20,000 for 600,000; less by what sales cost
+    assert found["backstop_loss_usd"] == pytest.approx(20_000.0)
+    assert found["backstop_result_usd"] == pytest.approx(-50_000.0)
+    paid = ("backstop_loss_usd", "retained_used_usd", "reserve_shortfall_usd")
+    assert found["borne_usd"] == pytest.approx(sum(found[name] for name in paid))
+    assert found["reserve_shortfall_usd"] > 30_000.0
+
+
 # --- the reserve ----------------------------------------------------------------------------------
 
 

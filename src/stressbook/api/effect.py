@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from stressbook.api.effect_cells import without_dust
+from stressbook.api.effect_notes import placebo_note
 from stressbook.api.frames import runs_frame
 from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
@@ -54,7 +56,7 @@ class Effect:
 
     def summary(self) -> Text:
         """Return means, paired differences with intervals, and what may be claimed of them."""
-        body = table(self._rows(), aligned="lrrrrr")
+        body = table(self._rows(), aligned="llrrrrr")
         return Text("\n".join([self._headline(), body, *self._notes()]))
 
     def frame(self) -> pd.DataFrame:
@@ -100,6 +102,7 @@ class Effect:
         rows: list[tuple[str, ...]] = [
             (
                 "outcome",
+                "unit",
                 "control",
                 "treated",
                 "difference",
@@ -109,15 +112,18 @@ class Effect:
             )
         ]
         for effect in self.outcomes.values():
+            scale = max(abs(effect.control.value), abs(effect.treated.value))
+            difference = without_dust(effect.difference, scale)
             rows.append(
                 (
                     effect.name,
+                    effect.unit,
                     amount(effect.control.value),
                     amount(effect.treated.value),
-                    amount(effect.difference.value),
-                    interval(effect.difference),
+                    amount(difference.value),
+                    interval(difference),
                     "" if math.isnan(effect.correlation) else f"{effect.correlation:.2f}",
-                    effect.verdict,
+                    "" if effect.verdict == "not evidence" else effect.verdict,
                 )
             )
         return rows
@@ -134,13 +140,9 @@ class Effect:
                 f"{len(self)} outcomes"
             )
         notes.append(f"drawdowns count from minute {self._onset_min():g} on")
-        if "placebo" in found.runs:
-            notes.append(
-                "placebo: the treated runs with one more order of one lot at the onset; "
-                "a difference within what that changes is not claimed"
-            )
-        else:
-            notes.append("no placebo ran: differences may be noise of single orders")
+        notes += _backstop_note(found)
+        changed = found.changed("placebo", "treated") if "placebo" in found.runs else None
+        notes.append(placebo_note(changed, "the treated runs", n=found.n_pairs))
         blind = [effect.name for effect in self.outcomes.values() if effect.correlation <= 0.0]
         if blind:
             notes.append(f"pairing did not narrow: {', '.join(blind)}")
@@ -161,6 +163,18 @@ class Effect:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
         return f"<p>{escape(self._headline())}</p>{html_table(self._rows())}<ul>{notes}</ul>"
+
+
+def _backstop_note(found: Comparison) -> list[str]:
+    """Say in how many seeds the backstop's equity was below zero, where runs tell."""
+    if "backstop_low_usd" not in found.outcomes:
+        return []
+    lows = found.values("backstop_low_usd")
+    k = {arm: int((lows[arm] < 0.0).sum()) for arm in ("control", "treated")}
+    return [
+        f"the backstop's equity fell below zero in {k['control']} of {found.n_pairs} seeds of the "
+        f"control, in {k['treated']} of the treated"
+    ]
 
 
 def interval(estimate: Estimate) -> str:

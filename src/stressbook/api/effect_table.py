@@ -1,4 +1,4 @@
-"""Several scenarios beside each other: means, paired differences to the first, what is claimed."""
+"""Several scenarios beside each other: means, differences to the control, what is claimed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from stressbook.api.effect_cells import (
+    UNIT_WORDS,
+    difference_text,
+    interval_text,
+    mean_text,
+    short,
+)
+from stressbook.api.effect_notes import notes_of
 from stressbook.api.frames import runs_frame
 from stressbook.errors import UnknownName
-from stressbook.experiments.claims import MIN_PAIRS
-from stressbook.experiments.contrasts import PLACEBO, Cell, Contrasts, shown_outcomes
-from stressbook.experiments.inference import Estimate
-from stressbook.experiments.versus import shared_onset_s
+from stressbook.experiments.contrasts import Cell, Contrasts
+from stressbook.experiments.outcome_words import (
+    BELOW_ZERO,
+    groups_of,
+    is_signed,
+    kind_of,
+    label_of,
+    shown_outcomes,
+    why_not_judged,
+)
 from stressbook.experiments.words import Text, html_table, table
 
 if TYPE_CHECKING:
@@ -24,10 +40,12 @@ __all__ = ["EffectTable"]
 _COLUMNS: Final = 100  # of a terminal
 _SIDES_A_BLOCK: Final = 6  # what they hold
 _WIDTH: Final = 13  # of a column's head
+_SAID: Final = ("higher", "lower", "equal", "inside noise")
+_Line = tuple[str, ...]
 
 
 class EffectTable:
-    """The differences of several scenarios to the first, run with the same seeds.
+    """The differences of several scenarios to one of them, run with the same seeds.
 
     Parameters
     ----------
@@ -39,14 +57,19 @@ class EffectTable:
     comparison : Contrasts
         As given: single runs by side and seed.
     shown : tuple of str
-        Outcomes that `summary` shows; these are judged together.
+        Outcomes that `summary` shows.
+    judged : tuple of str
+        Those of them that are judged, all together.
     """
 
     def __init__(self, comparison: Contrasts) -> None:
         self.comparison = comparison
         self.shown = shown_outcomes(comparison.outcomes)
+        differ = comparison.regimes_differ
+        self._reasons = {x: why_not_judged(x, regimes_differ=differ) for x in self.shown}
+        self.judged = tuple(name for name in self.shown if not self._reasons[name])
         self._cells: dict[str, dict[str, Cell]] = {}
-        for cell in comparison.cells(self.shown):
+        for cell in comparison.cells(self.judged):
             self._cells.setdefault(cell.outcome, {})[cell.side] = cell
 
     def __getitem__(self, outcome: str) -> Mapping[str, Cell]:
@@ -60,12 +83,26 @@ class EffectTable:
     def __len__(self) -> int:
         return len(self._cells)
 
+    def against(self, side: str) -> EffectTable:
+        """Return the table of the same runs with another side as the control.
+
+        Parameters
+        ----------
+        side : str
+            Its name. The placebo stays that of the side it ran for.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such side.
+        """
+        return EffectTable(self.comparison.against(side))
+
     def summary(self) -> Text:
-        """Return for each outcome means and differences to the first side, a column a side."""
-        sides = list(self.comparison.sides)
-        first, others = sides[0], sides[1:]
+        """Return means and differences to the control, group by group, a column a side."""
+        first, *others = self.comparison.in_order
         step = _SIDES_A_BLOCK - 1
-        blocks = [[first, *others[k : k + step]] for k in range(0, len(others), step)]
+        blocks = [[first, *others[k : k + step]] for k in range(0, max(len(others), 1), step)]
         bodies = [_with_titles(self._lines(block)) for block in blocks]
         notes = [fill(note, _COLUMNS, subsequent_indent="  ") for note in self._notes()]
         return Text("\n".join([self._headline(), *bodies, *notes]))
@@ -76,8 +113,8 @@ class EffectTable:
         Returns
         -------
         pandas.DataFrame
-            Mean and difference to the first side with bounds, correlation, p-value before
-            correction, n and verdict; outcomes that the table does not show are "not judged".
+            Mean and difference to the control with bounds, correlation, p-value before
+            correction, n, verdict, and why there is none; then what people call the outcome.
         """
         import pandas as pd
 
@@ -85,7 +122,18 @@ class EffectTable:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of `frame` as plain tables."""
-        return [_record(cell) for by_side in self._cells.values() for cell in by_side.values()]
+        return [
+            _record(cell, self._reasons.get(name, "not in the table"))
+            for name, by_side in self._cells.items()
+            for cell in by_side.values()
+        ]
+
+    def below_zero(self) -> dict[str, dict[str, Any]]:
+        """Return in how many seeds the backstop's equity fell below zero: k of n, by side."""
+        return {
+            side: {"k": round(e.value * e.n) if e.n else 0, "n": e.n, "low": e.low, "high": e.high}
+            for side, e in self.comparison.below_zero().items()
+        }
 
     def values(self) -> pd.DataFrame:
         """Return every outcome of every run.
@@ -101,88 +149,128 @@ class EffectTable:
         found = self.comparison
         seeds = found.seeds
         names = {scenario.name for scenario in found.sides.values()}
-        what = names.pop() if len(names) == 1 else f"against {found.first}"
+        what = f"{names.pop()} · " if len(names) == 1 else ""
         span = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
         n_failed = len(seeds) - found.n_pairs
         failed = f" · {n_failed} of {len(seeds)} failed" if n_failed else ""
-        return f"{what} · {len(found.sides)} sides · n = {found.n_pairs} · {span}{failed}"
+        return (
+            f"{what}against {found.control} · {len(found.sides)} sides · n = {found.n_pairs} · "
+            f"{span}{failed}"
+        )
 
-    def _lines(self, sides: list[str]) -> list[tuple[str, ...]]:
+    def _lines(self, sides: list[str]) -> list[_Line]:
+        lines = self._heads(sides)
+        for title, names in groups_of(self.comparison.outcomes):
+            rows = [line for name in names for line in self._row(name, sides)]
+            if rows:
+                lines += [("",), (title.upper(),), *rows]
+        return lines
+
+    def _heads(self, sides: list[str]) -> list[_Line]:
+        """Return names of sides, and for whom each rule holds."""
         heads = [_two_lines(side) for side in sides]
-        lines: list[tuple[str, ...]] = [
+        lines: list[_Line] = [
             ("", *(head[0] for head in heads)),
             (f"n = {self.comparison.n_pairs}", *(head[1] for head in heads)),
         ]
-        for name in self.shown:
-            cells = [self._cells[name][side] for side in sides]
-            if self._is_nothing(name):
-                continue
-            lines.append((name,))
-            lines.append(("mean", *(_plus_minus(cell.mean) for cell in cells)))
-            lines.append(("diff", *(_plus_minus(cell.difference) for cell in cells)))
-            lines.append(("corr", *(_correlation(cell) for cell in cells)))
-            lines.append(("", *("" if not cell.difference.n else cell.verdict for cell in cells)))
+        told = ("n_accounts", "n_accounts_under_regime", "equity_under_regime_usd")
+        if all(name in self._cells for name in told):
+            lines.append(("accounts / equity under the rule",))
+            lines.append(("", *(self._share_of(side, *told[1::-1]) for side in sides)))
+            lines.append(("", *(self._equity_of(side) for side in sides)))
         return lines
 
+    def _share_of(self, side: str, part: str, whole: str) -> str:
+        means = [self._cells[name][side].mean.value for name in (part, whole)]
+        return "" if math.isnan(means[0]) else f"{means[0]:.0f} of {means[1]:.0f}"
+
+    def _equity_of(self, side: str) -> str:
+        means = [
+            self._cells[name][side].mean.value
+            for name in ("equity_under_regime_usd", "accounts_equity_usd")
+        ]
+        if math.isnan(means[0]) or means[1] <= 0.0:
+            return ""
+        return f"{short(means[0], digits=2)}, {means[0] / means[1]:.0%}"
+
+    def _row(self, name: str, sides: list[str]) -> list[_Line]:
+        if self._is_nothing(name):
+            return []
+        cells = [self._cells[name][side] for side in sides]
+        kind = kind_of(name)
+        scale = self._scale_of(name)
+        at_least = -math.inf if is_signed(name) else 0.0
+        n = self.comparison.n_pairs
+        means = [mean_text(cell.mean, kind, scale=scale, n=n) for cell in cells]
+        reason = self._reasons[name]
+        title = f"{label_of(name)}, {UNIT_WORDS[kind]}" + (f" ({reason})" if reason else "")
+        lines: list[_Line] = [(title,), ("mean", *means)]
+        bounds = [interval_text(c.mean, kind, scale=scale, at_least=at_least) for c in cells]
+        if any(bounds) and not reason:
+            lines.append(("", *bounds))
+        lines.append(("diff", *(_difference(cell, kind, scale, n) for cell in cells)))
+        words = [cell.verdict if cell.verdict in _SAID else "" for cell in cells]
+        if any(words):
+            lines.append(("", *words))
+        if name == "backstop_low_usd":
+            lines += self._below_zero_lines(sides)
+        return lines
+
+    def _below_zero_lines(self, sides: list[str]) -> list[_Line]:
+        found = self.below_zero()
+        texts = [f"{found[x]['k']} of {found[x]['n']}" if x in found else "" for x in sides]
+        return [(label_of(BELOW_ZERO),), ("", *texts)]
+
+    def _scale_of(self, name: str) -> float:
+        means = [abs(cell.mean.value) for cell in self._cells[name].values() if cell.mean.n]
+        return max(means, default=0.0)
+
     def _is_nothing(self, name: str) -> bool:
-        means = [cell.mean for cell in self._cells[name].values()]
-        return all(mean.value == 0.0 and mean.low == mean.high for mean in means if mean.n)
+        values = self.comparison.values(name)
+        told = [values[side] for side in self.comparison.sides if side in values]
+        return not any(np.nan_to_num(x).any() for x in told)
 
     def _notes(self) -> list[str]:
-        found = self.comparison
-        percent = f"{found.level:.0%}"
-        notes = [
-            f"mean with its {percent} interval; diff: paired difference to {found.first} with "
-            "its interval; corr: with it over seeds"
-        ]
-        if found.n_pairs < MIN_PAIRS:
-            pairs = "1 pair is" if found.n_pairs == 1 else f"{found.n_pairs} pairs are"
-            notes.append(f"{pairs} not evidence: ask for {MIN_PAIRS} reps or more")
-        else:
-            n_others = len(found.sides) - 1
-            notes.append(
-                f"a verdict stands after Holm's correction over {len(self.shown)} outcomes x "
-                f"{n_others} sides"
-            )
         nothing = [name for name in self.shown if self._is_nothing(name)]
-        if nothing:
-            notes.append(f"0 in every run: {', '.join(nothing)}")
-        onset_s = shared_onset_s(*found.sides.values())
-        notes.append(
-            f"margin, gross and debt at minute {onset_s / 60.0:g}, drawdowns from it on; "
-            f"{len(self)} outcomes are in the frame and in --json"
+        reasons = [self._reasons[name] for name in self.shown if name not in nothing]
+        return notes_of(
+            self.comparison,
+            n_judged=len(self.judged),
+            not_judged=[reason for reason in reasons if reason],
+            nothing=nothing,
+            n_outcomes=len(self),
         )
-        if PLACEBO in found.runs:
-            notes.append(
-                f"placebo: {found.first} with one more order of one lot at the onset; "
-                "a difference within what that changes is not claimed"
-            )
-        else:
-            notes.append("no placebo ran: differences may be noise of single orders")
-        return notes + [f"failed, {place}: {error}" for place, error in found.failures.items()]
 
     def __repr__(self) -> str:
         found = self.comparison
         return (
-            f"<EffectTable of {len(found.sides)} sides against {found.first}: "
+            f"<EffectTable of {len(found.sides)} sides against {found.control}: "
             f"{found.n_pairs} pairs, {len(self)} outcomes>"
         )
 
     def _repr_html_(self) -> str:
+        sides = list(self.comparison.in_order)
+        rows = [("outcome", *sides)]
+        for name in self.shown:
+            title, *lines = self._row(name, sides) or [()]
+            cells = zip(*(line[1:] for line in lines if len(line) > 1), strict=True)
+            if title:
+                rows.append((title[0], *("; ".join(filter(None, texts)) for texts in cells)))
         notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
-        head = ("outcome", *self.comparison.sides)
-        rows = [
-            (name, *(_in_one_cell(cell) for cell in self._cells[name].values()))
-            for name in self.shown
-        ]
-        return f"<p>{escape(self._headline())}</p>{html_table([head, *rows])}<ul>{notes}</ul>"
+        return f"<p>{escape(self._headline())}</p>{html_table(rows)}<ul>{notes}</ul>"
 
 
-def _with_titles(lines: list[tuple[str, ...]]) -> str:
+def _with_titles(lines: list[_Line]) -> str:
     """Return lines as columns of equal width; a line of one cell is a title across them."""
     columns = [line for line in lines if len(line) > 1]
     laid_out = iter(table(columns, aligned="l" + "r" * (len(lines[0]) - 1), indent=0).split("\n"))
     return "\n".join(next(laid_out) if len(line) > 1 else line[0] for line in lines)
+
+
+def _difference(cell: Cell, kind: str, scale: float, n: int) -> str:
+    """Return a difference; nothing for the control and a side that never ended."""
+    is_empty = cell.difference.n == 0
+    return "" if is_empty else difference_text(cell.difference, kind, scale=scale, n=n)
 
 
 def _two_lines(name: str) -> tuple[str, str]:
@@ -198,54 +286,7 @@ def _two_lines(name: str) -> tuple[str, str]:
     return head, rest if len(rest) <= _WIDTH else rest[: _WIDTH - 1] + "…"
 
 
-def short(value: float, *, digits: int = 3) -> str:
-    """Return a number with the digits that matter, in thousands, millions or billions.
-
-    Examples
-    --------
-    >>> [short(x) for x in (0.12345, -1234.0, 12_345_678.0, 0.0, 2e-5, float("nan"))]
-    ['0.123', '-1.23k', '12.3M', '0', '2e-05', 'none']
-    >>> short(0.01234), short(0.01234, digits=2)
-    ('0.0123', '0.012')
-    """
-    if math.isnan(value):
-        return "none"
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return f"{_plain(value / size, digits)}{unit}"
-    if 0.0 < abs(value) < 0.001:
-        return f"{value:.0e}"
-    return _plain(value, digits)
-
-
-def _plain(value: float, digits: int) -> str:
-    """Return so many digits, never as a power of ten, and not beyond what a column holds."""
-    if value == 0.0:
-        return "0"
-    if abs(value) < 0.1:
-        return f"{value:.{digits + 1}f}"
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.{digits}g}"
-
-
-def _plus_minus(estimate: Estimate) -> str:
-    if estimate.n == 0:
-        return ""
-    if math.isnan(estimate.low):
-        return short(estimate.value)
-    return f"{short(estimate.value)}±{short(estimate.half_width, digits=2)}"
-
-
-def _correlation(cell: Cell) -> str:
-    return "" if math.isnan(cell.correlation) else f"{cell.correlation:.2f}"
-
-
-def _in_one_cell(cell: Cell) -> str:
-    if not cell.difference.n:
-        return _plus_minus(cell.mean)
-    return f"{_plus_minus(cell.mean)}; {_plus_minus(cell.difference)}; {cell.verdict}"
-
-
-def _record(cell: Cell) -> dict[str, Any]:
+def _record(cell: Cell, reason: str) -> dict[str, Any]:
     return {
         "outcome": cell.outcome,
         "unit": cell.unit,
@@ -260,4 +301,6 @@ def _record(cell: Cell) -> dict[str, Any]:
         "p": cell.p,
         "correlation": cell.correlation,
         "verdict": cell.verdict,
+        "not_judged": reason,
+        "label": label_of(cell.outcome, alone=True),
     }

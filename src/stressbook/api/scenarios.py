@@ -288,6 +288,7 @@ class Scenario:
         folder: str | Path | None = ...,
         progress: Progress | None = ...,
         executor: Executor | None = ...,
+        against: str = ...,
     ) -> Effect: ...
     @overload
     def versus(
@@ -302,6 +303,7 @@ class Scenario:
         folder: str | Path | None = ...,
         progress: Progress | None = ...,
         executor: Executor | None = ...,
+        against: str = ...,
     ) -> Effect | EffectTable: ...
     def versus(
         self,
@@ -315,6 +317,7 @@ class Scenario:
         folder: str | Path | None = None,
         progress: Progress | None = None,
         executor: Executor | None = None,
+        against: str = "",
     ) -> Effect | EffectTable:
         """Compare with other scenarios on the same draws.
 
@@ -329,6 +332,9 @@ class Scenario:
             of two or this one of more: effects within what that changes are not claimed.
         level : float, default 0.95
             Confidence of the intervals.
+        against : str
+            Side that is the control, by the name of its column, such as "cross" or "scan, offset
+            0.5"; this scenario if left out.
 
         Returns
         -------
@@ -342,6 +348,8 @@ class Scenario:
             If there is nothing to compare with, or the same scenario twice among several; if
             `reps` or `workers` is below 1, or `seed` below 0; if they differ in warm-up, length
             or step.
+        UnknownName
+            If no side has the name of the control.
         StressbookError
             If every run failed.
         """
@@ -357,9 +365,15 @@ class Scenario:
             "progress": progress,
             "executor": executor,
         }
+        named = named_sides(self, *sides)
+        if against and against not in named:
+            raise UnknownName("side", against, known=named)
         if len(sides) == 1:
-            return Effect(compare(self.resolved, sides[0].resolved, **options))
-        return EffectTable(compare_sides(named_sides(self, *sides), **options))
+            control, treated = named.values()
+            if against and against != next(iter(named)):
+                control, treated = treated, control
+            return Effect(compare(control, treated, **options))
+        return EffectTable(compare_sides(named, control=against, **options))
 
     def under(self, *regimes: str | Mapping[str, Any]) -> tuple[Self, ...]:
         """Return the scenario under each of several margin regimes, all else as it is.

@@ -29,7 +29,7 @@ from stressbook.cli.terminal import (
     stopping,
 )
 from stressbook.cli.warm import compile_once
-from stressbook.errors import InvalidInput
+from stressbook.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,13 @@ def versus(
             help="Run one scenario under these margin regimes, as in isolated,cross,scan:0.5.",
         ),
     ] = "",
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Side that the others are compared with: a name, or a regime as given. The first.",
+        ),
+    ] = "",
     seed: Seed = None,
     sets: Sets = [],  # noqa: B006 - typer copies it
     stresses: Stresses = [],  # noqa: B006 - as above
@@ -66,14 +73,14 @@ def versus(
     placebo: Annotated[
         bool,
         typer.Option(
-            help="Run the second of two, the first of more, again with one more order of one lot."
+            help="Run the second of two, the control of more, again with one more order of one lot."
         ),
     ] = True,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare scenarios on the same draws: paired differences to the first, with intervals.
+    """Compare scenarios on the same draws: paired differences to one of them, with intervals.
 
     `--set` and `--stress` change all but the first, as in `versus hype-fall hype-fall --set
     margin_regime=cross`; with `--regimes`, the one scenario. All take the same time: runs of
@@ -85,7 +92,11 @@ def versus(
     from stressbook.experiments.store import claim_folder
     from stressbook.experiments.versus import require_same_clock
 
-    first, *others = _sides(names, regimes, sets=sets, stresses=stresses, plugins=plugins)
+    found = _sides(names, regimes, sets=sets, stresses=stresses, plugins=plugins)
+    control = _control(found, against, regimes.split(",") if regimes else names)
+    if len(found) == 2 and control == 1:
+        found, control = found[::-1], 0
+    first, *others = found
     chosen = chosen_seed(seed, quiet=quiet)
     if len(others) == 1:
         scenarios = {"control": first.resolved, "treated": others[0].resolved}
@@ -107,10 +118,11 @@ def versus(
                 engine=engine,
                 workers=workers,
                 placebo=placebo,
+                against=list(scenarios)[control] if len(others) > 1 else "",
                 folder=place / "runs",
                 progress=progress,
             )
-    placebo_of = next(iter(scenarios)) if len(others) > 1 else None
+    placebo_of = list(scenarios)[control] if len(others) > 1 else None
     runs = effect.comparison.runs
     save_batch(place, scenarios, runs, engine=engine, placebo_of=placebo_of)
     _tell(effect, place, as_json=as_json, quiet=quiet)
@@ -149,6 +161,19 @@ def _sides(
     return found
 
 
+def _control(found: list[Scenario], against: str, given: list[str]) -> int:
+    """Return the rank of the side that the others are compared with: by its name or as given."""
+    from stressbook.api.scenarios import named_sides
+
+    if not against:
+        return 0
+    names = list(named_sides(*found))
+    for known in ([one.strip() for one in given], names):
+        if known.count(against) == 1:
+            return known.index(against)
+    raise UnknownName("side", against, known=names)
+
+
 def _require_two(found: list[Scenario], hint: str, given: list[str]) -> None:
     if len(found) < 2:
         raise InvalidInput(
@@ -183,9 +208,15 @@ def _tell(effect: Effect | EffectTable, place: Path, *, as_json: bool, quiet: bo
     result_json(
         {
             "sides": list(effect.comparison.sides),
+            "control": effect.comparison.control,
+            "placebo_of": effect.comparison.placebo_of,
             **about,
             "n": found.n_pairs,
-            "judged": list(effect.shown),
+            "shown": list(effect.shown),
+            "judged": list(effect.judged),
+            "below_zero": effect.below_zero(),
+            "alike": effect.comparison.alike(),
+            "placebo_changed": effect.comparison.placebo_changed(),
             "outcomes": outcomes,
             "runs": {side: [run.outcomes for run in runs] for side, runs in found.runs.items()},
             "failed": found.failures,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stressbook.experiments.inference import mean_estimate, paired_difference
 from stressbook.experiments.losses import LOSSES, Loss
+from stressbook.experiments.outcome_words import BELOW_ZERO, label_of
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.run import RunRecord
 from stressbook.report.layout import Table, table_of
@@ -20,7 +23,7 @@ def run_loss_table(record: RunRecord) -> Table:
     for loss in LOSSES:
         unit = _unit_of(loss)
         value = unit.text(record.outcomes[loss.name] * unit.factor)
-        rows.append((_name_of(loss), value, unit.label, loss.help))
+        rows.append((label_of(loss.name, alone=True), value, unit.label, loss.help))
     return table_of("", ("loss", "value", "unit", "meaning"), rows, words=(2, 3))
 
 
@@ -33,29 +36,28 @@ def study_loss_table(study: RegimeStudy) -> Table:
             for regime in REGIMES
         )
         kind = _kind_of(loss)
+        at_least = -math.inf if loss.is_signed else 0.0
         rows.append(
             (
-                _name_of(loss),
-                cell(mean_estimate(portfolio), kind, at_least=0.0),
-                cell(mean_estimate(cross), kind, at_least=0.0),
+                label_of(loss.name, alone=True),
+                cell(mean_estimate(portfolio), kind, at_least=at_least),
+                cell(mean_estimate(cross), kind, at_least=at_least),
                 cell(paired_difference(portfolio, cross), kind, is_difference=True),
                 _unit_of(loss).label,
                 loss.help,
             )
         )
+    rows.append(_below_zero_row(study))
     head = ("loss", "portfolio", "cross", "difference", "unit", "meaning")
     return table_of("Losses, stressed", head, rows, words=(4, 5))
 
 
-def _name_of(loss: Loss) -> str:
-    """Return the name as words: a unit is a column of its own.
-
-    Examples
-    --------
-    >>> _name_of(LOSSES[0])
-    'negative equity'
-    """
-    return loss.name.rpartition("_")[0].replace("_", " ").replace(" adl", " ADL")
+def _below_zero_row(study: RegimeStudy) -> tuple[Cell | str, ...]:
+    """Return in how many seeds the backstop broke; how many is no mean with an interval."""
+    lows = [[run.arms["R"].losses["backstop_low_usd"] for run in study.of(r)] for r in REGIMES]
+    found = [f"{sum(low < 0.0 for low in by_seed)} of {len(by_seed)}" for by_seed in lows]
+    words = "seeds in which the equity of the backstop fell below zero, however short"
+    return (label_of(BELOW_ZERO), *found, "", "seeds", words)
 
 
 def _kind_of(loss: Loss) -> str:
