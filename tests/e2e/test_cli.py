@@ -229,6 +229,10 @@ def test_conform_ends_with_1_on_a_miss_alone(cli, tmp_path):
             ["side = ", "is the same as", "each scenario once"],
         ),
         (
+            ["versus", "short.toml", "--regimes", "cross,scan,isolated", "--against", "scna"],
+            ["side = 'scna'", "did you mean 'scan"],
+        ),
+        (
             ["versus", "short.toml", "skeleton", "--regimes", "cross,scan"],
             ["--regimes = 'skeleton' is one scenario too many"],
         ),
@@ -462,9 +466,16 @@ def test_regimes_stand_in_one_table_that_goes_on_and_replays(cli):
     assert rows["scan, offset 1"]["difference"] == pytest.approx(difference)
     assert difference != 0.0
     assert found["runs"]["cross"][0]["liquidated_usd"] > 0.0
-    code, out, _ = cli(*command)  # finished runs are read
+    assert (found["control"], found["placebo_of"]) == ("cross", "cross")
+    assert found["below_zero"]["scan, offset 1"]["n"] == 2
+    assert rows["scan, offset 1"]["not_judged"] == "by construction"
+    # Finished runs are read; another control asks for its own placebo only.
+    code, out, _ = cli(*command, "--against", "scan:1")
     assert code == 0
-    assert out.startswith("short · 3 sides · n = 2 · seeds 7 to 8\n")
+    assert out.startswith("short · against scan, offset 1 · 3 sides · n = 2 · seeds 7 to 8\n")
+    assert "\nWHO PAID\n" in out
+    assert "accounts / equity under the rule" in out
+    assert not re.search(r"\de-\d", out)
     assert max(map(len, out.splitlines()[:-1])) <= 100
     assert "2 pairs are not evidence" in out
     assert cli("replay", "regimes")[:2] == (0, "8 of 8 runs came out the same\n")

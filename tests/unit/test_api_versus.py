@@ -124,7 +124,7 @@ def test_an_effect_is_told_with_interval_placebo_and_failures():
     text = effect.summary()
     assert "skeleton against skeleton (margin_regime cross -> hyperliquid-pm) · 8 pairs" in text
     assert re.search(r"0\.89\d* to 1\.1\d* +1\.00  higher", text)
-    assert "placebo: the treated runs with one more order" in text
+    assert "changed nothing in any of 8 seeds: here it sets no bound on noise" in text
     assert repr(effect).endswith("8 pairs, 1 of 1 outcomes differ>")
     assert "<td>higher</td>" in effect._repr_html_()
     assert "a verdict stands after Holm's correction over 1 outcomes" in text

@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 
 import stressbook as sb
-from stressbook.api.effect_table import EffectTable, short
+from stressbook.api.effect_cells import short
+from stressbook.api.effect_table import EffectTable
 from stressbook.api.scenarios import named_sides
 from stressbook.api.sides import regime_label, side_names
 from stressbook.errors import InvalidInput, InvalidScenario, StressbookError, UnknownName
 from stressbook.experiments import replicates as replicates_module
-from stressbook.experiments.contrasts import Contrasts, compare_sides, shown_outcomes
+from stressbook.experiments.contrasts import Contrasts, compare_sides
+from stressbook.experiments.outcome_words import GROUPS, kind_of, label_of, shown_outcomes
+from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.scenario import load_scenario
 
@@ -119,8 +122,8 @@ def test_six_regimes_stand_on_100_columns():
         ["hyperliquid-", "scan,", "scan,"],
         ["n", "=", "8", "isolated", "cross", "pm", "offset", "0", "offset", "0.5", "span"],
     ]
-    assert lines[3] == "liquidated_usd"
-    assert lines[4].split()[:3] == ["mean", "-4.5B±2B", "-4.5B±2B"]
+    assert lines[4:6] == ["LIQUIDATED, AND WHO TOOK IT", "Liquidated perps of all assets, USD"]
+    assert lines[6].split()[:3] == ["mean", "-4.5B", "-4.5B"]
 
 
 def test_more_sides_go_below_with_the_first_again():
@@ -138,17 +141,18 @@ def test_a_table_says_n_what_is_nothing_and_what_is_no_evidence():
             run.outcomes["socialised_usd"] = 0.0
     text = EffectTable(many).summary()
     assert "after Holm's correction over 2 outcomes x 2 sides" in text
-    assert "0 in every run: socialised_usd" in text
+    assert "0 or none in every run: Accounts that share deficits" in text
     assert "no placebo ran" in text
-    assert re.search(r"diff +1±0.1\d* +0.5±0\n", text)
+    assert re.search(r"diff +1\.00±0.1\d* +0.5±0\n", text)
     few = EffectTable(contrasts(placebo=UP[:2], a=UP[:2], b=CLEAR[:2], c=UP[1:3]))
     assert "2 pairs are not evidence: ask for 8 reps or more" in few.summary()
-    assert "placebo: a with one more order" in few.summary()
+    assert "placebo: a with one more order of one lot at the onset changed nothing" in few.summary()
+    assert "not evidence" not in few.summary().split("2 pairs are")[0]
     assert repr(few) == "<EffectTable of 3 sides against a: 2 pairs, 2 outcomes>"
     # 12.706 x .7071 / sqrt 2, the same for the difference's .1414
     page = few._repr_html_()
-    assert "<td>1.5±6.4</td>" in page
-    assert "<td>2.5±5.1; 1±1.3; not evidence</td>" in page
+    assert "<td>1.5; 0\N{DAGGER} to 7.9</td>" in page
+    assert "<td>2.5; 0\N{DAGGER} to 7.6; 1.0±1.3</td>" in page
 
 
 def test_a_table_is_a_frame_too():
@@ -164,7 +168,7 @@ def test_a_table_is_a_frame_too():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(999.6, "1k"), (0.9996e6, "1M"), (-123_456.0, "-123k"), (99.96, "100"), (3e-4, "3e-04")],
+    [(999.6, "1k"), (0.9996e6, "1M"), (-123_456.0, "-123k"), (99.96, "100"), (3e-4, "<0.001")],
 )
 def test_numbers_are_short(value, text):
     assert short(value) == text
@@ -172,6 +176,156 @@ def test_numbers_are_short(value, text):
 
 def test_what_no_table_knows_is_shown_whole():
     assert shown_outcomes(["own"]) == ("own",)
+
+
+def several(**by_side):
+    """Sides with outcomes by name and seed; margin, losses, what they like."""
+    runs = {
+        side: tuple(
+            Replicate(seed, "", dict(zip(outcomes, values, strict=True)))
+            for seed, values in enumerate(zip(*outcomes.values(), strict=True))
+        )
+        for side, outcomes in by_side.items()
+    }
+    sides = {name: replace(BASE, name=name) for name in runs if name != "placebo"}
+    return Contrasts(sides, runs)
+
+
+def row_of(text, label):
+    lines = text.splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith(label))
+    return [line.split() for line in lines[place + 1 : place + 3]]
+
+
+def test_another_side_may_be_the_control():
+    """Differences between the others cannot be read off those to the first."""
+    table = EffectTable(contrasts(placebo=UP, a=UP, b=CLEAR, c=[x + 3.0 for x in UP]))
+    other = table.against("b")
+    assert list(other["liquidated_usd"]) == ["b", "a", "c"]
+    assert other["liquidated_usd"]["c"].difference.value == pytest.approx(2.0)
+    assert other["liquidated_usd"]["a"].verdict == "lower"
+    assert "against b" in other.summary().splitlines()[0]
+    assert "placebo: a with one more order" in " ".join(other.summary().split())
+    with pytest.raises(UnknownName, match="side = 'bb'"):
+        table.against("bb")
+
+
+def test_a_head_says_for_whom_a_rule_holds():
+    accounts = {"n_accounts": [830.0, 830.0], "accounts_equity_usd": [5e9, 5e9]}
+    part = {"n_accounts_under_regime": [72.0, 72.0], "equity_under_regime_usd": [5.5e8, 5.5e8]}
+    whole = {"n_accounts_under_regime": [830.0, 830.0], "equity_under_regime_usd": [5e9, 5e9]}
+    found = several(cross=accounts | whole, pm=accounts | part, scan=accounts | part)
+    text = EffectTable(found).summary()
+    assert re.search(r"830 of 830 +72 of 830 +72 of 830\n +5B, 100% +550M, 11% +550M, 11%\n", text)
+
+
+def test_who_broke_is_counted_over_seeds():
+    lows = {"a": [3e6, -1.0, -4e4], "b": [3e6, 1.0, 2.0], "c": [1.0, 2.0, -5.0]}
+    table = EffectTable(several(**{side: {"backstop_low_usd": x} for side, x in lows.items()}))
+    assert row_of(table.summary(), "Backstop's equity below zero")[0] == [
+        "2",
+        "of",
+        "3",
+        "0",
+        "of",
+        "3",
+        "1",
+        "of",
+        "3",
+    ]
+    told = table.below_zero()["a"]
+    assert (told["k"], told["n"]) == (2, 3)
+    assert told["low"] == pytest.approx(0.0943, abs=1e-4)  # Clopper and Pearson
+    assert math.isnan(EffectTable(contrasts(a=UP, b=UP))["fees_usd"]["a"].p)
+    assert EffectTable(contrasts(a=UP, b=UP)).below_zero() == {}
+
+
+def test_a_loss_is_cut_at_zero_and_a_result_is_not():
+    wild = [0.0, 0.0, 9e6]
+    found = several(
+        a={"backstop_result_usd": wild, "treasury_paid_usd": wild},
+        b={"backstop_result_usd": wild, "treasury_paid_usd": wild},
+    )
+    text = EffectTable(found).summary()
+    # 3 M, give or take 4.3027 x 5.196 M / sqrt 3
+    assert row_of(text, "Treasury, without limit, USD")[1] == ["0\N{DAGGER}", "to", "16M"] * 2
+    assert row_of(text, "Backstop's result")[1] == ["-10", "to", "16M"] * 2
+
+
+def test_sums_of_floats_leave_no_dust():
+    a = {"gross_over_equity_frac": [0.5, 0.7, 0.6]}
+    b = {"gross_over_equity_frac": [0.5 + 2e-16, 0.7 - 1e-16, 0.6 + 3e-16]}
+    text = EffectTable(several(a=a, b=b, c=a)).summary()
+    assert "e-" not in text.split("mean, below it")[0]
+    assert re.search(r"\ndiff +0 +0\n", text)
+
+
+def test_a_share_of_nothing_is_blank_and_says_over_how_many_seeds_it_stands():
+    name = "backstop_rest_10min_frac"
+    found = several(a={name: [0.5, 0.5, 0.6]}, b={name: [math.nan, 0.5, 0.7]})
+    table = EffectTable(found)
+    assert row_of(table.summary(), "Backstop holds still, 10 min")[0] == [
+        "mean",
+        "53.3",
+        "60",
+        "(2)",
+    ]
+    assert table[name]["b"].difference.n == 2
+
+
+def test_sides_that_differ_in_the_margin_asked_alone_are_named():
+    one = {"initial_margin_usd": [5.0, 6.0], "liquidated_usd": [1.0, 2.0]}
+    less = one | {"initial_margin_usd": [4.0, 5.0]}
+    more = one | {"liquidated_usd": [1.0, 2.5]}
+    text = " ".join(EffectTable(several(a=one, b=less, c=more)).summary().split())
+    assert "a; b: alike in every seed and outcome but the margin asked" in text
+    assert several(a=one, b=more).alike() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"fees_usd": [1.0, 3.0]},
+            "changed no loss and no liquidation in any of 2 seeds, only fees",
+        ),
+        ({"liquidated_usd": [1.0, 4.0]}, "a difference within what that changes is not claimed"),
+        ({}, "changed nothing in any of 2 seeds: here it sets no bound on noise"),
+    ],
+)
+def test_a_placebo_that_changed_nothing_says_so(changed, words):
+    one = {"fees_usd": [1.0, 2.0], "liquidated_usd": [1.0, 2.0]}
+    text = EffectTable(several(a=one, b=one, placebo=one | changed)).summary()
+    assert words in " ".join(text.split())
+
+
+def test_what_is_by_construction_is_not_judged():
+    """Each regime opens from a book of its own: what that borrows is no effect."""
+    runs = several(
+        a={"borrowed_usd": UP, "liquidated_usd": UP},
+        b={"borrowed_usd": CLEAR, "liquidated_usd": CLEAR},
+    )
+    same = EffectTable(runs)
+    assert same["borrowed_usd"]["b"].verdict == "higher"
+    scan = replace(BASE, name="b").with_(margin_regime="scan")
+    table = EffectTable(replace(runs, sides={**runs.sides, "b": scan}))
+    assert table["borrowed_usd"]["b"].verdict == "not judged"
+    assert table["liquidated_usd"]["b"].verdict == "higher"
+    assert table.judged == ("liquidated_usd",)
+    rows = {(row["outcome"], row["side"]): row for row in table.rows()}
+    assert rows["borrowed_usd", "b"]["not_judged"] == "by construction"
+    assert rows["liquidated_usd", "b"]["label"] == "Liquidated perps of all assets"
+    text = table.summary()
+    assert "USDC borrowed at the onset, USD (by construction)" in text
+    assert "each regime opens from a book of its own" in " ".join(text.split())
+
+
+def test_every_row_of_a_table_is_an_outcome_with_a_label_and_a_unit():
+    names = {outcome.name for outcome in OUTCOMES}
+    for _, shown in GROUPS:
+        assert set(shown) <= names
+        assert all(label_of(name) != name for name in shown)
+    assert {kind_of(name) for name in names} == {"usd", "frac", "ratio", "hours", "count"}
 
 
 # --- sides ----------------------------------------------------------------------------------------
@@ -269,13 +423,24 @@ def test_all_sides_run_with_each_seed_and_the_first_once_more(counted, tmp_path)
     ]
     assert table["x"]["scan, offset 0.5"].difference.value == 1.0
     again = sides[0].versus(*sides[1:], reps=2, seed=7, folder=tmp_path, placebo=False)
-    assert len(counted) == 8  # kept ones are not repeated
+    other = "hyperliquid-pm"
+    turned = sides[0].versus(*sides[1:], reps=2, seed=7, folder=tmp_path, against=other)
+    assert [(j.scenario.margin_regime, j.is_placebo) for j in counted[8:]] == [(other, True)] * 2
+    assert turned["x"]["cross"].difference.n == 2
+    assert turned.comparison.control == turned.comparison.placebo_of == other
+    assert len(counted) == 10  # kept ones are not repeated
     assert set(again.comparison.runs) == {"cross", "hyperliquid-pm", "scan, offset 0.5"}
 
 
 def test_two_sides_are_an_effect_as_ever(counted):
     one, two = sb.scenario("skeleton").under("cross", "scan")
-    assert isinstance(one.versus(two, reps=2, seed=7), sb.Effect)
+    effect = one.versus(two, reps=2, seed=7)
+    assert isinstance(effect, sb.Effect)
+    assert effect["x"].difference.value == 1.0
+    turned = one.versus(two, reps=2, seed=7, against="scan, offset 0.5")
+    assert turned["x"].difference.value == -1.0
+    with pytest.raises(UnknownName, match="side"):
+        one.versus(two, reps=2, seed=7, against="isolated")
 
 
 def test_a_side_alone_or_twice_or_of_another_length_is_refused(counted):
