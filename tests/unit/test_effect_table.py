@@ -152,7 +152,7 @@ def test_a_table_says_n_what_is_nothing_and_what_is_no_evidence():
     # 12.706 x .7071 / sqrt 2, the same for the difference's .1414
     page = few._repr_html_()
     assert "<td>1.5; 0\N{DAGGER} to 7.9</td>" in page
-    assert "<td>2.5; 0\N{DAGGER} to 7.6; 1.0±1.3</td>" in page
+    assert "<td>2.5; 0\N{DAGGER} to 7.6; 1.00±1.27</td>" in page
 
 
 def test_a_table_is_a_frame_too():
