@@ -3,12 +3,11 @@
 Source: Hyperliquid docs, portfolio margin, 2026-08-19; readings in docs/decisions/0044.
 """
 
-from typing import Final
-
 from stressbook.market.compiling.kernel import inline_kernel, sub_kernel
 from stressbook.market.lending.claims import claims_column
 from stressbook.market.lending.reserve import repay, set_off
 from stressbook.market.numbers.units import round_up
+from stressbook.market.regimes.tables import LEAST_LTV
 from stressbook.market.state.codes import EV_TOKEN_DEBT, SELL
 from stressbook.market.state.events import log_event
 from stressbook.market.state.records import VenueState
@@ -24,8 +23,6 @@ __all__ = [
     "token_debt_micro",
     "worth_micro",
 ]
-
-_LEAST_LTV: Final = 0.01  # where a loan-to-value was cut to nothing while tokens were owed
 
 
 @inline_kernel
@@ -190,7 +187,7 @@ def debt_need_usd(owed_usd: float, ltv: float) -> float:
     >>> debt_need_usd(100.0, 0.5)
     200.0
     """
-    return owed_usd / max(ltv, _LEAST_LTV)
+    return owed_usd / max(ltv, LEAST_LTV)
 
 
 @inline_kernel

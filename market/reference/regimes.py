@@ -151,8 +151,8 @@ def scanned_usd(
         return own
     joint = max([0.0, *_by_scenario(units, _total)])
     charges, floors = _total(u.charge_usd() for u in units), _total(u.floor_usd() for u in units)
-    together = max(joint + charges, floors)
-    return (1.0 - rules.offset_frac) * own + rules.offset_frac * together
+    mixed = (1.0 - rules.offset_frac) * own + rules.offset_frac * (joint + charges)
+    return max(mixed, floors)
 
 
 def _unit(

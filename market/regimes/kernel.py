@@ -9,8 +9,8 @@ For each unit (an underlying) with signed values V of its legs, X their sum and 
 
 and over units, with an offset between 0 and 1,
 
-    mix      = (1 - offset) x sum of own + offset x max(max over s of the sum of losses + charges,
-               floors)
+    mix      = max((1 - offset) x sum of own
+               + offset x (max over s of the sum of losses + charges), floors)
     groups   = sum over groups of max over s of (losses - offset x gains), charges and floors alike
     credits  = sum of own, less credits for spreads of units on opposite sides
 
@@ -208,7 +208,7 @@ def core_requirement_usd(
     if offset == 0.0:
         return own
     joint = _joint_usd(move, unit, scratch, loss_sums, n_units, n_moves, with_orders)
-    return (1.0 - offset) * own + offset * max(joint + charges, floors)
+    return max((1.0 - offset) * own + offset * (joint + charges), floors)
 
 
 @inline_kernel

@@ -1,20 +1,24 @@
 """One book under one regime: what it must hold, what it is worth, where it breaks.
 
-For questions about a single book; the venue's own loop is `stressbook.market.margin.sums`.
+For questions about a single book; the venue's own loop is `stressbook.market.margin.sums`. What is
+a rule of the venue and not of the regime is no part of it: caps, the floor of a tenth of notional
+on holds, the surcharge on the margin of orders.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stressbook.errors import InvalidInput
+from stressbook.market.compiling.arrays import Records
 from stressbook.market.regimes.building import Leg, margin_tables
 from stressbook.market.regimes.requirement import PocketMargin, pocket_margin
 from stressbook.market.regimes.spec import MarginRegime
-from stressbook.market.regimes.tables import scratch_of
+from stressbook.market.regimes.tables import LEAST_LTV, scratch_of
 from stressbook.market.state.records import MAX_TIERS, TIER
 
 __all__ = ["Holding", "Pocket", "healths_usd", "liquidation_price", "margin_of"]
@@ -44,6 +48,8 @@ class Holding:
         Of its oracle.
     tiers : tuple of (float, float, float), default ()
         Margin tiers of a perp: lower notional, maintenance rate, deduction.
+    ltv : float, optional
+        Loan-to-value of a token, 0 to 1, for regimes whose collateral counts by it.
     """
 
     asset: str
@@ -56,6 +62,7 @@ class Holding:
     sell_usd: float = 0.0
     confidence: float = 1.0
     tiers: tuple[tuple[float, float, float], ...] = ()
+    ltv: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,11 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
     -------
     PocketMargin
 
+    Raises
+    ------
+    InvalidInput
+        If collateral counts by loan-to-value and a token has none.
+
     Examples
     --------
     A long of one bitcoin, and the same hedged by tokens:
@@ -106,6 +118,15 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
     >>> hedged = (Holding("BTC", -70_000.0), Holding("BTC", 70_000.0, token="BTC"))
     >>> margin_of(load_regime("paradex"), Pocket(0.0, hedged)).initial_usd
     700.0
+
+    Tokens that count by loan-to-value, half of the rest more at maintenance:
+
+    >>> needed = margin_of(
+    ...     load_regime("hyperliquid-pm"),
+    ...     Pocket(0.0, (Holding("BTC", 70_000.0, token="BTC", ltv=0.5),)),
+    ... )
+    >>> needed.initial_worth_usd, needed.maintenance_worth_usd
+    (35000.0, 52500.0)
     """
     perps = [one for one in pocket.holdings if not one.token]
     tokens = [one for one in pocket.holdings if one.token]
@@ -113,6 +134,8 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
     legs = [Leg(one.asset, tier_row=j, n_tiers=len(one.tiers)) for j, one in enumerate(perps)]
     legs += [Leg("", "USDC"), *(Leg(one.asset, one.token) for one in tokens)]
     tables = margin_tables([regime], assets or ["none"], legs)
+    if regime.rules.collateral == "loan_to_value":
+        _weigh_by_ltv(tables.leg[0, len(perps) + 1 :], tokens)
     scratch = scratch_of(tables)
     tiers = np.zeros((len(perps) + 1, MAX_TIERS), TIER)
     places = [*range(len(perps)), *range(len(perps) + 1, len(legs))]
@@ -129,6 +152,23 @@ def margin_of(regime: MarginRegime, pocket: Pocket) -> PocketMargin:
     return PocketMargin(*(float(one) for one in found))
 
 
+def _weigh_by_ltv(legs: Records, tokens: Sequence[Holding]) -> None:
+    """Write weights as the venue reads them: held LTV and (1 + LTV) / 2, owed 1 / LTV and 1."""
+    for leg, one in zip(legs, tokens, strict=True):
+        if one.ltv is None:
+            raise InvalidInput(
+                f"is missing for token {one.token!r}, which counts by it under this regime",
+                name="ltv",
+                allowed="0 to 1",
+                hint=f"Holding(..., token={one.token!r}, ltv=0.5); 0 where it is no collateral",
+            )
+        if not 0.0 <= one.ltv <= 1.0:
+            raise InvalidInput("is out of range", name="ltv", value=one.ltv, allowed="0 to 1")
+        leg.asset_initial = one.ltv
+        leg.asset_maintenance = (1.0 + one.ltv) * 0.5 if one.ltv > 0.0 else 0.0
+        leg.liability_initial, leg.liability_maintenance = 1.0 / max(one.ltv, LEAST_LTV), 1.0
+
+
 def healths_usd(regime: MarginRegime, pocket: Pocket) -> tuple[float, float]:
     """Return what a book is worth beyond its requirement, at the initial and maintenance level.
 
@@ -143,6 +183,11 @@ def healths_usd(regime: MarginRegime, pocket: Pocket) -> tuple[float, float]:
     -------
     tuple of float
         USD; below zero the requirement is not met. The trigger of a ratio is not in it.
+
+    Raises
+    ------
+    InvalidInput
+        As of `margin_of`.
     """
     needed, net = margin_of(regime, pocket), pocket.net_usd()
     return (
@@ -170,8 +215,13 @@ def liquidation_price(
     Returns
     -------
     float or None
-        USD, the root of value x trigger = requirement nearest on the losing side; None if there
-        is none above 0.
+        USD, the root of value x trigger = requirement nearest on the losing side, with the debt
+        that the ratio of the regime counts on both sides; None if there is none above 0.
+
+    Raises
+    ------
+    InvalidInput
+        As of `margin_of`.
     """
     one = pocket.holdings[place]
 
@@ -183,12 +233,26 @@ def liquidation_price(
         )
         holdings = (*pocket.holdings[:place], moved, *pocket.holdings[place + 1 :])
         now = replace(pocket, holdings=holdings)
-        needed = margin_of(regime, now)
-        worth = now.net_usd() + needed.maintenance_worth_usd
-        return worth * regime.rules.trigger_ratio - needed.maintenance_usd
+        required, value = _ratio_parts_usd(regime, now)
+        return value * regime.rules.trigger_ratio - required
 
     ratio = _losing_root(spare, long=one.value_usd > 0.0)
     return None if ratio is None else ratio * price_usd
+
+
+def _ratio_parts_usd(regime: MarginRegime, pocket: Pocket) -> tuple[float, float]:
+    """Return requirement and value as the ratio of a regime has them."""
+    needed, net = margin_of(regime, pocket), pocket.net_usd()
+    required, value = needed.maintenance_usd, net + needed.maintenance_worth_usd
+    counted = 0.0
+    if regime.rules.debt_in_ratio == "at_maintenance":
+        counted = max(0.0, required - net)
+    elif regime.rules.debt_in_ratio == "drawn":
+        counted = pocket.debt_usd
+    if regime.rules.collateral == "loan_to_value":
+        # Tokens owed are a requirement there, in cover of which cash counts whole.
+        counted -= sum(min(0.0, one.value_usd) for one in pocket.holdings if one.token)
+    return required + counted, value + counted
 
 
 def _losing_root(spare: Callable[[float], float], *, long: bool) -> float | None:

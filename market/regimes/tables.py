@@ -41,6 +41,7 @@ __all__ = [
 
 MAX_STEPS: Final = 8  # steps of a sliced rate
 MAX_CREDIT_LEGS: Final = 3
+LEAST_LTV: Final = 0.01  # where a loan-to-value was cut to nothing while tokens were owed
 
 # How losses of several units add up.
 MIX: Final = 0  # (1 - offset) x each at its own worst + offset x the worst of all together

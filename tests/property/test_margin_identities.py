@@ -28,6 +28,8 @@ TIERS = {
     "HYPE": tuple(maintenance_table([(0.0, 10), (20e6, 5)])),
 }
 
+LTV = {"BTC": 0.5, "ETH": 0.0, "SOL": 0.0, "HYPE": 0.65}
+
 usd = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 2))
 size = st.floats(0.0, 5e5, allow_nan=False).map(lambda x: round(x, 2))
 
@@ -48,7 +50,7 @@ def holdings(draw, *, orders=False):
             )
         )
         if draw(st.booleans()):
-            found.append(Holding(asset, draw(usd), token=asset))
+            found.append(Holding(asset, draw(usd), token=asset, ltv=LTV[asset]))
     return tuple(sorted(found, key=lambda one: (bool(one.token), ASSETS.index(one.asset))))
 
 
@@ -110,6 +112,26 @@ def test_requirement_falls_in_the_offset(held, low, high):
     assert loose <= apart + slack
 
 
+@pytest.mark.parametrize(("offset", "usd"), [(0.0, 5_555.0), (0.5, 3_475.0), (1.0, 1_750.0)])
+def test_floors_bound_the_mix_and_not_its_joint_end(offset, usd):
+    """Apart 1,410 + 2,080 + 2,065; in one fall 1,395; floors 0.7 % of 250,000 = 1,750."""
+    held = (Holding("BTC", 1e5), Holding("ETH", -1e5), Holding("HYPE", 5e4))
+    found = core_of(load_regime("scan"), held, offset_frac=offset).maintenance_usd
+    assert found == pytest.approx(usd, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", SCANNED)
+def test_no_weighted_tail_passes_the_end_of_its_range(name):
+    for row in load_regime(name).scans:
+        tails = [tail.weight * abs(tail.move_frac) for tail in row.tails]
+        assert max(tails, default=0.0) <= row.range_frac * (1.0 + 1e-12)
+
+
+def test_a_long_is_asked_for_its_range_and_the_roll():
+    found = margin_of(load_regime("deribit"), Pocket(0.0, (Holding("ETH", 1e6),)))
+    assert found.initial_usd == pytest.approx(185_000.0, rel=1e-12)
+
+
 @given(held=holdings())
 @settings(max_examples=60, deadline=None)
 def test_cross_at_the_rate_of_the_scan_asks_for_no_less(held):
@@ -153,8 +175,12 @@ def test_liquidation_price_is_the_root_of_health(name, held, cash):
     moved = Holding(**{**vars(one), "value_usd": one.value_usd * price / 100.0})
     there = Pocket(pocket.cash_usd, (moved, *held[1:]))
     needed = margin_of(regime, there)
-    worth = there.net_usd() + needed.maintenance_worth_usd
-    gap = worth * regime.rules.trigger_ratio - needed.maintenance_usd
+    worth, required = there.net_usd() + needed.maintenance_worth_usd, needed.maintenance_usd
+    if name == "hyperliquid-pm":  # (MM + B + tokens owed) / (E + B + credit)
+        counted = max(0.0, required - there.net_usd())
+        counted += sum(max(0.0, -o.value_usd) for o in there.holdings if o.token)
+        worth, required = worth + counted, required + counted
+    gap = worth * regime.rules.trigger_ratio - required
     assert abs(gap) <= 1e-6 * (1.0 + needed.maintenance_usd + abs(there.net_usd()))
 
 

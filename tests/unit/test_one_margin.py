@@ -48,6 +48,7 @@ def book_of(v, row):
                 buy_usd=orders[BUY],
                 sell_usd=orders[SELL],
                 confidence=float(v.dial[a].oracle_confidence),
+                ltv=float(token.ltv),
             )
         )
     return Pocket(0.0, (*perps, *tokens), int(v.debt[row, 0]) / 1e6)
@@ -71,6 +72,12 @@ def test_an_account_is_asked_for_what_its_book_is_asked_for(name):
             # Where orders are not netted their margin stands beside that of positions.
             found = (ours.initial_usd + ours.order_margin_usd, ours.maintenance_usd)
             assert found == pytest.approx((asked.initial_usd, asked.maintenance_usd), rel=1e-12)
+            if name == "hyperliquid-pm" and v.row[row].regime == REGIME_PORTFOLIO:
+                # Without caps, and but for tokens owed, what both say of tokens is one thing.
+                held = ours.collateral_capacity_usd - ours.token_bound_usd
+                counted = ours.collateral_credit_usd - ours.token_debt_usd
+                assert asked.initial_worth_usd == pytest.approx(held, abs=1e-6, rel=1e-12)
+                assert asked.maintenance_worth_usd == pytest.approx(counted, abs=1e-6, rel=1e-12)
             owed += ours.token_debt_usd > 0.0
             weak += any(one.confidence < 0.5 for one in book.holdings)
     assert owed > 5

@@ -11,7 +11,13 @@ import pytest
 
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.regimes import load_regime, read_regime, regime_names
-from stressbook.market.regimes.pocket import Holding, Pocket, margin_of
+from stressbook.market.regimes.pocket import (
+    Holding,
+    Pocket,
+    healths_usd,
+    liquidation_price,
+    margin_of,
+)
 from stressbook.market.rules.spec import load_preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "regimes.md").read_text(encoding="utf-8")
@@ -107,3 +113,39 @@ def test_loans_are_charged_where_the_regime_charges_them():
     assert (owed.initial_usd, owed.maintenance_usd) == (960.0, 800.0)
     short = margin_of(binance, Pocket(0.0, (Holding("BTC", -1_000.0, token="BTC"),)))
     assert short.maintenance_worth_usd == -1_000.0
+
+
+def test_tokens_of_one_book_count_by_loan_to_value():
+    """Initial 0.5 x 200,000 + 0.65 x 100,000, maintenance 0.75 and 0.825 of them."""
+    regime = load_regime("hyperliquid-pm")
+    tiers = ((0.0, 0.0125, 0.0), (150e6, 0.025, 1_875_000.0))
+    book = Pocket(
+        40_000.0,
+        (
+            Holding("BTC", -100_000.0, tiers=tiers, leverage=40.0),
+            Holding("BTC", 200_000.0, token="BTC", ltv=0.5),
+            Holding("HYPE", 100_000.0, token="HYPE", ltv=0.65),
+            Holding("ETH", 50_000.0, token="ETH", ltv=0.0),
+        ),
+        debt_usd=60_000.0,
+    )
+    assert margin_of(regime, book) == pytest.approx((2_500.0, 1_250.0, 165_000.0, 232_500.0))
+    assert healths_usd(regime, book) == pytest.approx((102_500.0, 171_250.0))
+    # At price x of the short B* = 1.0125 x - 40,000, and (0.0125 x + B*) / (0.0125 x + 232,500) is
+    # 0.95 where x = (0.95 x 232,500 + 40,000) / (1.025 - 0.011875).
+    price = liquidation_price(regime, book, 0, 100_000.0)
+    assert price == pytest.approx(260_875.0 / 1.013125, rel=1e-12)
+    owed = Pocket(500.0, (Holding("HYPE", -325.0, token="HYPE", ltv=0.65),))
+    assert healths_usd(regime, owed) == pytest.approx((0.0, 175.0))
+    # 325 owed against 500 of cash breaks at 0.95 x 500.
+    assert liquidation_price(regime, owed, 0, 100.0) == pytest.approx(475.0 / 3.25)
+
+
+@pytest.mark.parametrize(
+    ("ltv", "problem"), [(None, "ltv is missing for token 'BTC'"), (1.5, "out")]
+)
+def test_a_token_without_loan_to_value_is_no_silent_nothing(ltv, problem):
+    book = Pocket(0.0, (Holding("BTC", 1_000.0, token="BTC", ltv=ltv),))
+    with pytest.raises(InvalidInput, match=problem):
+        margin_of(load_regime("hyperliquid-pm"), book)
+    assert margin_of(load_regime("scan"), book).initial_worth_usd > 0.0
