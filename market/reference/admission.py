@@ -57,7 +57,7 @@ class SpotOrder(NamedTuple):
     offered_lots: int = 0  # resting sales of the same token
 
     def is_fair(self, token: TokenHolding, *, taker_frac: float) -> bool:
-        """Tell whether a sale brings what its tokens stand for against debt, fee off."""
+        """Tell whether a sale brings what its tokens stand for against debt, less the fee."""
         value = float(self.lots) * self.lot_size * token.borrow_oracle_usd
         proceeds = float(self.limit_micro) / 1e6 * (1.0 - taker_frac)
         return token.ltv == 0.0 or proceeds >= value * ((1.0 + token.ltv) * 0.5)
@@ -85,7 +85,7 @@ class SpotOrder(NamedTuple):
         return account.admit_need(need, reserve, refusal=R_INSUFFICIENT_BALANCE)
 
     def shortfall_usd(self, token: TokenHolding, *, taker_frac: float) -> float:
-        """Return what a sale brings less than its tokens secure, fee off."""
+        """Return what a sale brings less than its tokens secure, less the fee."""
         secured = float(self.lots) * self.lot_size * token.borrow_oracle_usd * token.ltv
         return max(0.0, secured - float(self.limit_micro) / 1e6 * (1.0 - taker_frac))
 

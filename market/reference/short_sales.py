@@ -32,7 +32,7 @@ def sells_short(account: MarginAccount, token: TokenHolding, units: int, *, is_l
 def after_sale(
     account: MarginAccount, token: TokenHolding, units: int, notional_micro: int, taker_frac: float
 ) -> MarginAccount:
-    """Return an account as it is once a sale has filled, fee off."""
+    """Return an account as it is once a sale has filled, less its fee."""
     proceeds = round_down(float(notional_micro) * (1.0 - taker_frac))
     sold = replace(token, units=token.units - units)
     tokens = [sold if each is token else each for each in account.tokens]
