@@ -45,7 +45,7 @@ def near_breach_usd(
     >>> near_breach_usd(make_state(load_preset("hyperliquid"), [], seed=7), [0.03] * 4, hours=6.0)
     [0.0, 0.0]
     """
-    opening = _valued(state, np.ones(len(daily_volatility)))
+    opening = valued_copy(state)
     notional = opening.risk["gross_notional_usd"]
     found = []
     for size in deviations:
@@ -53,7 +53,7 @@ def near_breach_usd(
         inside = np.zeros(len(notional), np.bool_)
         for sign in (-1.0, 1.0):
             factor = np.array([exp(sign * reach * one) for one in daily_volatility])
-            moved = _valued(state, factor)
+            moved = valued_copy(state, factor)
             inside |= np.array([bool(is_breached(moved, user)) for user in range(len(notional))])
         total = 0.0
         for usd in notional[inside]:
@@ -62,11 +62,31 @@ def near_breach_usd(
     return found
 
 
-def _valued(state: VenueState, factor: F64) -> VenueState:
-    """Value every account on a copy, all prices moved by a factor each."""
+def valued_copy(state: VenueState, factor: F64 | None = None) -> VenueState:
+    """Return a state in which the debts that margin needs are drawn and every account is valued.
+
+    Parameters
+    ----------
+    state : VenueState
+        Not changed.
+    factor : ndarray of float64, shape (n_assets,), optional
+        By which each price has moved.
+
+    Returns
+    -------
+    VenueState
+        Shares what a valuation leaves alone.
+
+    Examples
+    --------
+    >>> from stressbook.market.opening.setup import make_state
+    >>> from stressbook.market.rules.spec import load_preset
+    >>> valued_copy(make_state(load_preset("hyperliquid"), [], seed=7)).risk["ratio"].tolist()
+    [0.0]
+    """
     changed = ("cash", "supply", "debt", "flow", "user", "price", "reserve", "risk", "event", "ctr")
     moved = state._replace(**{name: getattr(state, name).copy() for name in changed})
-    for name in ("mark", "oracle", "borrow_oracle"):
+    for name in ("mark", "oracle", "borrow_oracle") if factor is not None else ():
         moved.price[f"{name}_usd"] *= factor
         moved.price[f"{name}_e8"] = np.rint(moved.price[f"{name}_usd"] * 1e8).astype(np.int64)
     value_all(moved)

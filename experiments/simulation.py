@@ -17,6 +17,7 @@ from stressbook.agents.observe import (
     observe_market,
     observe_owned,
 )
+from stressbook.agents.opening_check import check_opening
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.own_agents import OwnAgents, open_own_accounts, own_enrolment
 from stressbook.agents.population import build_population
@@ -43,6 +44,7 @@ from stressbook.experiments.stress import Stress, StressSchedule
 from stressbook.market.compiling.arrays import Records
 from stressbook.market.compiling.by_address import compiled_call
 from stressbook.market.engine import Engine
+from stressbook.market.numbers.draws import class_numbers
 from stressbook.market.numbers.philox import key_from_seed
 from stressbook.market.opening.setup import make_state
 from stressbook.market.prices.own_moves import settle_own_moves
@@ -133,6 +135,7 @@ class Simulation(mesa.Model):
             own, spec, regime=scenario.margin_regime
         )
         state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
+        check_opening(state, [token.name for token in spec.tokens], own_classes=_own_names(own))
         self.world = world_of_venue(scenario.world, state)
         self.engine: Engine = ENGINES[engine](state)
         self.market = make_market(state)
@@ -343,6 +346,10 @@ class Simulation(mesa.Model):
             agent.model = None
         for name in ("step", "_user_step"):
             self.__dict__.pop(name, None)
+
+
+def _own_names(own: Collection[str]) -> dict[int, str]:
+    return {number: name for name, number in class_numbers(own).items()}
 
 
 __all__ = ["ENGINES", "Simulation"]
