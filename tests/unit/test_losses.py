@@ -148,21 +148,27 @@ def test_what_accounts_with_positions_paid_is_socialised(engine, socialised):
 # --- who paid -------------------------------------------------------------------------------------
 
 
-def test_a_backstop_that_is_broken_by_perps_shows_what_it_lost(engine):
-    """Its capital is used for no gap of the reserve, and yet it is gone."""
+def test_what_a_backstop_loses_with_perps_is_used_for_no_gap_and_yet_gone(engine):
     watch = Watch(long_against_house(15_000, engine=engine, backstop_usd=1_000.0))
     watch.update(95.0)  # takes over 2,000 HYPE with 5,000 USD of margin: its equity is 6,000
     found = watch.losses()
     assert found["backstop_result_usd"] == pytest.approx(5_000.0)
     assert found["backstop_loss_usd"] == found["borne_usd"] == 0.0
-    watch.update(91.0)  # 2,000 below zero: closed at its bankruptcy price of 92, by a winner
+    watch.update(92.2)  # its equity is 400
     found = watch.losses()
     assert found["backstop_used_for_gaps_usd"] == 0.0
+    assert found["backstop_low_usd"] == pytest.approx(400.0)
+    assert found["backstop_result_usd"] == pytest.approx(-600.0)
+    assert found["backstop_loss_usd"] == found["borne_usd"] == pytest.approx(600.0)
+
+
+def test_a_backstop_may_break_and_end_with_a_gain_at_the_cost_of_winners(engine):
+    watch = Watch(long_against_house(15_000, engine=engine, backstop_usd=1_000.0))
+    watch.update(95.0, 91.0)  # 2,000 below zero: closed at the previous mark of 95
+    found = watch.losses()
     assert found["backstop_low_usd"] == pytest.approx(-2_000.0)
-    assert found["backstop_result_usd"] == pytest.approx(-1_000.0)
-    assert found["backstop_loss_usd"] == pytest.approx(1_000.0)
-    assert found["gap_at_adl_usd"] == pytest.approx(2_000.0)
-    assert found["borne_usd"] == pytest.approx(3_000.0)
+    assert found["backstop_result_usd"] == pytest.approx(5_000.0)
+    assert found["gap_at_adl_usd"] == found["borne_usd"] == pytest.approx(2_000 * 4.0)
 
 
 def test_the_treasury_is_one_of_those_who_paid(engine):
