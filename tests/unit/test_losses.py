@@ -154,7 +154,7 @@ def test_what_a_backstop_loses_with_perps_is_used_for_no_gap_and_yet_gone(engine
     found = watch.losses()
     assert found["backstop_result_usd"] == pytest.approx(5_000.0)
     assert found["backstop_loss_usd"] == found["borne_usd"] == 0.0
-    watch.update(92.2)  # its equity is 400
+    watch.update(92.2, n=2)  # its equity is 400
     found = watch.losses()
     assert found["backstop_used_for_gaps_usd"] == 0.0
     assert found["backstop_low_usd"] == pytest.approx(400.0)
