@@ -91,7 +91,7 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
      "account", "message", "messages", "jitter of a message"),
     (PURPOSE_TIE, "tie", "market.orders.sequence",
      "account", "message", "messages", "order of messages effective together"),
-    (PURPOSE_BREACH_ORDER, "breach_order", "market.resolution.schedule",
+    (PURPOSE_BREACH_ORDER, "breach_order", "market.resolution.breaches",
      "account", "0", "1", "order in which breached accounts are resolved"),
     (PURPOSE_LIQUIDATED_POSITION, "liquidated_position", "market.resolution.selection",
      "account", "0", "1", "which perp a breached account loses, where one is drawn"),
