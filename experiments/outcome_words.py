@@ -68,7 +68,7 @@ _LABELS: Final = {
     "backstop_held_frac": "The most that the backstop held, over its capital",
     "negative_equity_usd": "Accounts' equity below zero, each at its deepest",
     "uncovered_usd": "Below zero before deleveraging and write-off, the backstop's too",
-    "uncovered_pm_usd": "of it under portfolio margin",
+    "uncovered_pm_usd": "Below zero before either, under portfolio margin",
     "reserve_shortfall_peak_usd": "Suppliers' loss at its largest",
     "shortfall_valued_frac": "Suppliers' loss that rests on valuation",
     "backstop_used_for_gaps_usd": "Backstop's capital used for reserve gaps",
