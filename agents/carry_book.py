@@ -29,6 +29,7 @@ RATIONS: Final = (
     "platform_borrow_cap",
     "platform_supply_cap",
     "pool",
+    "margin_ratio",
 )
 
 
@@ -184,7 +185,7 @@ def _rations(
     found = []
     for one, draft in zip(carriers, drafts, strict=True):
         least = _units(wanted_draft(one, market, rate, none))
-        reason = ""
+        reason = "margin_ratio" if one.key in market.own_share else ""
         if one.enrolled and _units(draft) < least:
             for name, limit in alone.items():
                 units = _units(wanted_draft(one, market, rate, limit))

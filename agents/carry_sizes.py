@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from stressbook.agents import basis_trader, hedger
@@ -51,6 +52,7 @@ class CarryMarket(NamedTuple):
     supply_usd: float
     most_utilisation: float
     lent_units: Mapping[int, int]  # of tokens that lenders supply, by token
+    own_share: Mapping[int, float] = MappingProxyType({})  # of its debt, by key, by its ratio
 
 
 class Limits(NamedTuple):
@@ -83,6 +85,8 @@ def wanted_draft(one: Carrier, market: CarryMarket, rate: float, limits: Limits)
     """
     draft = Draft(one.key, one.class_id, round(float(one.p.equity_usd) * MICRO), one.enrolled)
     listing = market.assets[int(one.p.asset)]
+    if one.key in market.own_share:
+        limits = limits._replace(share=limits.share * market.own_share[one.key])
     book = {"basis_trader": _basis, "hedger": _hedge, "holder": _hold}[one.rule]
     book(draft, one.p, listing, market, rate, limits)
     return draft

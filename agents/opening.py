@@ -18,6 +18,7 @@ import numpy as np
 from stressbook.agents import carry_book, directional_book
 from stressbook.agents.aging import past_of
 from stressbook.agents.carry_book import CarryBook
+from stressbook.agents.carry_ratio import solve_below_trigger
 from stressbook.agents.carry_sizes import Carrier, CarryMarket, basket_weights, covariances
 from stressbook.agents.classes import AgentClass
 from stressbook.agents.directional import FLAT, HOLDING
@@ -129,7 +130,7 @@ def open_book(
         params.most_utilisation,
         lent,
     )
-    book = carry_book.solve(carriers, market)
+    book = solve_below_trigger(carriers, market)
     apart = carry_book.solve([one._replace(enrolled=False) for one in carriers], market)
     bets = _bets(groups, spec, assets, world, seed)
     for one in assets:

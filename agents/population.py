@@ -50,6 +50,7 @@ class Population(NamedTuple):
     utilisation: float  # of the reserve's supply
     debt_share: float  # of the debts wanted; below 1 where a cap or the pool rations them
     enrolment: dict[str, EnrolmentCount]  # of classes of which any account asks for it
+    rationed: dict[str, dict[str, int]]  # by class: accounts by what bounds their opening book
 
 
 def build_population(
@@ -133,7 +134,18 @@ def build_population(
         book.utilisation,
         book.debt_share,
         _enrolment(groups),
+        _rationed(groups, book.rationed_by),
     )
+
+
+def _rationed(groups: Sequence[Group], rationed_by: Mapping[int, str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for group in groups:
+        for key in group.keys.tolist():
+            if key in rationed_by:
+                counts = found.setdefault(group.agent_class.name, {})
+                counts[rationed_by[key]] = counts.get(rationed_by[key], 0) + 1
+    return found
 
 
 def enrolment_by_class(

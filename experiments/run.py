@@ -57,6 +57,9 @@ class RunRecord:
     enrolment : dict of str to dict of str to int
         Of each class of which any account asked to be enrolled at the opening: how many did, and
         how many were or were refused by which rule, fields of `agents.enrolment.EnrolmentCount`.
+    rationed : dict of str to dict of str to int
+        Of each class, accounts whose opening book a limit makes smaller, by the limit that binds
+        most: `agents.carry_book.RATIONS`.
     onset_step : int
         First step under stress; end of the warm-up where there is none.
     """
@@ -73,6 +76,7 @@ class RunRecord:
     refusals: dict[str, int]
     replies: dict[str, dict[str, int]]
     enrolment: dict[str, dict[str, int]]
+    rationed: dict[str, dict[str, int]]
     onset_step: int
 
     @property
@@ -146,6 +150,7 @@ def record_of(
         refusals={name: n for name, n in counts.items() if n},
         replies=replies_by_class(v, sim.replies, sim.scenario.agents),
         enrolment={name: count._asdict() for name, count in sim.enrolment.items()},
+        rationed=sim.rationed,
         onset_step=onset_step(sim, onset_s),
     )
 

@@ -134,6 +134,7 @@ class Simulation(mesa.Model):
         self.enrolment = population.enrolment | own_enrolment(
             own, spec, regime=scenario.margin_regime
         )
+        self.rationed = population.rationed
         state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
         check_opening(state, [token.name for token in spec.tokens], own_classes=_own_names(own))
         self.world = world_of_venue(scenario.world, state)

@@ -107,6 +107,7 @@ def save_run(record: RunRecord, folder: Path) -> Path:
         "refusals": record.refusals,
         "replies": record.replies,
         "enrolment": record.enrolment,
+        "rationed": record.rationed,
     }
     about = {**manifest(record), "plugins": kept, **counted}
     write_json(folder / MANIFEST, {**about, "onset_step": record.onset_step})
@@ -246,6 +247,7 @@ def load_run(folder: Path) -> RunRecord:
         refusals=dict(about.get("refusals", {})),
         replies=dict(about.get("replies", {})),
         enrolment=dict(about.get("enrolment", {})),
+        rationed=dict(about.get("rationed", {})),
         onset_step=int(about.get("onset_step", 0)),
     )
 

@@ -7,8 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.enrolment import (
     ENROLMENT_HEAD,
+    RATION_HEAD,
     enrolment_cells,
     opening_enrolment,
+    opening_rations,
+    ration_cells,
 )
 from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
 from stressbook.experiments.scenario import Scenario
@@ -63,7 +66,7 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
     -------
     str
         Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, who is enrolled at
-        the opening, and what each margin regime asks for a hedged book.
+        the opening, whose book is rationed by what, and what each margin regime asks for a hedged book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -95,6 +98,11 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
             "",
             f"Accounts that ask for portfolio margin at the opening, seed {seed}",
             table([ENROLMENT_HEAD, *enrolment_cells(enrolment)], aligned="lrrrr"),
+            "",
+            "Opening books that a cap, the pool or the margin ratio makes smaller, by what binds most",
+            table(
+                [RATION_HEAD, *ration_cells(opening_rations(scenario, seed=seed))], aligned="llr"
+            ),
             "",
             "Initial margin of a perp of 1 M USD, alone and hedged by tokens; own regime first",
             table([BOOK_HEAD, *map(book_cells, scenario_books(scenario))], aligned="llrrrrrr"),

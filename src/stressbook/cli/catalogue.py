@@ -101,7 +101,7 @@ def plan(
 ) -> None:
     """Print what a run will do: its steps, stresses, the room of each book, who is enrolled."""
     from stressbook.api.plan import STEPS, book_ranges, timeline
-    from stressbook.experiments.enrolment import opening_enrolment
+    from stressbook.experiments.enrolment import opening_enrolment, opening_rations
     from stressbook.experiments.margin_books import scenario_books
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
@@ -113,6 +113,7 @@ def plan(
         counts = opening_enrolment(found.resolved, seed=seed)
         enrolment = {name: count._asdict() for name, count in counts.items()}
         about = {"steps": steps, "timeline": rows, "books": books, "margin": margin}
-        result_json(about | {"enrolment": enrolment})
+        rationed = opening_rations(found.resolved, seed=seed)
+        result_json(about | {"enrolment": enrolment, "rationed": rationed})
     else:
         result(found.plan(seed=seed))
