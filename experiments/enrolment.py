@@ -84,5 +84,7 @@ def opening_rations(scenario: Scenario, *, seed: int) -> dict[str, dict[str, int
 
 def ration_cells(found: dict[str, dict[str, int]]) -> list[tuple[str, ...]]:
     """Return the rows of a table under `RATION_HEAD`; one row that says so if nobody is."""
-    rows = [(name, by, str(n)) for name, counts in found.items() for by, n in counts.items()]
+    rows: list[tuple[str, ...]] = [
+        (name, by, str(n)) for name, counts in found.items() for by, n in counts.items()
+    ]
     return rows or [("nobody", "", "")]

@@ -66,7 +66,8 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
     -------
     str
         Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, who is enrolled at
-        the opening, whose book is rationed by what, and what each margin regime asks for a hedged book.
+        the opening, whose book is rationed by what, and what each margin regime asks for a
+        hedged book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -99,7 +100,7 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
             f"Accounts that ask for portfolio margin at the opening, seed {seed}",
             table([ENROLMENT_HEAD, *enrolment_cells(enrolment)], aligned="lrrrr"),
             "",
-            "Opening books that a cap, the pool or the margin ratio makes smaller, by what binds most",
+            "Opening books that a limit makes smaller, by the one that binds most",
             table(
                 [RATION_HEAD, *ration_cells(opening_rations(scenario, seed=seed))], aligned="llr"
             ),
