@@ -93,14 +93,12 @@ def _book(
 ) -> HedgedBook:
     token = next((t for t in venue.tokens if t.asset == asset.name), None)
     name = asset.name if token is None else token.name
-    spot = Holding(asset.name, notional_usd, token=name)
+    ltv = 0.0 if token is None else token.ltv
+    spot = Holding(asset.name, notional_usd, token=name, ltv=ltv)
     short = _perp(asset, -notional_usd)
     naked = margin_of(regime, Pocket(0.0, (short,)))
     hedged = margin_of(regime, Pocket(0.0, (short, spot)))
-    worth_usd = hedged.initial_worth_usd
-    if regime.rules.collateral == "loan_to_value":
-        worth_usd = notional_usd * (0.0 if token is None else token.ltv)
-    own_usd = _own_usd(regime, hedged, (short, spot), worth_usd, notional_usd)
+    own_usd = _own_usd(regime, hedged, (short, spot), hedged.initial_worth_usd, notional_usd)
     pair = _pair(regime, asset, other, notional_usd)
     return HedgedBook(
         regime.name,

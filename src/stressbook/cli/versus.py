@@ -171,7 +171,7 @@ def _control(found: list[Scenario], against: str, given: list[str]) -> int:
     for known in ([one.strip() for one in given], names):
         if known.count(against) == 1:
             return known.index(against)
-    raise UnknownName("side", against, known=names)
+    raise UnknownName("side", against, known=list(dict.fromkeys([*given, *names])))
 
 
 def _require_two(found: list[Scenario], hint: str, given: list[str]) -> None:
