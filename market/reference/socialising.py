@@ -21,6 +21,8 @@ def socialise(parts: VenueParts, user: int, deficit: int, t_ms: int) -> int:
     way = parts.rules.socialise_policy
     if way == SOCIALISE_NONE:
         return 0
+    for other in range(len(parts.valuations)):
+        value_account(parts, other)
     if way == SOCIALISE_POSITIONS:
         paid = _by_positions(parts, user, deficit)
     elif way == SOCIALISE_FACTOR:
@@ -30,6 +32,11 @@ def socialise(parts: VenueParts, user: int, deficit: int, t_ms: int) -> int:
         return 0
     if paid > 0:
         parts.log(t_ms, EV_SOCIALISED, user, amount_micro=paid, cause=CAUSE_DEFICIT)
+    left = deficit - paid
+    if 0 < left <= len(parts.valuations) and paid > 0:
+        rounding = parts.rows.rounding
+        parts.exchange.ledger.move_cash(rounding, user, left, cause=CAUSE_DEFICIT)
+        return deficit
     return paid
 
 

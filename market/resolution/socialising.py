@@ -68,11 +68,15 @@ def socialise(v: VenueState, user: int, deficit: int, t_ms: int) -> int:
     Returns
     -------
     int
-        What others have paid; the rest, of rounding or of a lack of payers, is the treasury's.
+        What others have paid, with what rounding leaves, which is its row's; the rest, of a lack of
+        payers, is the treasury's.
     """
     way = int(v.par[0].socialise_policy)
     if way == SOCIALISE_NONE:
         return 0
+    # Orders of the step and withdrawals have come between: shares are of what is there now.
+    for other in range(v.par[0].n_users):
+        value_account(v, other)
     if way == SOCIALISE_POSITIONS:
         paid = _by_positions(v, user, deficit)
     elif way == SOCIALISE_FACTOR:
@@ -82,6 +86,11 @@ def socialise(v: VenueState, user: int, deficit: int, t_ms: int) -> int:
         return 0
     if paid > 0:
         log_event(v, t_ms, EV_SOCIALISED, user, -1, 0, 0, paid, CAUSE_DEFICIT, -1)
+    left = deficit - paid
+    # Each share is rounded down by less than a unit.
+    if 0 < left <= v.par[0].n_users and paid > 0:
+        move_cash(v, int(v.par[0].row_rounding), user, left, CAUSE_DEFICIT)
+        return deficit
     return paid
 
 

@@ -156,13 +156,14 @@ def test_by_one_factor_everybody_shares_a_deficit(engine):
     )
     s.update(HYPE=95.0)
     assert s.event(EV_DEFICIT)["amount_micro"] == 1_000_000_000
-    # At the mark of 95 user 1 has won 10,000 before its position is closed at 100.
-    before = (1_010_000.0, 3_000_000.0, 6_000_000.0)
+    # User 1 has won 10,000 at the mark of 95, and lost it again by being closed at 100.
+    before = (1_000_000.0, 3_000_000.0, 6_000_000.0)
     paid = [-float(s.v.flow[user, 0, CAUSE_DEFICIT]) / 1e6 for user in (1, 2, 3)]
     assert paid == pytest.approx([usd * 1_000.0 / sum(before) for usd in before], abs=2e-6)
     total = s.event(EV_SOCIALISED)["amount_micro"]
     assert 1_000_000_000 - 3 <= total <= 1_000_000_000
-    assert s.v.flow[s.v.par[0].row_treasury, 0, CAUSE_DEFICIT] == total - 1_000_000_000
+    assert s.v.flow[s.v.par[0].row_rounding, 0, CAUSE_DEFICIT] == total - 1_000_000_000
+    assert s.v.flow[s.v.par[0].row_treasury, 0, CAUSE_DEFICIT] == 0
 
 
 def test_the_published_factor_of_paradex_divides_by_what_is_claimed():
