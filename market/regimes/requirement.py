@@ -9,12 +9,8 @@ from typing import NamedTuple
 
 from stressbook.market.compiling.arrays import Record, Records
 from stressbook.market.compiling.kernel import inline_kernel, kernel
-from stressbook.market.regimes.kernel import (
-    confidence_rate,
-    core_requirement_usd,
-    sliced,
-    sum_units,
-)
+from stressbook.market.regimes.rates import confidence_rate, sliced
+from stressbook.market.regimes.scan import core_requirement_usd, sum_units
 from stressbook.market.regimes.tables import MarginTables, PocketScratch
 from stressbook.market.regimes.tiers import maintenance_of
 

@@ -25,68 +25,11 @@ Source: the published rules of each preset; the common form is ours (docs/decisi
 
 from stressbook.market.compiling.arrays import F64, Record, Records
 from stressbook.market.compiling.kernel import inline_kernel
+from stressbook.market.regimes.rates import sliced
+from stressbook.market.regimes.spreads import credits_usd
 from stressbook.market.regimes.tables import CREDITS, GROUPS
 
-__all__ = ["confidence_rate", "core_requirement_usd", "sliced", "sum_units"]
-
-
-@inline_kernel
-def sliced(steps: Records, n_steps: int, amount: float, initial: bool) -> float:
-    """Return the sum over slices of an amount, each at its own rate.
-
-    Parameters
-    ----------
-    steps : ndarray of STEP, shape (MAX_STEPS,)
-        Rising lower bounds from 0.
-    n_steps : int
-        How many of them are valid; 0 charges nothing.
-    amount : float
-        At least 0.
-    initial : bool
-        Which of the two rates counts.
-
-    Returns
-    -------
-    float
-        In the unit of the amount times that of the rates.
-    """
-    total = 0.0
-    for i in range(n_steps):
-        lower = steps[i].lower_usd
-        if amount <= lower:
-            break
-        upper = amount
-        if i + 1 < n_steps and steps[i + 1].lower_usd < amount:
-            upper = steps[i + 1].lower_usd
-        rate = steps[i].initial if initial else steps[i].maintenance
-        total += (upper - lower) * rate
-    return total
-
-
-@inline_kernel
-def confidence_rate(confidence: float, threshold: float, rate: float) -> float:
-    """Return what a weak oracle adds to the initial rate of a leg.
-
-    Parameters
-    ----------
-    confidence : float
-        Of the feed, 0 to 1.
-    threshold : float
-        From which on nothing is added.
-    rate : float
-        Of value, at no confidence at all.
-
-    Returns
-    -------
-    float
-        (1 - confidence) x rate below the threshold. Source: Derive, portfolio managers, 2026-01.
-
-    Examples
-    --------
-    >>> confidence_rate(0.1, 0.55, 1.0), confidence_rate(0.6, 0.55, 1.0)
-    (0.9, 0.0)
-    """
-    return (1.0 - confidence) * rate if confidence < threshold else 0.0
+__all__ = ["core_requirement_usd", "sum_units"]
 
 
 @inline_kernel
@@ -203,7 +146,7 @@ def core_requirement_usd(
         scratch[u].worst_usd = worst
     if regime.aggregation == CREDITS:
         n_credits = int(regime.n_credits)
-        return max(0.0, own - _credits_usd(credit, n_credits, scratch, n_units, with_orders))
+        return max(0.0, own - credits_usd(credit, n_credits, scratch, n_units, with_orders))
     offset: float = regime.offset
     if offset == 0.0:
         return own
@@ -355,86 +298,3 @@ def _is_seen(unit: Records, scratch: Records, i: int, group: int) -> bool:
     for j in range(i):
         seen = seen or unit[scratch[j].listed].group == group
     return seen
-
-
-@inline_kernel
-def _credits_usd(
-    credit: Records, n_credits: int, scratch: Records, n_units: int, with_orders: bool
-) -> float:
-    """Return the credits for spreads, line by line on what earlier lines have left."""
-    for u in range(scratch.shape[0]):
-        scratch[u].rest_usd = 0.0
-    for i in range(n_units):
-        sums = scratch[scratch[i].listed]
-        sums.rest_usd = sums.net_usd
-        if with_orders:
-            sums.rest_usd = _smaller(sums.buy_net_usd, sums.sell_net_usd)
-    total = 0.0
-    for c in range(n_credits):
-        line = credit[c]
-        n_legs = int(line.n_legs)
-        spreads = _spreads(line, n_legs, scratch)
-        if spreads == 0.0:
-            continue
-        for i in range(n_legs):
-            sums = scratch[_unit_of(line, i)]
-            used = spreads * _ratio_of(line, i)
-            whole = abs(sums.net_usd)
-            if with_orders:
-                whole = max(abs(sums.buy_net_usd), abs(sums.sell_net_usd))
-            total += _credit_of(line, i) * abs(used) * (sums.worst_usd / whole)
-            sums.rest_usd -= used
-    return total
-
-
-@inline_kernel
-def _spreads(line: Record, n_legs: int, scratch: Records) -> float:
-    """Return how many spreads of a line are left, signed by the side of its legs; 0 if none."""
-    fewest = 0.0
-    for i in range(n_legs):
-        sums = scratch[_unit_of(line, i)]
-        if sums.rest_usd == 0.0:
-            return 0.0
-        formed = sums.rest_usd / _ratio_of(line, i)
-        if i == 0:
-            fewest = formed
-        elif (formed > 0.0) != (fewest > 0.0):
-            return 0.0
-        elif abs(formed) < abs(fewest):
-            fewest = formed
-    return fewest
-
-
-@inline_kernel
-def _smaller(bought: float, sold: float) -> float:
-    """Return what both corners have in common."""
-    if (bought > 0.0) != (sold > 0.0):
-        return 0.0
-    return bought if abs(bought) < abs(sold) else sold
-
-
-@inline_kernel
-def _unit_of(line: Record, i: int) -> int:
-    if i == 0:
-        return int(line.unit0)
-    return int(line.unit1) if i == 1 else int(line.unit2)
-
-
-@inline_kernel
-def _ratio_of(line: Record, i: int) -> float:
-    ratio: float = line.ratio0
-    if i == 1:
-        ratio = line.ratio1
-    elif i == 2:
-        ratio = line.ratio2
-    return ratio
-
-
-@inline_kernel
-def _credit_of(line: Record, i: int) -> float:
-    rate: float = line.credit0
-    if i == 1:
-        rate = line.credit1
-    elif i == 2:
-        rate = line.credit2
-    return rate
