@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,14 @@ from stressbook.market.state.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation
 
-__all__ = ["ACCOUNT_ROW", "account_rows", "equities_usd", "gain_line"]
+__all__ = [
+    "ACCOUNT_ROW",
+    "Enrolled",
+    "account_rows",
+    "enrolled_of",
+    "equities_usd",
+    "gain_line",
+]
 
 # Equities with outside cash and inventory; deposits less withdrawals of USDC since the opening.
 ACCOUNT_ROW = record_dtype(
@@ -53,6 +60,45 @@ def account_rows(sim: Simulation) -> Records:
     parents = v.user["parent"][pockets]
     np.add.at(rows["deepest_negative_usd"], parents, v.risk["deepest_negative_usd"][pockets])
     return rows[v.user["parent"] < 0]
+
+
+class Enrolled(NamedTuple):
+    """How much of a venue stands under portfolio margin: the rest no change of it can touch."""
+
+    n_accounts: int
+    equity_usd: float  # of the enrolled, venue and outside together
+    all_accounts: int  # without the backstop
+    all_equity_usd: float
+
+    @property
+    def equity_frac(self) -> float:
+        """Share of all equity that stands under the rule; 0 where there is none."""
+        return self.equity_usd / self.all_equity_usd if self.all_equity_usd > 0.0 else 0.0
+
+
+def enrolled_of(sim: Simulation) -> Enrolled:
+    """Return how many accounts are enrolled in portfolio margin, and what they are worth now.
+
+    Parameters
+    ----------
+    sim : Simulation
+        Read only.
+
+    Returns
+    -------
+    Enrolled
+        The backstop is none of the accounts; pockets of isolated perps are part of theirs.
+    """
+    v = sim.engine.state
+    is_account = v.user["parent"] < 0
+    is_account[int(v.par[0].backstop_user)] = False
+    equity, is_in = equities_usd(sim), is_account & (v.user["enrolled"] == 1)
+    return Enrolled(
+        int(is_in.sum()),
+        float(equity[is_in].sum()),
+        int(is_account.sum()),
+        float(equity[is_account].sum()),
+    )
 
 
 def gain_line(name: str, accounts: Records) -> str:

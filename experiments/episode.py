@@ -27,6 +27,7 @@ __all__ = [
     "episode_of",
     "minutes_before",
     "onset_of",
+    "system_usd",
 ]
 
 
@@ -249,7 +250,7 @@ def _episode_outcomes(sim: Simulation, first: int, asset: int) -> dict[str, floa
 def _class_columns(sim: Simulation) -> tuple[F64, F64, F64]:
     """Return equity, transfers and revaluation by class, treasury and reserve last."""
     rows = sim.classes
-    system = _system_usd(sim.engine.state)
+    system = sum(system_usd(sim.engine.state).values())
     return (
         np.append(_pooled(rows["equity_usd"]), system),
         np.append(_pooled(rows["transfers_usd"]), 0.0),
@@ -264,15 +265,37 @@ def _pooled(values: F64) -> F64:
     return found
 
 
-def _system_usd(v: VenueState) -> float:
-    """Return what belongs to no account: treasury, rounding, and the reserves' own."""
-    n_users, outside = int(v.par[0].n_users), int(v.par[0].row_outside)
-    rows = [row for row in range(n_users, len(v.cash)) if row != outside]
-    total = float(v.cash[rows].sum() + v.debt[:, 0].sum() - v.supply[:, 0].sum()) / 1e6
+def system_usd(v: VenueState) -> dict[str, float]:
+    """Return what belongs to no account, which opens at zero: what was gained since.
+
+    Returns
+    -------
+    dict of str to float
+        "treasury", with what rounding left, and "reserve": what the pools own of themselves, USD.
+    """
+    treasury = [int(v.par[0].row_treasury), int(v.par[0].row_rounding)]
+    taken = {*treasury, int(v.par[0].row_outside)}
+    pools = [row for row in range(int(v.par[0].n_users), len(v.cash)) if row not in taken]
+    return {"treasury": _held_usd(v, treasury), "reserve": _held_usd(v, pools) + _owed_usd(v)}
+
+
+def _held_usd(v: VenueState, rows: list[int]) -> float:
+    """Return cash and tokens of rows of the ledger."""
+    total = float(v.cash[rows].sum()) / 1e6
     for k in range(1, int(v.par[0].n_tokens)):
         spec = v.token_spec[k]
-        held = float(v.token[rows, k].sum() + v.debt[:, k].sum() - v.supply[:, k].sum())
-        total += held / spec.unit * v.price[spec.asset].oracle_usd
+        units = float(v.token[rows, k].sum()) / spec.unit
+        total += units * float(v.price[spec.asset].oracle_usd)
+    return total
+
+
+def _owed_usd(v: VenueState) -> float:
+    """Return what debtors owe the pools, less what the pools owe suppliers."""
+    total = float(v.debt[:, 0].sum() - v.supply[:, 0].sum()) / 1e6
+    for k in range(1, int(v.par[0].n_tokens)):
+        spec = v.token_spec[k]
+        units = float(v.debt[:, k].sum() - v.supply[:, k].sum()) / spec.unit
+        total += units * float(v.price[spec.asset].oracle_usd)
     return total
 
 

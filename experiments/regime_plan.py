@@ -57,6 +57,8 @@ class RegimePlan:
         Seeds of each variant.
     summary : str
         The shock in a sentence.
+    shock_name : str
+        Of the catalogue scenario that the stresses are from; empty if they are from none.
     """
 
     scenario: Scenario
@@ -68,6 +70,7 @@ class RegimePlan:
     variants: tuple[Variant, ...] = ()
     n_variant_seeds: int = 3
     summary: str = ""
+    shock_name: str = ""
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -125,6 +128,7 @@ def demo_plan(*, seeds: Sequence[int] = tuple(range(1, 9)), full: bool = False) 
         stresses=stresses,
         target="HYPE",
         summary=broken.summary,
+        shock_name=broken.name,
         seeds=tuple(seeds),
         variants=impact_variants(calm, "HYPE"),
         n_variant_seeds=len(seeds) if full else min(3, len(seeds)),

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.agents.near_breach import near_breach_usd
+from stressbook.experiments.account_table import Enrolled, enrolled_of
 from stressbook.experiments.arms import CONTROL_OF, Arm, ArmRun, loss_usd, run_arms
 from stressbook.experiments.episode import (
     CapUse,
@@ -98,6 +99,8 @@ class RegimeRun:
     near_breach_usd : tuple of float
         Perp notional whose breach lay, at the opening, within one and three deviations of what
         prices move during the warm-up.
+    enrolled : Enrolled
+        Accounts under portfolio margin at the onset, and their equity.
     """
 
     seed: int
@@ -109,6 +112,7 @@ class RegimeRun:
     caps: tuple[CapUse, ...]
     n_accounts: int
     near_breach_usd: tuple[float, ...]
+    enrolled: Enrolled
 
 
 @dataclass(frozen=True)
@@ -292,7 +296,7 @@ def _run(job: _Job, _progress: Progress | None = None, /) -> RegimeRun:
 def _run_arms(sim: Simulation, job: _Job, near_usd: tuple[float, ...]) -> RegimeRun:
     plan, variant = job.plan, job.variant
     onset, target = onset_of(sim), plan.target_index
-    caps = cap_uses(sim.engine.state)
+    caps, enrolled = cap_uses(sim.engine.state), enrolled_of(sim)
     before = minutes_before(sim, asset=target, minutes=int(plan.scenario.warmup_s / 120.0))
     episodes: dict[str, Episode] = {}
     runs: dict[str, ArmRun] = {}
@@ -320,6 +324,7 @@ def _run_arms(sim: Simulation, job: _Job, near_usd: tuple[float, ...]) -> Regime
         caps,
         n_accounts,
         near_usd,
+        enrolled,
     )
 
 

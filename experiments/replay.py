@@ -96,6 +96,7 @@ def plan_of(about: Mapping[str, Any]) -> RegimePlan:
         severities=tuple(about["severities"]),
         variants=tuple(Variant(name, world) for name, world in about["variants"].items()),
         n_variant_seeds=len(about["variant_seeds"]),
+        shock_name=about.get("shock_name", ""),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from stressbook.experiments.account_table import account_rows
 from stressbook.experiments.accounting import own_class_ids
 from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.episode import system_usd
 from stressbook.experiments.outcomes import measure, onset_step
 from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.replies import replies_by_class
@@ -62,6 +63,8 @@ class RunRecord:
         most: `agents.carry_book.RATIONS`.
     onset_step : int
         First step under stress; end of the warm-up where there is none.
+    system_usd : dict of str to float
+        What "treasury" and "reserve" gained, USD; empty of a run that was kept without it.
     """
 
     scenario: Scenario
@@ -78,6 +81,7 @@ class RunRecord:
     enrolment: dict[str, dict[str, int]]
     rationed: dict[str, dict[str, int]]
     onset_step: int
+    system_usd: dict[str, float] = field(default_factory=dict)
 
     @property
     def own_classes(self) -> dict[str, int]:
@@ -152,6 +156,7 @@ def record_of(
         enrolment={name: count._asdict() for name, count in sim.enrolment.items()},
         rationed=sim.rationed,
         onset_step=onset_step(sim, onset_s),
+        system_usd=system_usd(v),
     )
 
 

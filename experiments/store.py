@@ -108,6 +108,7 @@ def save_run(record: RunRecord, folder: Path) -> Path:
         "replies": record.replies,
         "enrolment": record.enrolment,
         "rationed": record.rationed,
+        "system_usd": record.system_usd,
     }
     about = {**manifest(record), "plugins": kept, **counted}
     write_json(folder / MANIFEST, {**about, "onset_step": record.onset_step})
@@ -249,6 +250,7 @@ def load_run(folder: Path) -> RunRecord:
         enrolment=dict(about.get("enrolment", {})),
         rationed=dict(about.get("rationed", {})),
         onset_step=int(about.get("onset_step", 0)),
+        system_usd=dict(about.get("system_usd", {})),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from stressbook.experiments.account_table import Enrolled
 from stressbook.experiments.episode import CLASS_LABELS, CapUse, Episode
 from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.regime_plan import RegimePlan, Variant
@@ -33,6 +34,8 @@ OUTCOMES = (
     "backstop_short_usd",
     "written_off_usd",
     "open_interest_change_frac",
+    "treasury_paid_usd",
+    "backstop_held_frac",
 )
 LOST = {loss.name: 1e6 * (place + 1) for place, loss in enumerate(LOSSES)}
 _SPREAD = (0.9, -0.4, 0.3, -0.8, 0.5, -0.6, 0.7, -0.6)  # sums to zero
@@ -145,6 +148,7 @@ def study(n=8, *, effect=0.0, placebo=0.0, short=(0.0, 0.0), **changes):
                         calm.caps,
                         900,
                         (2e6 * seed, 9e6),
+                        Enrolled(72, (1.0 + wobble(seed, 0.01)) * 5e8, 899, 5e9),
                     )
                 )
     return RegimeStudy(asked, tuple(runs))

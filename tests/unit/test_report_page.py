@@ -33,8 +33,8 @@ def test_the_page_has_the_same_bytes_twice(page, tmp_path):
 
 def test_the_page_opens_in_the_answer(page):
     text = re.sub(r"<[^>]*>", " ", page[page.index("<body>") :])
-    assert text.index("What did portfolio margin change") < text.index("Broke: portfolio 8 of 8")
-    assert text.index("Broke: portfolio 8 of 8") < text.index("The experiment")
+    tag = text.index("Backstop emptied in 8 (portfolio) and 0 (cross) of 8 seeds")
+    assert text.index("What did portfolio margin change") < tag < text.index("The experiment")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from stressbook.experiments.episode import CapUse
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.losses import LOSSES
 from stressbook.experiments.stress import CorrelationBreak, PriceGap
-from stressbook.report.ending import ending_text
+from stressbook.report.ending import ending_text, lenders_text
 from stressbook.report.impact import impact_text, size_table
 from stressbook.report.loss_tables import run_loss_table, study_loss_table
-from stressbook.report.numbers import cell, interval, percent, plain, signed, usd
+from stressbook.report.numbers import cell, interval, money, percent, plain, signed, usd
 from stressbook.report.rule_tables import deciding_table, rule_table
+from stressbook.report.scale import flattering_text, scale_text, withdrawal_text
 from stressbook.report.shock import shock_table
 from stressbook.report.study_layout import (
     amplification_table,
@@ -159,7 +160,8 @@ def test_the_range_of_impact_stands_beside_the_reference_on_the_same_seeds():
 
 def test_the_range_says_where_it_breaks_and_how_the_regimes_differ():
     table = size_table(study(8, effect=0.05, short=(1e6, 0.0)))
-    assert table.head[-1] == "broke, of 2"
+    assert table.head[-1] == "broke, of 2 seeds"
+    assert [row[-1].below for row in table.rows[:2]] == ["16 to 100 %", "0 to 84 %"]
     assert [row[-1].text for row in table.rows] == ["2", "0", "2", "0"]
     assert table.rows[0][2].text.startswith("+3.")
     assert table.rows[1][2].text == ""
@@ -167,8 +169,20 @@ def test_the_range_says_where_it_breaks_and_how_the_regimes_differ():
 
 def test_a_law_that_changes_nothing_is_said_to_change_nothing():
     text = impact_text(study(8, n_variant_seeds=8))
-    assert "no law moves it by more than its interval" in text
-    assert "no law moves that by more than its interval" in text
+    assert text.count("no law moves it by more than its interval") == 2
+
+
+def test_few_seeds_of_a_law_are_ignorance_and_not_robustness():
+    made = study(8)
+    kept = made.of("hyperliquid-pm", "impact x 2")[0].arms
+    kept["R"] = replace(kept["R"], log_drawdown=kept["R"].log_drawdown + 0.5)
+    text = impact_text(made)
+    assert "no law moves it" not in text
+    assert "2 seeds are too few to tell whether a law moves it" in text
+    first = study(8).fall("hyperliquid-pm", "R", "impact x 2")
+    moved = 1.0 - (1.0 - first[0]) * np.exp(-0.5)
+    low, high = (percent(x) for x in sorted((moved, first[1])))
+    assert f"with impact x 2 single seeds go from {low} to {high} %." in text
 
 
 def test_a_law_under_which_forced_orders_add_less_is_named():
@@ -191,8 +205,15 @@ def test_one_seed_of_a_law_tells_nothing():
 def test_each_seed_has_a_row_under_each_regime():
     rows = seed_table(study(3, short=(0.0, 2e6))).rows
     assert [row[0].text for row in rows[:2]] == ["1, hyperliquid-pm", "1, cross"]
-    assert [row[3].text for row in rows[:2]] == ["5.00", "\N{MINUS SIGN}2.00"]
-    assert [row[-1].text for row in rows] == ["held", "broke"] * 3
+    assert [row[3].text for row in rows[:2]] == ["5\u202f000", "\N{MINUS SIGN}2\u202f000"]
+    assert [row[-2].text for row in rows] == ["held", "emptied"] * 3
+    assert [row[-1].text for row in rows[::2]] == ["1", "2", "3"]  # the planted digests
+
+
+def test_a_backstop_that_is_emptied_by_a_little_is_not_printed_as_zero():
+    rows = seed_table(study(1, short=(40.0, 0.0))).rows
+    assert rows[0][3].text == "\N{MINUS SIGN}0.04"
+    assert seed_table(study(1, short=(4.0, 0.0))).rows[0][3].text == "\N{MINUS SIGN}0.0040"
 
 
 def test_milestones_are_counted_over_seeds():
@@ -212,9 +233,11 @@ def test_a_cap_that_falls_with_the_price_shows_what_is_used_of_it_at_the_end():
     assert (row[2].text, row[3].text, row[4].text, row[5].text) == (
         "50.0",
         "50.0 %",
+        "50.0",
         "40.0",
-        "80.0 %",
     )
+    assert row[6].text == "80.0 %"
+    assert "cap at the end" in cap_table(made).head[4]
 
 
 def test_utilisation_stands_below_the_caps_and_only_where_something_is_lent():
@@ -236,7 +259,9 @@ def test_an_interval_that_passes_below_nothing_is_cut_and_marked():
 
 
 def test_rows_that_are_not_judged_say_why():
-    table = outcome_table(study(8), STRESSED, arm="R", caption="")
+    made = study(8)
+    made.of("cross")[0].episodes["R"].outcomes["taken_over_usd"] = 1e6
+    table = outcome_table(made, STRESSED, arm="R", caption="")
     words = {row[0].text: row[-1].text for row in table.rows}
     assert words["of it with holdings frozen at the onset (P)"] == "by construction"
     assert words["of them taken over by the backstop"] == "part of another row"
@@ -288,8 +313,77 @@ def test_the_shock_is_told_in_words():
 def test_the_end_of_the_run_is_told():
     text = ending_text(study(8))
     assert "30 min after the onset" in text
-    assert "0.1 % under (portfolio)" in text
-    assert "300 M USDC still lent" in text
+    assert "stands 0.1 % below the oracle under portfolio margin" in text
+    assert "300 M USD are still lent" in text
+    made = study(8)
+    for run in made.of("cross"):
+        line = run.episodes["R"].timeline
+        gap = line._replace(premium_frac=0.0 * line.premium_frac)
+        run.episodes["R"] = replace(run.episodes["R"], timeline=gap)
+    assert "and at the oracle under cross margin" in ending_text(made)
+
+
+def test_what_lenders_missed_at_the_worst_minute_is_said_with_the_horizon():
+    made = study(8)
+    text = lenders_text(made)
+    assert "7.00 M USD in the mean and 7.00 M USD at most, something in 8 of 8 seeds" in text
+    assert "at the end they miss 6.00 M USD, 30 min after the onset, with 300 M USD" in text
+    for run in made.runs:
+        kept = run.arms["R"]
+        none = dict.fromkeys(("reserve_shortfall_usd", "reserve_shortfall_peak_usd"), 0.0)
+        run.arms["R"] = replace(kept, losses=kept.losses | none)
+    assert "missed nothing at any minute in 8 of 8 seeds" in lenders_text(made)
+    assert "missed something in 0 to 37 % of such shocks" in lenders_text(made)
+
+
+def test_the_fall_has_the_shock_alone_as_its_scale():
+    text = scale_text(study(8))
+    assert "takes HYPE down by 22.1 %" in text  # planted as 0.25 of the logarithm
+    assert "with trading but no forced orders it falls by 24.4 %" in text
+    assert "with everything by 29.5 %" in text
+    assert "forced orders add 5.1 points" in text
+    made = study(8)
+    for run in made.of("hyperliquid-pm"):
+        run.arms["R"] = run.arms["F"]
+    assert "forced orders change that by 0.0 points, which cannot be told from nothing" in (
+        scale_text(made)
+    )
+    assert scale_text(study(8, arms=("0", "R"))) == ""
+
+
+def test_what_flatters_is_measured():
+    made = study(8)
+    text = flattering_text(made)
+    assert "only 10.0 % (95 %: 9.9 to 10.1) of the accounts' equity is under" in text
+    assert "72 of 899 accounts" in text
+    assert "buyers" not in text  # trading adds to the planted fall
+    assert "had none to pay" in text
+    assert "the backstop held" not in text
+    assert "70.0 to 70.0 % of what is supplied lent" in text
+    for run in made.runs:
+        run.arms["N"] = run.arms["0"]
+        run.episodes["R"].outcomes["treasury_paid_usd"] = 2e5
+    made.of("cross")[1].episodes["R"].outcomes["backstop_held_frac"] = 18.5
+    text = flattering_text(made)
+    assert "buyers of assumed size take 21.1 points" in text
+    assert "without limit, paid 200 k USD under portfolio and 200 k USD under cross" in text
+    assert "the backstop held up to 18.5 times its capital" in text
+
+
+def test_a_venue_whose_accounts_pay_deficits_has_no_treasury_that_flatters():
+    made = study(8)
+    shared = made.plan.scenario.with_(venue={"liquidation": {"socialise": "positions"}})
+    assert "treasury" not in flattering_text(
+        replace(made, plan=replace(made.plan, scenario=shared))
+    )
+
+
+def test_withdrawal_that_adds_nothing_is_said_to_add_nothing():
+    made = study(8)
+    assert "is forced changes the fall: 0.8 points" in withdrawal_text(made)
+    for run in made.runs:
+        run.arms["F"] = run.arms["N"]
+    assert "adds nothing that can be told from zero: 0.0 points" in withdrawal_text(made)
 
 
 def test_the_class_table_prints_its_sum_as_zero():
@@ -313,8 +407,11 @@ def test_an_interval_without_width_is_not_printed():
 def test_every_loss_has_a_row_with_its_meaning():
     found = study(3)
     rows = {row[0].text: row for row in study_loss_table(found).rows}
-    assert [row[-1].text for row in rows.values()][:-1] == [loss.help for loss in LOSSES]
-    assert [c.text for c in rows["Backstop's equity below zero, seeds"][1:3]] == ["0 of 3"] * 2
+    meanings = [row[-1].text for row in rows.values()]
+    assert [loss.help for loss in LOSSES] == [
+        text for text in meanings if any(text == loss.help for loss in LOSSES)
+    ]
+    assert len(rows) == len(LOSSES) + 2  # the share of what was closed, and seeds below zero
     # Planted as 1, 2, 3, ... millions in the order of the table.
     assert [c.text for c in rows["Lost by those deleveraged, against the mark"][1:5]] == [
         "4.00",
@@ -323,12 +420,98 @@ def test_every_loss_has_a_row_with_its_meaning():
         "M USD",
     ]
     assert rows["Time in which lenders could not leave"][4].text == "h"
+    assert rows["Lost by those deleveraged, of what was closed"][1].text == "\N{EN DASH}"
+
+
+def test_what_the_backstop_lost_is_among_the_losses():
+    made = study(8)
+    for run in made.runs:
+        is_first = run.regime == "hyperliquid-pm"
+        planted = {"backstop_result_usd": -12e6, "backstop_low_usd": -1e6} if is_first else {}
+        planted = planted or {"backstop_result_usd": -7e6, "backstop_low_usd": 5e6}
+        kept = run.arms["R"]
+        run.arms["R"] = replace(kept, losses=kept.losses | planted)
+    rows = {row[0].text: row for row in study_loss_table(made).rows}
+    result = rows["Backstop's result, end less opening"]
+    assert [c.text for c in result[1:5]] == [
+        "\N{MINUS SIGN}12.0",
+        "\N{MINUS SIGN}7.00",
+        "\N{MINUS SIGN}5.00",
+        "M USD",
+    ]
+    assert [c.text for c in rows["Backstop's lowest equity"][1:3]] == ["\N{MINUS SIGN}1.00", "5.00"]
+    below = [row for label, row in rows.items() if "below zero, seeds" in label]
+    assert [[(c.text, c.below) for c in row[1:3]] for row in below] == [
+        [("8 of 8", "63 to 100 %"), ("0 of 8", "0 to 37 %")]
+    ]
+
+
+def test_the_interval_of_a_loss_is_cut_at_zero_unless_it_may_be_negative():
+    made = study(8)
+    for run in made.runs:
+        kept = run.arms["R"]
+        planted = {
+            "backstop_result_usd": wobble(run.seed, 1e7),
+            "borne_usd": 1e6 + wobble(run.seed, 1e7),
+        }
+        run.arms["R"] = replace(kept, losses=kept.losses | planted)
+    rows = {row[0].text: row for row in study_loss_table(made).rows}
+    assert "\N{DAGGER}" not in rows["Backstop's result, end less opening"][1].below
+    assert "\N{DAGGER}" in rows["Sum of all who paid"][1].below
+
+
+def test_losses_that_are_zero_in_every_seed_share_one_line():
+    made = study(3)
+    for run in made.runs:
+        kept = run.arms["R"].losses
+        run.arms["R"] = replace(run.arms["R"], losses=kept | {"socialised_usd": 0.0})
+    table = study_loss_table(made)
+    assert (
+        table.note == "Zero in every seed under both regimes: paid by accounts that share deficits."
+    )
+    made.of("cross")[0].arms["R"].losses["socialised_usd"] = 1.0
+    assert study_loss_table(made).note == ""
+
+
+def test_the_haircut_is_a_share_of_what_was_closed():
+    made = study(3)
+    for run in made.of("cross")[:2]:
+        run.episodes["R"].outcomes["deleveraged_usd"] = 5e8
+        run.episodes["R"].outcomes["backstop_shed_usd"] = 3e8
+    row = next(r for r in study_loss_table(made).rows if "of what was closed" in r[0].text)
+    assert [c.text for c in row[1:3]] == ["\N{EN DASH}", "50.0"]  # 4 M of 800 M, bp
+    assert row[-1].text.endswith("mean over the 0 and 2 seeds with any")
+
+
+def test_outcomes_that_are_zero_in_every_seed_share_one_line():
+    made = study(8)
+    table = outcome_table(made, STRESSED, arm="R", caption="")
+    assert "breaches begun" in table.note
+    made.of("cross")[0].episodes["R"].outcomes["n_breaches"] = 1.0
+    table = outcome_table(made, STRESSED, arm="R", caption="")
+    assert "breaches begun" not in table.note
+    assert "Breaches begun" in [row[0].text for row in table.rows]
+
+
+def test_amounts_below_a_million_are_in_thousands():
+    made = study(8)
+    for run in made.runs:
+        run.episodes["R"].outcomes["deficit_booked_usd"] = 3411.0
+    rows = {r[0].text: r for r in outcome_table(made, STRESSED, arm="R", caption="").rows}
+    assert [c.text for c in rows["Deficits paid by the treasury"][1:4]] == ["k USD", "3.41", "3.41"]
 
 
 def test_losses_of_a_run_are_those_of_its_outcomes():
     record = short_run().record
     rows = {row[0].text: row for row in run_loss_table(record).rows}
-    assert rows["Accounts' equity below zero, each at its deepest"][1].text == usd(
-        record.outcomes["negative_equity_usd"]
-    )
-    assert [row[-1].text for row in rows.values()] == [loss.help for loss in LOSSES]
+    zeros = run_loss_table(record).note
+    for loss in LOSSES:
+        is_zero = record.outcomes[loss.name] == 0.0
+        assert is_zero != (loss.help in [row[-1].text for row in rows.values()])
+    assert "paid by accounts that share deficits" in zeros
+    # The same number as in the table of accounts: one meaning, wherever it stands.
+    back = record.accounts[-1]
+    change = float(back["equity_usd"] - back["opening_equity_usd"])
+    shown = rows["Backstop's result, end less opening"]
+    assert change != 0.0
+    assert f"{shown[1].text} {shown[2].text}" == money(change)

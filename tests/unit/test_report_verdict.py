@@ -4,11 +4,13 @@ from dataclasses import replace
 import pytest
 
 from stressbook.experiments.claims import claims
+from stressbook.experiments.regime_plan import Variant
 from stressbook.report.breakage import (
     broke_text,
     has_broken,
     paid_text,
     reach_text,
+    tag_text,
     what_broke,
 )
 from stressbook.report.study_tables import STRESSED
@@ -55,8 +57,27 @@ def test_equal_falls_are_said_to_be_alike():
 
 def test_the_tag_counts_seeds_that_broke():
     found = verdict_of(study(8, short=(1e6, 0.0)))
-    assert (found.tag, found.tone) == ("Broke: portfolio 8 of 8, cross 0 of 8", "broke")
+    counts = "8 (portfolio) and 0 (cross) of 8 seeds"
+    assert (found.tag, found.tone) == (
+        f"Backstop emptied in {counts}: a difference that stands",
+        "broke",
+    )
     assert "a difference that stands (p = 0.0078)" in found.sentences[0]
+
+
+def test_the_tag_ranks_no_regime_without_a_test():
+    made = study(8)
+    for regime, seeds in (("hyperliquid-pm", 5), ("cross", 3)):
+        for run in made.of(regime)[:seeds]:
+            run.episodes["R"].outcomes["backstop_short_usd"] = 4e4
+    assert tag_text(made) == (
+        "Backstop emptied in 5 (portfolio) and 3 (cross) of 8 seeds: no difference shown"
+    )
+    written = study(8)
+    for run in (*written.of("hyperliquid-pm")[:1], *written.of("cross")[:1]):
+        run.episodes["R"].outcomes["written_off_usd"] = 1.0
+    assert tag_text(written).startswith("Debt written off in 1 (portfolio) and 1 (cross)")
+    assert tag_text(written).endswith(": the same seeds")
 
 
 def test_nothing_broken_is_held_with_the_bound_that_n_allows():
@@ -96,15 +117,17 @@ def test_a_seed_has_broken_if_and_only_if_its_capital_was_used_up_at_a_time():
 
 def test_what_is_used_up_is_measured_and_what_follows_is_said():
     text = paid_text(study(8, short=(2e6, 0.0)))
-    assert text.startswith("It went at most 2.00 M USD below zero, of 12.0 M.")
+    assert text.startswith("It went 2.00 M USD below zero, of 12.0 M USD.")
     made = study(8, short=(2e6, 0.0))
     for run in made.runs:
         run.episodes["R"].outcomes["backstop_shed_usd"] = 5e6
     assert "its book is then closed against winners" in paid_text(made)
+    made.of("hyperliquid-pm")[3].episodes["R"].outcomes["backstop_short_usd"] = 400.0
+    assert "It went 0.40 k USD to 2.00 M USD below zero" in paid_text(made)
 
 
 def test_what_was_left_is_said_where_nothing_broke():
-    assert "Of the backstop's 12.0 M USD at least 5.00 M were left." in paid_text(study(8))
+    assert "Of the backstop's 12.0 M USD at least 5.00 M USD were left." in paid_text(study(8))
 
 
 def test_a_backstop_that_is_nearly_spent_is_counted():
@@ -122,7 +145,7 @@ def test_the_treasury_is_named_where_it_paid():
     for run in made.of("cross")[:3]:
         run.episodes["R"].outcomes["deficit_booked_usd"] = 8e5
     assert "deficits of accounts in 0 (portfolio) and 3 (cross) of 8 seeds" in paid_text(made)
-    assert "0.00 and 0.30 M USD in the mean" in paid_text(made)
+    assert "0 USD and 300 k USD (95 %: 0.00\N{DAGGER} to 646) in the mean" in paid_text(made)
 
 
 def test_only_what_broke_is_named():
@@ -137,10 +160,13 @@ def test_only_what_broke_is_named():
 
 def test_milder_shocks_and_other_laws_are_counted():
     found = " ".join(reach_text(study(8, short=(0.0, 1e6))))
-    assert "At severity 0.5 it broke in none of 8." in found
-    assert "of the first 2, portfolio and cross: 0 and 2 with impact x 2" in found
-    assert "as assumed here 0 and 2." in found
-    assert "none with impact x 2; as assumed here none." in reach_text(study(8))[-1]
+    none = "none of 8 under either regime (95 %: 0 to 37 %)"
+    assert f"At severity 0.5 it broke in {none}." in found
+    counts = "0 (portfolio, 95 %: 0 to 84 %) and 2 (cross, 16 to 100 %) of 2"
+    assert f"run on the first 2 seeds, it broke with impact x 2 in {counts}" in found
+    assert f"as assumed here in {counts}." in found
+    calm = reach_text(study(8, variants=(Variant("impact x 2"), Variant("never concave"))))[-1]
+    assert "with impact x 2 or never concave in none of 2 under either regime" in calm
 
 
 def test_a_loss_that_frozen_holdings_already_bear_is_given_by_the_opening_book():

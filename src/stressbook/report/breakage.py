@@ -8,14 +8,27 @@ from typing import Final
 import numpy as np
 
 from stressbook.experiments.claims import paired_share_p, share_estimate
-from stressbook.experiments.inference import Estimate
+from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.market.compiling.arrays import F64
-from stressbook.report.numbers import usd
+from stressbook.report.numbers import money, told
 from stressbook.report.study_tables import backstop_onset_usd
 
-__all__ = ["broke_text", "broken_by_regime", "has_broken", "paid_text", "reach_text", "what_broke"]
+__all__ = [
+    "broke_text",
+    "broken_by_regime",
+    "has_broken",
+    "paid_text",
+    "range_text",
+    "reach_text",
+    "tag_text",
+    "what_broke",
+]
 
+_EMPTIED: Final = "The backstop's capital was used up"
+_WRITTEN: Final = "Debt was written off"
+_SHORT: Final = {_EMPTIED: "Backstop emptied", _WRITTEN: "Debt written off"}
+_LEVEL: Final = 0.05  # a p-value below it is a difference
 _SPENT_FRAC: Final = (
     0.05  # of the capital; what is left below it would not carry a takeover, assumed
 )
@@ -60,26 +73,47 @@ def broke_text(
             f"under both regimes (95 %: in at most {100.0 * first.high:.0f} % of such shocks)."
         )
     return (
-        f"{what} in {sum(portfolio)} of {n} seeds under portfolio margin (95 %: {_range(first)}) "
-        f"and in {sum(cross)} of {n} under cross margin ({_range(second)}): "
+        f"{what} in {sum(portfolio)} of {n} seeds under portfolio margin "
+        f"(95 %: {range_text(first)}) and in {sum(cross)} of {n} under cross margin "
+        f"({range_text(second)}): "
         f"{_difference(portfolio, cross)}."
     )
+
+
+def tag_text(study: RegimeStudy) -> str:
+    """Return what broke in a line, and whether the regimes differ in it: no rank without a test."""
+    portfolio, cross = broken_by_regime(study)
+    name = _SHORT.get(what_broke(study), "Backstop emptied or debt written off")
+    counts = f"{sum(portfolio)} (portfolio) and {sum(cross)} (cross) of {len(portfolio)} seeds"
+    if portfolio == cross:
+        word = "the same seeds"
+    else:
+        is_clear = paired_share_p(portfolio, cross) < _LEVEL
+        word = "a difference that stands" if is_clear else "no difference shown"
+    return f"{name} in {counts}: {word}"
 
 
 def _difference(portfolio: Sequence[bool], cross: Sequence[bool]) -> str:
     if list(portfolio) == list(cross):
         return "the same seeds"
     p = paired_share_p(portfolio, cross)
-    if p < 0.05:
+    if p < _LEVEL:
         return f"a difference that stands (p = {p:.2g})"
-    least = next(k for k in range(1, 99) if 2.0 * 0.5**k < 0.05)
+    least = next(k for k in range(1, 99) if 2.0 * 0.5**k < _LEVEL)
     return (
         f"no difference that so few seeds can show (p = {p:.2g}; "
         f"below 0.05 only if {least} or more seeds differ, all one way)"
     )
 
 
-def _range(share: Estimate) -> str:
+def range_text(share: Estimate) -> str:
+    """Return the interval of a share in percent.
+
+    Examples
+    --------
+    >>> range_text(share_estimate(0, 8))
+    '0 to 37 %'
+    """
     return f"{100.0 * share.low:.0f} to {100.0 * share.high:.0f} %"
 
 
@@ -87,9 +121,9 @@ def what_broke(study: RegimeStudy) -> str:
     """Return the subject and verb of `broke_text`: capital, debt, or both."""
     short, written = (_found(study, x) for x in ("backstop_short_usd", "written_off_usd"))
     if not written.any():
-        return "The backstop's capital was used up"
+        return _EMPTIED
     if not short.any():
-        return "Debt was written off"
+        return _WRITTEN
     return "The backstop's capital was used up, or debt written off,"
 
 
@@ -99,11 +133,11 @@ def paid_text(study: RegimeStudy) -> str:
     short, low = _found(study, "backstop_short_usd"), _found(study, "backstop_low_usd")
     text = ""
     if short.any():
-        text = f"It went at most {usd(short.max())} M USD below zero, of {usd(capital)} M"
+        text = f"It went {_span(short[short > 0.0])} below zero, of {money(capital)}"
         is_shed = _found(study, "backstop_shed_usd")[short > 0.0].any()
         text += "; its book is then closed against winners. " if is_shed else ". "
     else:
-        text = f"Of the backstop's {usd(capital)} M USD at least {usd(low.min())} M were left. "
+        text = f"Of the backstop's {money(capital)} at least {money(low.min())} were left. "
     spent = ((low >= 0.0) & (low < _SPENT_FRAC * capital)).sum(axis=1)
     if spent.any():
         others = " further" if short.any() else ""
@@ -117,11 +151,17 @@ def _treasury_text(deficits: F64) -> str:
     if not deficits.any():
         return "No deficit of an account had to be paid by the treasury."
     counts, n = (deficits > 0.0).sum(axis=1), deficits.shape[1]
-    means = [usd(x) for x in deficits.mean(axis=1)]
+    means = [told(mean_estimate(x), "usd", at_least=0.0) for x in deficits]
     return (
         f"The treasury paid deficits of accounts in {counts[0]} (portfolio) and {counts[1]} "
-        f"(cross) of {n} seeds, {means[0]} and {means[1]} M USD in the mean."
+        f"(cross) of {n} seeds, {means[0]} and {means[1]} in the mean."
     )
+
+
+def _span(amounts: F64) -> str:
+    """Return the least and the most of some amounts, or the one that there is."""
+    least, most = money(float(amounts.min())), money(float(amounts.max()))
+    return least if least == most else f"{least} to {most}"
 
 
 def reach_text(study: RegimeStudy) -> list[str]:
@@ -129,11 +169,7 @@ def reach_text(study: RegimeStudy) -> list[str]:
     n, found = len(study.plan.seeds), []
     for severity in study.plan.severities:
         counts = _counts(study, f"R@{severity:g}")
-        first, second = counts
-        where = (
-            f"{first} (portfolio) and {second} (cross) of {n}" if any(counts) else f"none of {n}"
-        )
-        found.append(f"At severity {severity:g} it broke in {where}.")
+        found.append(f"At severity {severity:g} it broke in {_shares(counts, n)}.")
     return [*found, _variants_text(study)] if study.plan.variants else found
 
 
@@ -141,13 +177,14 @@ def _variants_text(study: RegimeStudy) -> str:
     plan, keep = study.plan, len(study.plan.variant_seeds)
     here = [sum(flags[:keep]) for flags in broken_by_regime(study)]
     counts = {v.name: _counts(study, "R", v.name) for v in plan.variants}
-    parts = [f"{_pair(found)} with {name}" for name, found in counts.items() if any(found)]
-    calm = [name for name, found in counts.items() if not any(found)]
-    parts += [f"none with {' or '.join(calm)}"] if calm else []
-    seeds = f"of the first {keep}, " if keep > 1 else "of the first alone, "
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for name, found in counts.items():
+        alike.setdefault(tuple(found), []).append(name)
+    parts = [f"with {' or '.join(names)} in {_shares(k, keep)}" for k, names in alike.items()]
+    seeds = f"the first {keep} seeds" if keep > 1 else "the first seed alone"
     return (
-        f"Under other laws of the outside's impact, seeds that broke {seeds}"
-        f"portfolio and cross: {', '.join(parts)}; as assumed here {_pair(here)}."
+        f"Under other laws of the outside's impact, run on {seeds}, it broke "
+        f"{'; '.join(parts)}; as assumed here in {_shares(here, keep)}."
     )
 
 
@@ -155,15 +192,20 @@ def _counts(study: RegimeStudy, arm: str, variant: str = "") -> list[int]:
     return [sum(flags) for flags in broken_by_regime(study, arm, variant)]
 
 
-def _pair(counts: Sequence[int]) -> str:
-    """Return how many broke under portfolio and under cross margin.
+def _shares(counts: Sequence[int], n: int) -> str:
+    """Return how many of n seeds broke under portfolio and under cross margin, with intervals.
 
     Examples
     --------
-    >>> _pair([2, 0]), _pair([0, 0])
-    ('2 and 0', 'none')
+    >>> _shares([2, 1], 3)
+    '2 (portfolio, 95 %: 9 to 99 %) and 1 (cross, 1 to 91 %) of 3'
+    >>> _shares([0, 0], 8)
+    'none of 8 under either regime (95 %: 0 to 37 %)'
     """
-    return f"{counts[0]} and {counts[1]}" if any(counts) else "none"
+    first, second = (range_text(share_estimate(count, n)) for count in counts)
+    if not any(counts):
+        return f"none of {n} under either regime (95 %: {first})"
+    return f"{counts[0]} (portfolio, 95 %: {first}) and {counts[1]} (cross, {second}) of {n}"
 
 
 def _found(study: RegimeStudy, name: str) -> F64:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from stressbook.experiments.claims import MIN_PAIRS, share_estimate
 from stressbook.experiments.inference import Estimate, mean_estimate, paired_difference
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.market.compiling.arrays import F64
-from stressbook.report.breakage import broken_by_regime
+from stressbook.report.breakage import broken_by_regime, range_text
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import Cell, cell, interval, percent, signed
 
@@ -34,7 +35,7 @@ def size_table(study: RegimeStudy) -> Table:
                         "frac",
                         is_difference=True,
                     ),
-                    str(sum(broken[j][:keep])),
+                    _broke(broken[j][:keep]),
                 )
             )
     head = (
@@ -43,9 +44,14 @@ def size_table(study: RegimeStudy) -> Table:
         "portfolio less cross, points",
         "liquidated, % of open interest",
         "added by forced orders, points",
-        f"broke, of {keep}",
+        f"broke, of {keep} seeds",
     )
     return table_of("The outside's impact: its slope, and where it turns concave", head, rows)
+
+
+def _broke(flags: Sequence[bool]) -> Cell:
+    share = share_estimate(sum(flags), len(flags))
+    return Cell(str(sum(flags)), range_text(share))
 
 
 def impact_text(study: RegimeStudy) -> str:
@@ -57,23 +63,36 @@ def impact_text(study: RegimeStudy) -> str:
         return ""
     if len(study.plan.variant_seeds) < 2:
         return "One seed of each law: no difference between them can be told from chance."
-    fall = _against_reference(study, _fall)
-    added = _against_reference(study, _added)
-    size = _range(study, _fall)
-    first = f"the mean fall under portfolio margin goes from {size[0]} to {size[1]} %"
-    first += (
-        f"; it differs from the reference {fall}"
-        if fall
-        else (", and no law moves it by more than its interval")
-    )
-    size = _range(study, _added)
-    second = f"What forced orders add goes from {size[0]} to {size[1]} points"
-    second += (
-        f"; it differs from the reference {added}"
-        if added
-        else (", and no law moves that by more than its interval")
-    )
-    return f"Over the range {first}. {second}. Each interval stands by itself, uncorrected."
+    parts = [
+        _law_text(study, _fall, "the mean fall under portfolio margin goes", "%"),
+        _law_text(study, _added, "what forced orders add goes", "points"),
+    ]
+    first, second = (f"{part[0].upper()}{part[1:]}" for part in parts)
+    return f"{first}. {second}. Each interval stands by itself, uncorrected."
+
+
+def _law_text(
+    study: RegimeStudy, values: Callable[[RegimeStudy, str, str], F64], what: str, unit: str
+) -> str:
+    """Return the range of one number over the laws, and whether any law moves it."""
+    n, (low, high) = len(study.plan.variant_seeds), _range(study, values)
+    differs = _against_reference(study, values)
+    text = f"{what} from {low} to {high} {unit} over the laws (n = {n} each)"
+    if differs:
+        return f"{text}; it differs from the reference {differs}"
+    if n >= MIN_PAIRS:
+        return f"{text}, and no law moves it by more than its interval"
+    widest = f"{_widest(study, values)} {unit}"
+    return f"{text}; {n} seeds are too few to tell whether a law moves it: {widest}"
+
+
+def _widest(study: RegimeStudy, values: Callable[[RegimeStudy, str, str], F64]) -> str:
+    """Return how far single seeds lie apart under the law that has the largest of them."""
+    names = ["", *(v.name for v in study.plan.variants)]
+    found = {name: values(study, REGIMES[0], name) for name in names}
+    name = max(found, key=lambda name: float(found[name].max()))
+    low, high = percent(float(found[name].min())), percent(float(found[name].max()))
+    return f"with {name or 'the reference law'} single seeds go from {low} to {high}"
 
 
 def _against_reference(study: RegimeStudy, values: Callable[[RegimeStudy, str, str], F64]) -> str:

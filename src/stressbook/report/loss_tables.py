@@ -3,66 +3,136 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.inference import mean_estimate, paired_difference
+from stressbook.experiments.claims import share_estimate
+from stressbook.experiments.inference import Estimate, mean_estimate, paired_difference
 from stressbook.experiments.losses import LOSSES, Loss
-from stressbook.experiments.outcome_words import BELOW_ZERO, label_of
+from stressbook.experiments.outcome_words import BELOW_ZERO, kind_of, label_of
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.run import RunRecord
-from stressbook.report.layout import Table, table_of
-from stressbook.report.numbers import UNITS, Cell, Unit, cell
+from stressbook.market.compiling.arrays import F64
+from stressbook.report.breakage import range_text
+from stressbook.report.layout import Table, table_of, zeros_note
+from stressbook.report.numbers import (
+    NONE,
+    UNITS,
+    Cell,
+    cell,
+    is_zero,
+    unit_of_size,
+)
 
-__all__ = ["run_loss_table", "study_loss_table"]
+__all__ = ["closed_share", "run_loss_table", "study_loss_table"]
+
+_SHARE: Final = "Lost by those deleveraged, of what was closed"
+_SHARE_HELP: Final = "the same over the perps closed against winners, accounts' and the backstop's"
+
+
+def closed_share(outcomes: Mapping[str, float]) -> float:
+    """Return what the deleveraged lost against the mark over what was closed; NaN if nothing was.
+
+    Examples
+    --------
+    >>> closed_share({"gap_at_adl_usd": 1.0, "deleveraged_usd": 4.0, "backstop_shed_usd": 6.0})
+    0.1
+    """
+    closed = outcomes["deleveraged_usd"] + outcomes["backstop_shed_usd"]
+    return outcomes["gap_at_adl_usd"] / closed if closed > 0.0 else float("nan")
 
 
 def run_loss_table(record: RunRecord) -> Table:
-    """Return the losses of one run."""
-    rows = []
+    """Return the losses of one run; what is zero is named in a line below them."""
+    rows, zeros = [], []
     for loss in LOSSES:
-        unit = _unit_of(loss)
-        value = unit.text(record.outcomes[loss.name] * unit.factor)
-        rows.append((label_of(loss.name, alone=True), value, unit.label, loss.help))
-    return table_of("", ("loss", "value", "unit", "meaning"), rows, words=(2, 3))
+        value, label = record.outcomes[loss.name], _label_of(loss)
+        if value == 0.0:
+            zeros.append(label)
+            continue
+        rows.append(_run_row(label, value, kind_of(loss.name), loss.help))
+        if loss.name == "gap_at_adl_usd":
+            share = closed_share(record.outcomes)
+            rows.append(_run_row(_SHARE, share, "bp", _SHARE_HELP))
+    head = ("loss", "value", "unit", "meaning")
+    return table_of("", head, rows, words=(2, 3), note=zeros_note(zeros))
+
+
+def _run_row(label: str, value: float, kind: str, help_text: str) -> tuple[str, ...]:
+    unit = UNITS[unit_of_size(kind, value)]
+    return label, unit.text(value * unit.factor), unit.label, help_text
 
 
 def study_loss_table(study: RegimeStudy) -> Table:
     """Return the losses of the stressed run: means by regime, and the paired difference."""
     rows: list[tuple[Cell | str, ...]] = []
+    zeros = []
     for loss in LOSSES:
-        portfolio, cross = (
-            np.array([run.arms["R"].losses[loss.name] for run in study.of(regime)])
-            for regime in REGIMES
-        )
-        kind = _kind_of(loss)
-        at_least = -math.inf if loss.is_signed else 0.0
-        rows.append(
-            (
-                label_of(loss.name, alone=True),
-                cell(mean_estimate(portfolio), kind, at_least=at_least),
-                cell(mean_estimate(cross), kind, at_least=at_least),
-                cell(paired_difference(portfolio, cross), kind, is_difference=True),
-                _unit_of(loss).label,
-                loss.help,
-            )
-        )
-    rows.append(_below_zero_row(study))
+        values = _values(study, loss.name)
+        if not any(x.any() for x in values):
+            zeros.append(_label_of(loss))
+            continue
+        rows.append(_study_row(loss, values))
+        if loss.name == "gap_at_adl_usd":
+            rows.append(_closed_row(study))
+        elif loss.name == "backstop_low_usd":
+            rows.append(_below_zero_row(values))
     head = ("loss", "portfolio", "cross", "difference", "unit", "meaning")
-    return table_of("Losses, stressed", head, rows, words=(4, 5))
+    where = " in every seed under both regimes"
+    note = zeros_note(zeros, where=where)
+    return table_of("Losses, stressed", head, rows, words=(4, 5), note=note)
 
 
-def _below_zero_row(study: RegimeStudy) -> tuple[Cell | str, ...]:
-    """Return in how many seeds the backstop broke; how many is no mean with an interval."""
-    lows = [[run.arms["R"].losses["backstop_low_usd"] for run in study.of(r)] for r in REGIMES]
-    found = [f"{sum(low < 0.0 for low in by_seed)} of {len(by_seed)}" for by_seed in lows]
-    words = "seeds in which the equity of the backstop fell below zero, however short"
-    return (label_of(BELOW_ZERO), *found, "", "seeds", words)
+def _values(study: RegimeStudy, name: str) -> list[F64]:
+    """Return a loss by regime, over seeds."""
+    return [np.array([run.arms["R"].losses[name] for run in study.of(r)]) for r in REGIMES]
 
 
-def _kind_of(loss: Loss) -> str:
-    return {"USD": "usd", "h": "hours"}.get(loss.unit, "frac")
+def _study_row(loss: Loss, values: list[F64]) -> tuple[Cell | str, ...]:
+    portfolio, cross = (mean_estimate(x) for x in values)
+    name = unit_of_size(kind_of(loss.name), portfolio.value, cross.value)
+    least = -math.inf if loss.is_signed else 0.0
+    return (
+        _label_of(loss),
+        *(_cell(e, name, least) for e in (portfolio, cross)),
+        cell(paired_difference(*values), name, is_difference=True),
+        UNITS[name].label,
+        loss.help,
+    )
 
 
-def _unit_of(loss: Loss) -> Unit:
-    return UNITS[_kind_of(loss)]
+def _cell(estimate: Estimate, unit: str, least: float) -> Cell:
+    return Cell("0") if is_zero(estimate) else cell(estimate, unit, at_least=least)
+
+
+def _below_zero_row(lows: list[F64]) -> tuple[Cell | str, ...]:
+    """Return in how many seeds the backstop broke, with the interval of that share."""
+    words = "seeds in which it fell below zero, however short, and share of such shocks, 95 %"
+    return label_of(BELOW_ZERO), *(_count(low) for low in lows), NONE, "seeds", words
+
+
+def _count(lows: F64) -> Cell:
+    n, count = len(lows), int((lows < 0.0).sum())
+    return Cell(f"{count} of {n}", range_text(share_estimate(count, n)))
+
+
+def _closed_row(study: RegimeStudy) -> tuple[Cell | str, ...]:
+    """Return the haircut of those closed against winners, over the seeds that had any."""
+    cells, counts = [], []
+    for regime in REGIMES:
+        found = [
+            closed_share(run.episodes["R"].outcomes | run.arms["R"].losses)
+            for run in study.of(regime)
+        ]
+        shares = [share for share in found if np.isfinite(share)]
+        counts.append(len(shares))
+        mean = mean_estimate(shares)
+        cells.append(cell(mean, "bp", at_least=0.0) if shares else Cell(NONE))
+    n = f"mean over the {counts[0]} and {counts[1]} seeds with any"
+    return _SHARE, *cells, NONE, UNITS["bp"].label, f"{_SHARE_HELP}; {n}"
+
+
+def _label_of(loss: Loss) -> str:
+    return label_of(loss.name, alone=True)

@@ -78,6 +78,7 @@ def study_manifest(study: RegimeStudy) -> dict[str, Any]:
         "scenario": plan.scenario.to_toml(),
         "scenario_digest": plan.scenario.digest(),
         "stresses": plan.scenario.stressed(*plan.stresses).to_table()["stresses"],
+        "shock_name": plan.shock_name,
         "target": plan.target,
         "seeds": list(plan.seeds),
         "arms": list(plan.arms),
@@ -132,6 +133,7 @@ def _arm_numbers(study: RegimeStudy, run: RegimeRun, arm: str) -> dict[str, Any]
     if arm == "0":
         more |= {
             "n_accounts": run.n_accounts,
+            "under_portfolio_margin_at_onset": run.enrolled._asdict(),
             "near_breach_at_opening_usd": list(run.near_breach_usd),
             "minutes_before_onset": {k: x.tolist() for k, x in run.before.items()},
             "caps_at_onset": _caps(run.caps, study),

@@ -8,7 +8,22 @@ from typing import Final, NamedTuple
 
 from stressbook.experiments.inference import Estimate
 
-__all__ = ["UNITS", "Cell", "Unit", "cell", "interval", "percent", "plain", "signed", "usd"]
+__all__ = [
+    "UNITS",
+    "Cell",
+    "Unit",
+    "cell",
+    "interval",
+    "is_zero",
+    "k_usd",
+    "money",
+    "percent",
+    "plain",
+    "signed",
+    "told",
+    "unit_of_size",
+    "usd",
+]
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
@@ -50,9 +65,22 @@ def _one_digit(value: float) -> str:
     return plain(value, 1)
 
 
+def _two_if_small(value: float) -> str:
+    """Show one digit behind the point, two where one would hide what is there."""
+    return plain(value, 2 if 0.005 <= abs(value) < 0.095 else 1)
+
+
+def _never_zero(value: float) -> str:
+    """Show digits that matter, as many as it takes to tell a small number from zero."""
+    size = abs(value)
+    is_hidden = 0.0 < size < 0.005
+    return plain(value, 1 - math.floor(math.log10(size))) if is_hidden else _sensible(value)
+
+
 UNITS: Final[dict[str, Unit]] = {
     "usd": Unit("M USD", 1e-6, _sensible),
-    "frac": Unit("%", 100.0, _one_digit),
+    "k usd": Unit("k USD", 1e-3, _never_zero),
+    "frac": Unit("%", 100.0, _two_if_small),
     "bp": Unit("bp", 1e4, _sensible),
     "count": Unit("number", 1.0, _one_digit),
     "ratio": Unit("ratio", 1.0, _sensible),
@@ -71,15 +99,52 @@ def usd(value: float) -> str:
     return _sensible(value / 1e6)
 
 
+def k_usd(value: float) -> str:
+    """Return an amount in thousands of USD: what is not zero never reads as zero.
+
+    Examples
+    --------
+    >>> k_usd(3_411.0), k_usd(-4.0) == f"{_MINUS}0.0040", k_usd(0.0)
+    ('3.41', True, '0.00')
+    """
+    return UNITS["k usd"].text(value / 1e3)
+
+
+def money(value: float) -> str:
+    """Return an amount with its unit: M USD from a million on, k USD below.
+
+    Examples
+    --------
+    >>> money(12_345_678.0), money(3_411.0), money(0.0), money(float("nan")) == NONE
+    ('12.3 M USD', '3.41 k USD', '0 USD', True)
+    """
+    if value == 0.0 or not math.isfinite(value):
+        return "0 USD" if value == 0.0 else NONE
+    return f"{usd(value)} M USD" if abs(value) >= 999_500.0 else f"{k_usd(value)} k USD"
+
+
+def unit_of_size(unit: str, *values: float) -> str:
+    """Return the unit in which a row of amounts is shown: thousands where all are below a million.
+
+    Examples
+    --------
+    >>> unit_of_size("usd", 3_411.0, 0.0), unit_of_size("usd", 2e6, 1.0), unit_of_size("frac", 0.1)
+    ('k usd', 'usd', 'frac')
+    """
+    sizes = [abs(x) for x in values if math.isfinite(x)]
+    is_small = 0.0 < max(sizes, default=0.0) < 999_500.0
+    return "k usd" if unit == "usd" and is_small else unit
+
+
 def percent(value: float) -> str:
     """Return a fraction in percent.
 
     Examples
     --------
-    >>> percent(0.3819), percent(-0.00001), percent(float("nan")) == NONE
-    ('38.2', '0.0', True)
+    >>> percent(0.3819), percent(0.0005), percent(-0.00001), percent(float("nan")) == NONE
+    ('38.2', '0.05', '0.0', True)
     """
-    return _one_digit(100.0 * value)
+    return _two_if_small(100.0 * value)
 
 
 def signed(text: str) -> str:
@@ -113,6 +178,40 @@ def interval(estimate: Estimate, unit: str, *, at_least: float = -math.inf) -> s
     value, low, high = (show(x * factor) for x in bounds)
     cut = CUT if estimate.low < at_least else ""
     return "" if low == value == high else f"{low}{cut} to {high}"
+
+
+def is_zero(estimate: Estimate) -> bool:
+    """Tell whether an estimate is zero with nothing around it.
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> is_zero(Estimate(0.0, nan, nan, 1)), is_zero(Estimate(0.0, -1.0, 1.0, 8))
+    (True, False)
+    """
+    bounds = (estimate.low, estimate.high)
+    return estimate.value == 0.0 and all(x == 0.0 or not math.isfinite(x) for x in bounds)
+
+
+def told(estimate: Estimate, unit: str, *, at_least: float = -math.inf) -> str:
+    """Return an estimate in a sentence: with its unit, and its interval or that there is none.
+
+    Examples
+    --------
+    >>> told(Estimate(112e3, 20e3, 204e3, 8), "usd"), told(Estimate(0.0, 0.0, 0.0, 8), "usd")
+    ('112 k USD (95 %: 20.0 to 204)', '0 USD')
+    >>> told(Estimate(0.303, float("nan"), float("nan"), 1), "frac")
+    '30.3 % (no interval)'
+    """
+    if unit == "usd" and is_zero(estimate) and math.isfinite(estimate.low):
+        return "0 USD"
+    unit = unit_of_size(unit, estimate.value)
+    kind = UNITS[unit]
+    text = f"{kind.text(estimate.value * kind.factor)} {kind.label}"
+    if not math.isfinite(estimate.low):
+        return f"{text} (no interval)"
+    bounds = interval(estimate, unit, at_least=at_least)
+    return f"{text} ({100.0 * estimate.level:.0f} %: {bounds})" if bounds else text
 
 
 def cell(

@@ -8,10 +8,21 @@ from typing import Any, Final
 
 from stressbook.experiments.claims import Claim
 from stressbook.experiments.inference import Estimate, mean_estimate
-from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.report.breakage import has_broken
-from stressbook.report.layout import Table, table_of
-from stressbook.report.numbers import NONE, UNITS, Cell, cell, percent, plain, usd
+from stressbook.report.layout import Table, table_of, zeros_note
+from stressbook.report.numbers import (
+    NONE,
+    UNITS,
+    Cell,
+    cell,
+    is_zero,
+    k_usd,
+    percent,
+    plain,
+    unit_of_size,
+    usd,
+)
 from stressbook.report.shock import shock_window_min
 from stressbook.report.study_tables import (
     Measure,
@@ -36,6 +47,7 @@ __all__ = [
     "seed_table",
 ]
 
+_DIGITS: Final = 16  # of a digest that a table shows; study.json has it whole
 _MARKS: Final = {
     "higher": "▲ higher",
     "lower": "▼ lower",
@@ -51,25 +63,31 @@ def outcome_table(
 ) -> Table:
     """Return portfolio against cross margin in one arm, an outcome a row."""
     has_noise = arm.startswith("R") and "Z" in study.plan.arms
-    rows = [
-        _outcome_row(measure, claim, has_noise=has_noise)
-        for measure, claim in regime_claims(study, measures, arm=arm)
-    ]
+    judged = regime_claims(study, measures, arm=arm)
+    rows = [_outcome_row(m, c, has_noise=has_noise) for m, c in judged if not _is_nothing(c)]
+    zeros = [m.label for m, c in judged if _is_nothing(c)]
+    note = zeros_note(zeros, where=" in every seed under both regimes")
     head = ["", "unit", "hyperliquid-pm", "cross", "difference", "correlation"]
     head += ["placebo", "p"] if has_noise else ["p"]
-    return table_of(caption, [*head, "portfolio is"], rows, words=(len(head),))
+    return table_of(caption, [*head, "portfolio is"], rows, words=(len(head),), note=note)
+
+
+def _is_nothing(claim: Claim) -> bool:
+    """Tell whether an outcome is zero in every seed under both regimes."""
+    return is_zero(claim.treated) and is_zero(claim.control)
 
 
 def _outcome_row(measure: Measure, claim: Claim, *, has_noise: bool) -> list[Cell | str]:
-    unit = UNITS[measure.unit]
+    name = unit_of_size(measure.unit, claim.treated.value, claim.control.value)
+    unit = UNITS[name]
     noise = unit.text(claim.noise * unit.factor)
     least = -math.inf if measure.is_signed else 0.0
     row: list[Cell | str] = [
         measure.label,
         unit.label,
-        cell(claim.treated, measure.unit, at_least=least),
-        cell(claim.control, measure.unit, at_least=least),
-        cell(claim.difference, measure.unit, is_difference=True),
+        cell(claim.treated, name, at_least=least),
+        cell(claim.control, name, at_least=least),
+        cell(claim.difference, name, is_difference=True),
         plain(claim.correlation, 2),
     ]
     row += [f"± {noise}" if math.isfinite(claim.noise) else NONE] if has_noise else []
@@ -127,22 +145,31 @@ def seed_table(study: RegimeStudy) -> Table:
                     f"{seed}, {regime}",
                     percent(fall),
                     percent(found["liquidated_frac"]),
-                    usd(found["backstop_low_usd"]),
+                    k_usd(found["backstop_low_usd"]),
                     plain(found["n_deleveragings"], 0),
-                    usd(found["deficit_booked_usd"]),
-                    "broke" if has_broken(run) else "held",
+                    k_usd(found["deficit_booked_usd"]),
+                    _ending_of(run),
+                    run.episodes["R"].digest[:_DIGITS],
                 )
             )
     head = (
         "seed, margin",
         "largest fall, %",
         "liquidated, % of open interest",
-        "lowest equity of the backstop, M USD",
+        "lowest equity of the backstop, k USD",
         "counterparties deleveraged, events",
-        "paid by the treasury, M USD",
-        "",
+        "paid by the treasury, k USD",
+        "backstop and debt",
+        "digest, SHA-256",
     )
-    return table_of(f"Stressed, {study.plan.target}", head, rows, words=(6,))
+    return table_of(f"Stressed, {study.plan.target}", head, rows, words=(6, 7))
+
+
+def _ending_of(run: RegimeRun) -> str:
+    if not has_broken(run):
+        return "held"
+    is_empty = run.episodes["R"].outcomes["backstop_short_usd"] > 0.0
+    return "emptied" if is_empty else "debt written off"
 
 
 def cap_table(study: RegimeStudy) -> Table:
@@ -153,6 +180,7 @@ def cap_table(study: RegimeStudy) -> Table:
             usd(row.cap),
             cell(row.onset, "usd"),
             _share(row.onset_share),
+            usd(row.end_cap),
             cell(row.end, "usd"),
             _share(row.end_share),
         )
@@ -160,10 +188,19 @@ def cap_table(study: RegimeStudy) -> Table:
     ]
     onset, end, _ = utilisation(study)
     if onset.value > 0.0:
-        rows.append(("Utilisation: borrowed of lent", NONE, NONE, _share(onset), NONE, _share(end)))
+        shares = NONE, NONE, _share(onset), NONE, NONE, _share(end)
+        rows.append(("Utilisation: borrowed of lent", *shares))
     return table_of(
         "Portfolio margin, M USD",
-        ("", "cap", "used at the onset", "of the cap", "used at the end, stressed", "of the cap"),
+        (
+            "",
+            "cap at the onset",
+            "used at the onset",
+            "of that cap",
+            "cap at the end, stressed",
+            "used at the end, stressed",
+            "of that cap",
+        ),
         rows,
     )
 

@@ -295,7 +295,8 @@ class CapRow(NamedTuple):
     cap: float  # at the onset: that of a collateral moves with its price
     onset: Estimate
     onset_share: Estimate  # of the cap
-    end: Estimate  # of the stressed run
+    end_cap: float  # as the stressed run ends
+    end: Estimate
     end_share: Estimate  # of the cap at that time
 
 
@@ -308,7 +309,8 @@ def cap_rows(study: RegimeStudy) -> list[CapRow]:
         cap = float(np.mean([run.caps[k].cap for run in runs]))
         onset = [run.caps[k] for run in runs]
         end = [run.episodes["R"].caps[k] for run in runs]
-        rows.append(CapRow(label, cap, *_cap_use(onset), *_cap_use(end)))
+        end_cap = float(np.mean([use.cap for use in end]))
+        rows.append(CapRow(label, cap, *_cap_use(onset), end_cap, *_cap_use(end)))
     return rows
 
 

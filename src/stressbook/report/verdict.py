@@ -16,9 +16,12 @@ from stressbook.report.breakage import (
     broken_by_regime,
     paid_text,
     reach_text,
+    tag_text,
     what_broke,
 )
-from stressbook.report.numbers import UNITS, interval, percent, signed, usd
+from stressbook.report.ending import lenders_text
+from stressbook.report.numbers import UNITS, interval, money, percent, signed, unit_of_size
+from stressbook.report.scale import flattering_text, scale_text
 from stressbook.report.study_tables import CALM, STRESSED, Measure, has_frozen, regime_claims
 
 __all__ = ["Line", "Verdict", "claim_text", "exposure_text", "price_text", "verdict_of"]
@@ -79,7 +82,9 @@ def verdict_of(study: RegimeStudy) -> Verdict:
     stressed = regime_claims(study, STRESSED, arm="R")
     sentences = [
         f"{broke_text(*broken, what=what_broke(study))} {paid_text(study)}",
-        price_text(stressed[0][1], target),
+        " ".join(x for x in (price_text(stressed[0][1], target), scale_text(study)) if x),
+        lenders_text(study),
+        flattering_text(study),
     ]
     reach = reach_text(study)
     rest = tuple(_open_text(m, c) for m, c in stressed if m.is_judged and _is_open(c))
@@ -95,11 +100,9 @@ def verdict_of(study: RegimeStudy) -> Verdict:
     by_name = {m.name: c for m, c in stressed}
     sentences += [exposure_text(study, by_name["loss_added"])] if has_frozen(study) else []
     sentences += [*reach, *_what_stands(stressed)]
-    counts = [sum(flags) for flags in broken]
-    if not any(counts):
+    if not any(map(any, broken)):
         return Verdict("Held", "held", tuple(sentences), tuple(lines), rest)
-    tag = f"Broke: portfolio {counts[0]} of {n}, cross {counts[1]} of {n}"
-    return Verdict(tag, "broke", tuple(sentences), tuple(lines), rest)
+    return Verdict(tag_text(study), "broke", tuple(sentences), tuple(lines), rest)
 
 
 def _groups(
@@ -138,7 +141,7 @@ def exposure_text(study: RegimeStudy, added: Claim) -> str:
         book = "the same equity" if is_same else "the opening book"
         first = (
             f"Under portfolio margin {book} holds {more} of what falls, by construction: with "
-            f"holdings frozen accounts lose {usd(abs(frozen.value))} M USD {more}"
+            f"holdings frozen accounts lose {money(abs(frozen.value))} {more}"
         ) + (f" (95 %: {bounds})" if bounds else "")
     return f"{first}. {_added_text(added)}"
 
@@ -160,7 +163,7 @@ def _added_text(added: Claim) -> str:
 
 
 def _evidence(difference: Estimate, unit: str) -> str:
-    bounds = interval(difference, unit)
+    bounds = interval(difference, unit_of_size(unit, difference.value))
     return _size(difference.value, unit) + (f"; 95 %: {bounds}" if bounds else "")
 
 
@@ -188,6 +191,7 @@ def _open_text(measure: Measure, claim: Claim) -> str:
 
 def _size(value: float, unit: str) -> str:
     """Return a difference with its unit; of percentages it is in points."""
+    unit = unit_of_size(unit, value)
     suffix = " points" if unit == "frac" else _suffix(unit)
     return signed(UNITS[unit].text(value * UNITS[unit].factor)) + suffix
 
@@ -224,15 +228,16 @@ def price_text(fall: Claim, target: str) -> str:
 
 def claim_text(measure: Measure, claim: Claim, *, target: str) -> str:
     """Return one difference as a line: both means, difference, interval and n."""
-    unit = UNITS[measure.unit]
+    name = unit_of_size(measure.unit, claim.treated.value, claim.control.value)
+    unit = UNITS[name]
     treated, control, difference = (
         unit.text(e.value * unit.factor) for e in (claim.treated, claim.control, claim.difference)
     )
-    bounds = interval(claim.difference, measure.unit)
+    bounds = interval(claim.difference, name)
     evidence = [signed(difference), *([f"95 %: {bounds}"] if bounds else [])]
     return (
         f"{measure.label.format(target)}: {claim.word}, {treated} against {control}"
-        f"{_suffix(measure.unit)} ({'; '.join(evidence)}; n = {claim.difference.n})"
+        f"{_suffix(name)} ({'; '.join(evidence)}; n = {claim.difference.n})"
     )
 
 
