@@ -19,12 +19,13 @@ from stressbook.experiments.scenario_files.file import catalogue_names
 from stressbook.experiments.timeline import BIN_S, Timeline, timeline_of
 from stressbook.experiments.words import duration
 from stressbook.market.state.codes import EVENT_NAMES
-from stressbook.report.layout import Picture, Table, table_of
+from stressbook.report.layout import Picture, Table, table_of, zeros_note
 from stressbook.report.loss_tables import run_loss_table
 from stressbook.report.manifest import plugin_digests, reproduce_table, source_table
-from stressbook.report.numbers import NONE, UNITS, percent, signed, usd
+from stressbook.report.numbers import NONE, UNITS, signed, unit_of_size, usd
 from stressbook.report.page import embedded_json, render, write_page
-from stressbook.report.rule_tables import deciding_table, margin_table, rule_table
+from stressbook.report.rule_tables import deciding_table, margin_note, margin_tables, rule_table
+from stressbook.report.run_verdict import run_sentences
 from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.svg import COLOURS, house_style, svg_of
 from stressbook.report.timeline_figure import draw_timelines, milestones, timeline_panels
@@ -74,7 +75,7 @@ def run_html(record: RunRecord) -> str:
         "seed": record.seed,
         "rules_date": scenario.rules_date,
         "behaviour_date": scenario.behaviour_date,
-        "sentences": _sentences(record, asset),
+        "sentences": run_sentences(record, asset),
         "summary": scenario.summary,
         "assets": ", ".join(scenario.assets),
         "dt": duration(scenario.dt_s),
@@ -88,11 +89,13 @@ def run_html(record: RunRecord) -> str:
         "bin": duration(_bin_s(record)),
         "milestones": None if timeline is None else _milestone_table(timeline, window[1]),
         "class_table": _class_table(record),
+        "has_system": bool(record.system_usd),
         "events": _event_table(record),
         "refusals": _refusal_table(record),
         "sources": source_table(scenario),
         "deciding": deciding_table(scenario),
-        "margin_books": margin_table(scenario),
+        "margin_books": margin_tables(scenario),
+        "margin_note": margin_note(scenario),
         "rules": rule_table(scenario),
         "reproduce": reproduce_table(
             scenario,
@@ -120,24 +123,6 @@ def _worst_asset(record: RunRecord) -> int:
     return int(np.argmax(falls))
 
 
-def _sentences(record: RunRecord, asset: str) -> list[str]:
-    found = record.outcomes
-    fall = found[f"drawdown_{asset}_frac"]
-    since = "the onset" if record.scenario.stresses else "the end of the warm-up"
-    breaches = int(found["n_breaches"])
-    low = found["backstop_low_usd"]
-    backstop = "was used up" if found["backstop_short_usd"] > 0.0 else "held"
-    written = found["written_off_usd"]
-    return [
-        f"{asset} fell by {percent(fall)} % from {since}, the most of all.",
-        f"Breaches: {breaches}; {usd(found['liquidated_usd'])} M USD of perps were liquidated."
-        if breaches
-        else "No account fell into breach.",
-        f"The backstop's capital {backstop} (lowest equity {usd(low)} M USD), and "
-        f"{'no debt' if written == 0.0 else f'{usd(written)} M USD of debt'} was written off.",
-    ]
-
-
 def _bin_s(record: RunRecord) -> float:
     """Return the length of a bin of the timeline: shorter in short runs."""
     dt_s = record.scenario.dt_s
@@ -159,16 +144,19 @@ def _timeline(record: RunRecord, asset: int) -> Timeline | None:
 
 
 def _outcome_table(record: RunRecord) -> Table:
-    rows = []
+    rows, zeros = [], []
     for name, value in record.outcomes.items():
         if name in _LOSS_NAMES:
             continue
+        if value == 0.0:
+            zeros.append(meaning_of(name))
+            continue
         kind = "usd" if unit_of(name) == "USD" else "frac" if name.endswith("_frac") else "count"
-        unit = UNITS[kind]
+        unit = UNITS[unit_of_size(kind, value)]
         is_whole = kind == "count" and value.is_integer()
         text = f"{value:.0f}" if is_whole else unit.text(value * unit.factor)
         rows.append((meaning_of(name), unit.label, text))
-    return table_of("", ("outcome", "unit", "value"), rows)
+    return table_of("", ("outcome", "unit", "value"), rows, note=zeros_note(zeros))
 
 
 def _milestone_table(timeline: Timeline, stress_min: float) -> Table:
@@ -180,26 +168,30 @@ def _milestone_table(timeline: Timeline, stress_min: float) -> Table:
 
 
 def _class_table(record: RunRecord) -> Table:
+    """Return who gained; the backstop's change is not split, as what it takes over is its risk."""
     rows, rest = [], 0.0
-    labels = (*CLASS_LABELS[: OTHER_CLASS + 1], *record.own_classes)
+    labels = (*CLASS_LABELS[:OTHER_CLASS], "backstop", *record.own_classes)
     for k, row in enumerate(record.classes):
         if row["n_accounts"] == 0:
             continue
-        change = row["equity_usd"] - row["opening_equity_usd"] - row["transfers_usd"]
-        net = float(change - row["revaluation_usd"])
+        change = float(row["equity_usd"] - row["opening_equity_usd"] - row["transfers_usd"])
+        net = change - float(row["revaluation_usd"])
         rest -= net
-        values = (row["opening_equity_usd"], change, row["revaluation_usd"], net)
-        rows.append(
-            (
-                labels[k],
-                str(int(row["n_accounts"])),
-                usd(values[0]),
-                *(signed(usd(x)) for x in values[1:]),
-            )
-        )
-    rows.append(("all others", NONE, NONE, NONE, NONE, signed(usd(rest))))
+        parts = (float(row["revaluation_usd"]), net)
+        shown = [NONE, NONE] if k == OTHER_CLASS else [signed(usd(x)) for x in parts]
+        count = str(int(row["n_accounts"]))
+        rows.append((labels[k], count, usd(row["opening_equity_usd"]), _gain(change), *shown))
+    system = record.system_usd
+    rows += [(name, NONE, NONE, _gain(x), NONE, _gain(x)) for name, x in system.items()]
+    outside = rest - sum(system.values())
+    label = "outside market and price gaps" if system else "treasury, reserve and outside market"
+    rows.append((label, NONE, NONE, NONE, NONE, _gain(outside)))
     head = ("", "accounts", "equity at the opening", "change", "of it revaluation", "net of it")
     return table_of("M USD", head, rows)
+
+
+def _gain(value_usd: float) -> str:
+    return signed(usd(value_usd))
 
 
 def _event_table(record: RunRecord) -> Table:

@@ -22,7 +22,7 @@ from stressbook.report.loss_tables import study_loss_table
 from stressbook.report.manifest import reproduce_table, source_table, study_manifest
 from stressbook.report.numbers import percent, plain
 from stressbook.report.page import embedded_json, render, write_page
-from stressbook.report.rule_tables import deciding_table, margin_table, rule_table
+from stressbook.report.rule_tables import deciding_table, margin_note, margin_tables, rule_table
 from stressbook.report.shock import shock_table, shock_window_min, stresses_text
 from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, class_rows, utilisation
 from stressbook.report.svg import COLOURS, house_style, svg_of
@@ -129,7 +129,8 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         "refusals": layout.refusal_table(study),
         "sources": source_table(plan.scenario),
         "deciding": deciding_table(plan.scenario),
-        "margin_books": margin_table(plan.scenario),
+        "margin_books": margin_tables(plan.scenario, first=REGIMES),
+        "margin_note": margin_note(plan.scenario, first=REGIMES),
         "rules": rule_table(plan.scenario),
         "reproduce": reproduce_table(plan.scenario, _seed_text(plan.seeds), digests),
     }
