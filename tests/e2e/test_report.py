@@ -18,7 +18,7 @@ from stressbook.experiments.stress import DepthThinning, PriceGap
 from stressbook.report import demo, write_run_report, write_study_report
 from stressbook.report.manifest import study_manifest
 from stressbook.report.study_tables import class_rows
-from stressbook.report.timeline_figure import USED_UP, milestones
+from stressbook.report.timeline_panels import USED_UP, milestones
 from tests.unit.test_report_page import outside_references
 
 
@@ -114,11 +114,23 @@ def test_workers_change_no_number(study):
     assert run_regimes(plan(2), workers=2).digest == study.digest
 
 
-def test_progress_ends_at_one():
+def test_progress_ends_at_one_and_a_seed_alone_has_the_same_digests(study):
     told = []
     small = replace(plan(1), arms=("0", "R"), severities=(), variants=())
-    run_regimes(small, progress=told.append)
+    alone = run_regimes(small, progress=told.append)
     assert told == [0.0, 0.5, 1.0]
+    assert alone.digests.items() <= study.digests.items()
+
+
+def test_only_enrolled_accounts_count_as_under_portfolio_margin(study):
+    for run in study.of("hyperliquid-pm"):
+        found = run.enrolled
+        assert 0 < found.n_accounts < found.all_accounts == run.n_accounts - 1
+        assert 0.0 < found.equity_usd < found.all_equity_usd
+        total = run.arms["R"].opening_equity_usd
+        # All equity is that of the arms, less what the backstop has.
+        assert found.all_equity_usd == pytest.approx(total - 12.3e6, abs=1.0)
+    assert {run.enrolled.n_accounts for run in study.of("cross")} == {0}
 
 
 def test_finished_runs_of_a_study_are_kept_to_the_bit(study, tmp_path, monkeypatch):

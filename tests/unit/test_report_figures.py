@@ -17,7 +17,8 @@ from stressbook.report.study_figures import (
 )
 from stressbook.report.study_tables import class_rows
 from stressbook.report.svg import house_style, svg_of
-from stressbook.report.timeline_figure import draw_panel, draw_timelines, timeline_panels
+from stressbook.report.timeline_figure import draw_panel, draw_timelines
+from stressbook.report.timeline_panels import premium_text, timeline_panels
 from tests.unit.report_planted import study, timeline
 
 
@@ -91,6 +92,90 @@ def test_no_legend_lies_on_its_panel():
         if legend is not None:
             assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1.0
             assert legend.get_window_extent().x1 <= ax.get_window_extent().x1 + 20.0
+
+
+def test_a_title_and_what_stands_beside_it_do_not_meet():
+    panels = timeline_panels(timeline(), colour="#000000")
+    columns = {"Hyperliquid-pm margin": panels, "b": panels}
+    with house_style():
+        figure = draw_timelines(columns, window_min=(0.0, 10.0))
+        figure.canvas.draw()
+        extents = [
+            [title.get_window_extent() for title in (ax._left_title, ax._right_title)]
+            for ax in figure.axes
+            if ax.get_title(loc="right")
+        ]
+    assert len(extents) == 4
+    assert all(left.x1 < right.x0 for left, right in extents)
+
+
+def test_bars_hold_all_that_was_liquidated_in_bins_wide_enough_to_see():
+    line = timeline()
+    fine = line._replace(
+        **{
+            name: np.repeat(getattr(line, name), 4)
+            for name in line._fields
+            if name not in ("t_min",)
+        },
+        t_min=np.arange(-16.0, 124.0) / 4.0,
+    )
+    for each in (line, fine):
+        panel = next(p for p in timeline_panels(each, colour="#000") if p.title == "Liquidated")
+        assert len(panel.t_min) <= 40
+        assert panel.t_min == pytest.approx(
+            panel.t_min[0] + np.arange(len(panel.t_min)) * (panel.t_min[1] - panel.t_min[0])
+        )
+        assert 0.0 in np.round(panel.t_min, 9)
+        assert [bar.values.sum() for bar in panel.bars] == pytest.approx([3.0, 4.0, 0.0, 0.0])
+        assert panel.aside == "in all, M USD: 3.00, 4.00, 0.00, 0.00"
+
+
+def test_a_deleveraging_too_small_to_see_has_a_mark():
+    line = timeline()
+    for size, expected in ((1e3, 1), (0.0, 0)):
+        small = line._replace(deleveraged_usd=np.where(line.t_min == 9, size, 0.0))
+        panel = next(p for p in timeline_panels(small, colour="#000") if p.title == "Liquidated")
+        marks = [drawn for drawn in draw_panel(panel).lines if drawn.get_marker() == "v"]
+        assert [len(drawn.get_xdata()) for drawn in marks] == [1] * expected
+
+
+def test_the_axis_of_depth_has_a_number_below_its_lowest_value():
+    line = timeline()
+    thin = line._replace(bid_depth_usd=np.where(line.t_min > 5, 2e4, 1e6))
+    ax = draw_panel(timeline_panels(thin, colour="#000")[1])
+    ax.figure.canvas.draw()
+    shown = {label.get_text() for label in ax.get_yticklabels()}
+    assert ax.get_ylim()[0] == pytest.approx(0.01)
+    assert {"0.01", "0.1", "1"} <= shown
+
+
+def test_the_widest_gap_of_the_mark_is_written_with_its_time_and_the_outside():
+    line = timeline()
+    gap = np.where(line.t_min == 4, 0.032, line.premium_frac)
+    high = line._replace(premium_frac=gap, outside_usd=line.oracle_usd * 1.034)
+    assert premium_text(high) == (
+        "farthest 3.2 % above the oracle 4.0 min from the onset, when the outside perp stood "
+        "3.4 % above it"
+    )
+    low = line._replace(premium_frac=-gap, outside_usd=line.oracle_usd * 0.99)
+    assert "3.2 % below the oracle" in premium_text(low)
+    assert premium_text(low).endswith("1.0 % below it")
+    level = line._replace(premium_frac=0.0 * gap)
+    assert premium_text(level) == "the mark never left the oracle"
+    panel = next(p for p in timeline_panels(high, colour="#000") if p.title == "Mark over oracle")
+    assert "+3.2 % at 4.0 min" in [text.get_text() for text in draw_panel(panel).texts]
+
+
+def test_prices_that_hide_each_other_say_how_far_they_lie_apart():
+    line = timeline()
+    assert timeline_panels(line, colour="#000")[0].aside.endswith("at most 0.0 % apart")
+    moved = line._replace(outside_usd=np.where(line.t_min == 4, 1.034, 1.0) * line.outside_usd)
+    assert timeline_panels(moved, colour="#000")[0].aside.endswith("at most 3.4 % apart")
+
+
+def test_gains_of_both_kinds_share_a_scale():
+    left, right = draw_classes(class_rows(study(8))[:-1]).axes
+    assert left.get_xlim() == right.get_xlim()
 
 
 def test_where_nothing_is_borrowed_the_panel_says_so():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
+from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.report.page import embedded_json, render, write_page
 from stressbook.report.study_page import study_html, write_study_report
 from tests.unit.report_planted import study
@@ -55,6 +56,26 @@ def test_the_page_opens_in_the_answer(page):
 )
 def test_the_page_says(page, said):
     assert said in page.replace("\n", " ")
+
+
+def test_the_scenario_shown_has_its_shock(page):
+    shown = page[page.index("The scenario in full") :]
+    shown = shown[: shown.index("</details>")]
+    assert "stresses = []" not in shown
+    assert "kind = &#34;price_gap&#34;" in shown
+    assert "shock to HYPE" in page
+    named = study_html(study(2, shock_name="correlation-break", summary="HYPE falls."))
+    assert "shock of correlation-break to HYPE" in named
+    assert "summary = &#34;HYPE falls.&#34;" in named
+
+
+def test_the_two_parts_of_the_backstop_are_added_up():
+    made = study(2)
+    for run in made.runs:
+        table = run.episodes["R"].classes
+        table[OTHER_CLASS] = 12e6, -1e6, 0.5e6
+    assert "M USD under portfolio and \N{MINUS SIGN}1.00 M USD under cross" in study_html(made)
+    assert "belong together" not in study_html(study(2))
 
 
 def test_every_report_has_the_limits_of_the_document_in_short(page):

@@ -14,7 +14,7 @@ from stressbook.report.breakage import (
     what_broke,
 )
 from stressbook.report.study_tables import STRESSED
-from stressbook.report.timeline_figure import USED_UP, milestones
+from stressbook.report.timeline_panels import USED_UP, milestones
 from stressbook.report.verdict import claim_text, price_text, verdict_of
 from tests.unit.report_planted import study, wobble
 

@@ -28,7 +28,8 @@ from stressbook.report.rule_tables import deciding_table, margin_note, margin_ta
 from stressbook.report.run_verdict import run_sentences
 from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.svg import COLOURS, house_style, svg_of
-from stressbook.report.timeline_figure import draw_timelines, milestones, timeline_panels
+from stressbook.report.timeline_figure import draw_timelines
+from stressbook.report.timeline_panels import milestones, premium_text, timeline_panels
 
 __all__ = ["run_html", "write_run_report"]
 
@@ -86,6 +87,7 @@ def run_html(record: RunRecord) -> str:
         "outcomes": _outcome_table(record),
         "losses": run_loss_table(record),
         "timeline": picture,
+        "premium": "" if timeline is None else premium_text(timeline),
         "bin": duration(_bin_s(record)),
         "milestones": None if timeline is None else _milestone_table(timeline, window[1]),
         "class_table": _class_table(record),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from stressbook.experiments.scenario import Scenario
-from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import duration
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import percent
 
-__all__ = ["shock_table", "shock_window_min", "stresses_text"]
+__all__ = ["shock_table", "shock_window_min"]
 
 _WORDS: Final = {
     "assets": "{}",
@@ -36,11 +34,6 @@ def shock_table(stresses: Sequence[Stress]) -> Table:
         rows.append((kind, *times, f"{stress.severity:g}", how))
     head = ("kind", "at", "lasts", "severity", "how")
     return table_of("The imposed shock", head, rows, words=(4,))
-
-
-def stresses_text(scenario: Scenario, stresses: Sequence[Stress]) -> str:
-    """Return the stresses as a scenario file has them."""
-    return toml_text({"stresses": scenario.stressed(*stresses).to_table()["stresses"]})
 
 
 def shock_window_min(stresses: Sequence[Stress]) -> tuple[float, float]:

@@ -141,10 +141,10 @@ def draw_dose(
     ax = axes_or_new(ax, width=4.5)
     for regime in REGIMES:
         colour, x = COLOURS[regime], severities + (-0.008 if regime == REGIMES[0] else 0.008)
-        ax.plot(x, values[regime], color=colour, ls=LINES[regime], lw=0.7, alpha=0.4)
+        ax.plot(x, values[regime], color=colour, ls=LINES[regime], lw=1.0, alpha=0.7)
         ax.plot(
-            x, values[regime].mean(axis=1), color=colour, ls=LINES[regime], lw=2.2,
-            marker=MARKERS[regime], label=f"{regime} margin, mean",
+            x, values[regime].mean(axis=1), color=colour, ls=LINES[regime],
+            lw=3.0, marker=MARKERS[regime], ms=7, label=f"{regime} margin, mean",
         )  # fmt: skip
     ax.set_xticks(severities)
     ax.set_xlabel("severity of the shock (1: as in the scenario)")
@@ -182,7 +182,7 @@ def draw_classes(rows: Sequence[ClassRow]) -> Figure:
         Means over seeds, with their intervals where there are any.
     """
     figure = Figure(figsize=(10.0, 1.1 + 0.42 * len(rows)), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)  # sizes may be compared across
     columns = (
         ("Revaluation of what was held", [row.revaluation for row in rows]),
         ("Net of revaluation: trading, costs, losses passed on", [row.net for row in rows]),

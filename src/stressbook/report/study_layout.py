@@ -34,7 +34,7 @@ from stressbook.report.study_tables import (
     regime_claims,
     utilisation,
 )
-from stressbook.report.timeline_figure import LOWEST, STRESS_ENDS, milestones
+from stressbook.report.timeline_panels import LOWEST, STRESS_ENDS, milestones
 
 __all__ = [
     "amplification_table",

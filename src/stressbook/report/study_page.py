@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from stressbook.experiments.accounting import OTHER_CLASS
 from stressbook.experiments.arms import COMPARED
 from stressbook.experiments.claims import MIN_PAIRS
+from stressbook.experiments.episode import CLASS_LABELS
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.words import duration
 from stressbook.report import study_figures as figures
 from stressbook.report import study_layout as layout
@@ -20,13 +24,15 @@ from stressbook.report.impact import impact_text, size_table
 from stressbook.report.layout import Picture
 from stressbook.report.loss_tables import study_loss_table
 from stressbook.report.manifest import reproduce_table, source_table, study_manifest
-from stressbook.report.numbers import percent, plain
+from stressbook.report.numbers import percent, plain, told
 from stressbook.report.page import embedded_json, render, write_page
 from stressbook.report.rule_tables import deciding_table, margin_note, margin_tables, rule_table
-from stressbook.report.shock import shock_table, shock_window_min, stresses_text
+from stressbook.report.scale import withdrawal_text
+from stressbook.report.shock import shock_table, shock_window_min
 from stressbook.report.study_tables import CALM, DRIFT_BAND, STRESSED, class_rows, utilisation
 from stressbook.report.svg import COLOURS, house_style, svg_of
-from stressbook.report.timeline_figure import draw_timelines, timeline_panels
+from stressbook.report.timeline_figure import draw_timelines
+from stressbook.report.timeline_panels import premium_text, timeline_panels
 from stressbook.report.verdict import verdict_of
 
 __all__ = ["study_html", "write_study_report"]
@@ -64,7 +70,7 @@ def _words(study: RegimeStudy) -> dict[str, Any]:
         "title": "What did portfolio margin change, and what broke?",
         "version": version("stressbook"),
         "scenario_name": scenario.name,
-        "shock_name": f"shock to {plan.target}",
+        "shock_name": _shock_name(study),
         "rules_date": scenario.rules_date,
         "behaviour_date": scenario.behaviour_date,
         "verdict": verdict_of(study),
@@ -83,10 +89,13 @@ def _words(study: RegimeStudy) -> dict[str, Any]:
         "n_accounts": _account_text(study),
         "peaks": [percent(x) for x in utilisation(study)[2]],
         "ending": ending_text(study),
-        "stresses_toml": stresses_text(plan.scenario, plan.stresses),
+        "withdrawal": withdrawal_text(study),
+        "premiums": _premiums(study),
+        "backstop": _backstop_text(study),
+        "alone": f'run_demo("alone", seeds=({plan.seeds[0]},))',
         "drift_minutes": len(next(iter(study.runs[0].before.values()))),
         "drift_band": percent(DRIFT_BAND),
-        "scenario_toml": scenario.to_toml(),
+        "scenario_toml": _stressed(study).to_toml(),
         "manifest": embedded_json(study_manifest(study)),
         "commands": _commands(study),
     }
@@ -109,7 +118,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
     ]
     has_arms = set(COMPARED) <= set(plan.arms)
     loss_table = study_loss_table(study)
-    digests = {"study digest": f"SHA-256 {study.digest}"}
+    digests = {"shock": _shock_name(study), "study digest": f"SHA-256 {study.digest}"}
     return {
         "shock": shock_table(plan.stresses),
         "calm": layout.outcome_table(study, CALM, arm="0", caption="Calm: the same hour, no shock"),
@@ -134,6 +143,41 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
         "rules": rule_table(plan.scenario),
         "reproduce": reproduce_table(plan.scenario, _seed_text(plan.seeds), digests),
     }
+
+
+def _shock_name(study: RegimeStudy) -> str:
+    plan = study.plan
+    of = f" of {plan.shock_name}" if plan.shock_name else ""
+    return f"shock{of} to {plan.target}"
+
+
+def _stressed(study: RegimeStudy) -> Scenario:
+    """Return what the stressed arms run: the calm scenario with its shock in it."""
+    plan = study.plan
+    shown = plan.scenario.stressed(*plan.stresses)
+    return replace(shown, summary=plan.summary) if plan.summary else shown
+
+
+def _premiums(study: RegimeStudy) -> str:
+    """Return where the mark left the oracle in the runs that are drawn."""
+    parts = []
+    for regime in REGIMES:
+        run = next(r for r in study.of(regime) if r.seed == study.median_seed)
+        parts.append(f"{premium_text(run.episodes['R'].timeline)} ({regime})")
+    return "; ".join(parts)
+
+
+def _backstop_text(study: RegimeStudy) -> str:
+    """Return the change of the backstop with both parts in one: what it took over was its risk."""
+    label = CLASS_LABELS[OTHER_CLASS]
+    row = next((row for row in class_rows(study) if row.label == label), None)
+    if row is None:
+        return ""
+    first, second = (told(change, "usd") for change in row.change)
+    return (
+        f"The parts of {label} belong together, as what is taken over is revalued from then on: "
+        f"{first} under portfolio and {second} under cross margin."
+    )
 
 
 def _account_text(study: RegimeStudy) -> str:

@@ -1,218 +1,21 @@
-"""What happened in one run: prices, depth, liquidations, positions and reserves on one clock."""
+"""What happened in one run, drawn: panels below each other, runs side by side."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from stressbook.experiments.timeline import Timeline
-from stressbook.market.compiling.arrays import F64
-from stressbook.report.svg import COLOURS, axes_or_new
+from stressbook.report.svg import axes_or_new
+from stressbook.report.timeline_panels import MARK, Panel
 
-__all__ = [
-    "LOWEST",
-    "STRESS_ENDS",
-    "USED_UP",
-    "Panel",
-    "draw_panel",
-    "draw_timelines",
-    "milestones",
-    "timeline_panels",
-]
+__all__ = ["draw_panel", "draw_timelines"]
 
-LOWEST: Final = "lowest mark"
-STRESS_ENDS: Final = "end of the imposed stress"
-USED_UP: Final = "backstop's capital used up"
-_MARK: Final = "mark"
-_DOTS: Final = (0, (1, 1.5))
 _HEADROOM: Final = 1.1  # of an axis over its highest value
-
-
-class Line(NamedTuple):
-    """One line of a panel."""
-
-    label: str
-    values: F64
-    colour: str
-    style: object = "-"
-
-
-class Panel(NamedTuple):
-    """What one panel shows; arrays are as long as `t_min`."""
-
-    title: str
-    unit: str
-    t_min: F64
-    lines: tuple[Line, ...] = ()
-    bars: tuple[Line, ...] = ()  # stacked
-    between: tuple[F64, F64, str] | None = None  # shaded, with its label
-    points: Line | None = None  # drawn where finite
-    level: tuple[float, str] | None = None  # a horizontal line
-    is_log: bool = False
-    from_zero: bool = False
-    note: str = ""  # in the middle
-
-
-def timeline_panels(
-    timeline: Timeline, *, colour: str, control: Timeline | None = None, cap_usd: float = 0.0
-) -> list[Panel]:
-    """Return the panels of one run.
-
-    Parameters
-    ----------
-    timeline : Timeline
-        Of the run.
-    colour : str
-        Of its own lines.
-    control : Timeline, optional
-        The same run without stress: what depth was before makers reacted.
-    cap_usd : float
-        Platform borrow cap, USD; not drawn if 0.
-
-    Returns
-    -------
-    list of Panel
-        Price, depth, liquidations, open interest, premium, funding, backstop, borrowing.
-    """
-    t, now = timeline.t_min, timeline
-    lots = now.open_interest_usd / now.mark_usd
-    onset = int(np.searchsorted(t, 0.0))
-    return [
-        Panel(
-            "Price",
-            "USD",
-            t,
-            (
-                Line("fundamental", now.fundamental_usd, COLOURS["fundamental"], _DOTS),
-                Line("oracle", now.oracle_usd, COLOURS["oracle"], (0, (4, 1.5))),
-                Line(_MARK, now.mark_usd, colour),
-                Line("outside perp", now.outside_usd, COLOURS["outside"], (0, (2, 2))),
-            ),
-        ),
-        _depth_panel(now, control, colour),
-        Panel(
-            "Liquidated",
-            "M USD a minute",
-            t,
-            bars=(
-                Line("forced orders", now.forced_usd / 1e6, COLOURS["forced"]),
-                Line("taken over", now.taken_over_usd / 1e6, COLOURS["taken over"], "///"),
-                Line(
-                    "deleveraged: accounts",
-                    now.deleveraged_usd / 1e6,
-                    COLOURS["deleveraged"],
-                    "...",
-                ),
-                Line(
-                    "deleveraged: backstop",
-                    now.backstop_shed_usd / 1e6,
-                    COLOURS["backstop shed"],
-                    "xxx",
-                ),
-            ),
-        ),
-        Panel(
-            "Open interest, in lots",
-            "% of the onset",
-            t,
-            (Line("open interest", 100.0 * lots / lots[onset], colour),),
-        ),
-        Panel(
-            "Mark over oracle",
-            "%",
-            t,
-            (Line("mark over oracle", 100.0 * now.premium_frac, colour),),
-            level=(0.0, ""),
-        ),
-        Panel(
-            "Funding booked",
-            "% an hour",
-            t,
-            (Line("funding", 100.0 * now.funding_frac, colour),),
-            level=(0.0, ""),
-        ),
-        Panel(
-            "Equity of the backstop",
-            "M USD",
-            t,
-            (Line("at ends of steps", now.backstop_usd / 1e6, colour),),
-            points=Line("lowest within a step", _below(now) / 1e6, colour, "v"),
-            level=(0.0, "capital used up"),
-        ),
-        Panel(
-            "USDC borrowed",
-            "M USD",
-            t,
-            (Line("borrowed", now.borrowed_usd / 1e6, colour),),
-            level=(cap_usd / 1e6, "platform cap") if cap_usd > 0.0 else None,
-            from_zero=True,
-            note="" if now.borrowed_usd.any() else "nothing is borrowed",
-        ),
-    ]
-
-
-def _depth_panel(now: Timeline, control: Timeline | None, colour: str) -> Panel:
-    floor = 1e-3
-    depth = np.maximum(now.bid_depth_usd / 1e6, floor)
-    lines = [Line("resting", depth, colour)]
-    between = None
-    if control is not None:
-        calm = np.maximum(control.bid_depth_usd / 1e6, floor)
-        imposed = np.maximum(calm * now.depth_left_frac, floor)
-        lines = [
-            Line("calm run", calm, "#000000", _DOTS),
-            Line("left by the imposed cut", imposed, "#555555", (0, (4, 1.5))),
-            *lines,
-        ]
-        between = (np.minimum(depth, imposed), imposed, "withdrawn or consumed")
-    return Panel(
-        "Bid depth within 10 bp",
-        "M USD, log",
-        now.t_min,
-        tuple(lines),
-        between=between,
-        is_log=True,
-    )
-
-
-def _below(now: Timeline) -> F64:
-    """Return the backstop's lowest equity where it fell below zero, else NaN."""
-    return np.where(now.backstop_low_usd < 0.0, now.backstop_low_usd, np.nan)
-
-
-def milestones(timeline: Timeline, *, stress_min: float) -> dict[str, float]:
-    """Return when things first happened, minutes from the onset; NaN for never.
-
-    Parameters
-    ----------
-    timeline : Timeline
-        Of the run.
-    stress_min : float
-        Length of the stress, minutes.
-
-    Returns
-    -------
-    dict of str to float
-    """
-    t, after = timeline.t_min, timeline.t_min > 0.0
-
-    def first(condition: npt.NDArray[np.bool_]) -> float:
-        hits = np.flatnonzero(condition & after)
-        return float(t[hits[0]]) if len(hits) else float("nan")
-
-    return {
-        "first forced order filled": first(timeline.forced_usd > 0.0),
-        "first takeover by the backstop": first(timeline.taken_over_usd > 0.0),
-        "first counterparty deleveraged, for an account": first(timeline.deleveraged_usd > 0.0),
-        USED_UP: first(timeline.backstop_low_usd < 0.0),
-        "backstop's book closed against winners": first(timeline.backstop_shed_usd > 0.0),
-        LOWEST: float(t[after][np.argmin(timeline.mark_usd[after])]),
-        STRESS_ENDS: stress_min,
-    }
 
 
 def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
@@ -235,8 +38,8 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
     for bar in panel.bars:
         hatch = bar.style if bar.style != "-" else None
         ax.bar(
-            panel.t_min, bar.values, width, base, label=bar.label, color=bar.colour, hatch=hatch,
-            edgecolor="#333333" if hatch else bar.colour, linewidth=0.0,
+            panel.t_min - width / 2.0, bar.values, width, base, label=bar.label, color=bar.colour,
+            hatch=hatch, edgecolor="#333333" if hatch else bar.colour, linewidth=0.0,
         )  # fmt: skip
         base = base + bar.values
     if panel.between is not None:
@@ -258,14 +61,59 @@ def draw_panel(panel: Panel, *, ax: Axes | None = None) -> Axes:
                 ha="left", va="bottom", fontsize=8, color="#444444",
             )  # fmt: skip
     if panel.is_log:
-        ax.set_yscale("log")
+        _log_scale(ax, panel)
     elif panel.from_zero or panel.bars:
         ax.set_ylim(0.0, max(ax.get_ylim()[1], _HEADROOM * _highest(panel)) or 1.0)
+    if panel.marked is not None and panel.marked.values.any():
+        _mark_bars(ax, panel)
+    if panel.peak and panel.lines:
+        _note_peak(ax, panel)
     if panel.note:
         ax.text(0.5, 0.5, panel.note, transform=ax.transAxes, ha="center", fontsize=8)
     ax.set_title(panel.title)
     ax.set_ylabel(panel.unit)
     return ax
+
+
+def _log_scale(ax: Axes, panel: Panel) -> None:
+    """Show whole decades, so that each end of the axis has its number."""
+    ax.set_yscale("log")
+    values = np.concatenate([line.values for line in panel.lines])
+    low, high = float(values.min()), float(values.max())
+    bottom, top = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
+    if len(ax.get_shared_y_axes().get_siblings(ax)) > 1 and ax.get_subplotspec() is not None:
+        now = ax.get_ylim()  # what a column to the left needs
+        bottom, top = min(bottom, now[0]), max(top, now[1])
+    ax.set_ylim(bottom, top)
+    ax.yaxis.set_major_locator(LogLocator(base=10.0, numticks=12))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _mark_bars(ax: Axes, panel: Panel) -> None:
+    """Put a mark above bins with a kind that may be too small to see in its bar."""
+    assert panel.marked is not None
+    top = np.sum([bar.values for bar in panel.bars], axis=0)
+    middle = panel.t_min - float(panel.t_min[1] - panel.t_min[0]) / 2.0
+    at = panel.marked.values > 0.0
+    ax.plot(
+        middle[at], top[at], ls="", marker="v", ms=5, color=panel.marked.colour,
+        mec="#333333", mew=0.5, clip_on=False,
+    )  # fmt: skip
+
+
+def _note_peak(ax: Axes, panel: Panel) -> None:
+    """Write the value that lies farthest from zero after the onset."""
+    values, after = panel.lines[0].values, np.flatnonzero(panel.t_min > 0.0)
+    if not len(after):
+        return
+    k = int(after[np.abs(values[after]).argmax()])
+    ax.annotate(
+        f"{values[k]:+.1f} % at {panel.t_min[k]:.1f} min".replace("-", "\N{MINUS SIGN}"),
+        (panel.t_min[k], values[k]),
+        xytext=(7, 6 if values[k] < 0.0 else -2), textcoords="offset points", va="center",
+        fontsize=8, color="#444444",
+    )  # fmt: skip
 
 
 def _highest(panel: Panel) -> float:
@@ -316,7 +164,9 @@ def draw_timelines(
                 ax.axvspan(*window_min, color="#F0E442", alpha=0.22, lw=0, label=label)
             legends = [_entries(other[i]) > 1 for other in columns.values()]
             name = f"{title}: {panel.title.lower()}" if i == 0 else panel.title
-            ax.set_title(name, pad=18.0 if any(legends) else None)
+            pad = 18.0 if any(legends) else None
+            ax.set_title(name, pad=pad)
+            ax.set_title(panel.aside, loc="right", pad=pad, fontsize=7.5, color="#444444")
             if legends[j] and (j == 0 or _has_points(panel)):
                 _legend(ax)
             ax.tick_params(labelbottom=i == n_rows - 1, labelleft=True)
@@ -343,15 +193,21 @@ def _legend(ax: Axes) -> None:
 
 
 def _note_lowest(ax: Axes, price: Panel) -> None:
-    mark = next(line.values for line in price.lines if line.label == _MARK)
+    mark = next(line.values for line in price.lines if line.label == MARK)
     low, onset = int(np.argmin(mark)), int(np.searchsorted(price.t_min, 0.0))
     fall = 100.0 * (1.0 - mark[low] / mark[onset])
-    ax.annotate(
-        f"low: {mark[low]:.1f} USD,\n{fall:.0f} % below the onset",
-        (price.t_min[low], mark[low]),
-        xytext=(0.97, 0.72),
-        textcoords="axes fraction",
+    ax.plot(
+        [price.t_min[low]], [mark[low]], ls="", marker="o", ms=6, mfc="none", mec="#444444",
+        zorder=5,
+    )  # fmt: skip
+    ax.text(
+        0.99,
+        0.95,
+        f"low (ring): {mark[low]:.1f} USD at {price.t_min[low]:.1f} min,\n"
+        f"{fall:.0f} % below the onset",
+        transform=ax.transAxes,
         ha="right",
+        va="top",
         fontsize=8,
-        arrowprops={"arrowstyle": "-", "color": "#444444", "lw": 0.7},
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
     )
