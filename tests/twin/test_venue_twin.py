@@ -5,7 +5,7 @@ import pytest
 
 from stressbook.errors import LadderExhausted
 from stressbook.experiments.accounting import look_at_classes
-from stressbook.experiments.episode import _system_usd, _total_by_asset_usd
+from stressbook.experiments.episode import _total_by_asset_usd, system_usd
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import DepthThinning, PriceGap, VenueHalt
@@ -121,7 +121,7 @@ def test_carry_runs_both_ways_where_tokens_are_lent():
             assert set(owners.tolist()) == {CLASS_NUMBERS["basis_trader"]}
     look_at_classes(v, kernel.world, kernel.class_sums, kernel._exposures)
     # Whatever is owed is somebody's: classes and venue add up to all tokens and cash inside.
-    total = kernel.class_sums["equity_usd"].sum() + _system_usd(v)
+    total = kernel.class_sums["equity_usd"].sum() + sum(system_usd(v).values())
     assert total == pytest.approx(_total_by_asset_usd(kernel), rel=1e-9)
     reference.advance(40)
     assert differences(v, reference.engine.state) == []

@@ -187,6 +187,7 @@ def test_a_run_comes_back_from_its_folder(run, folder):
     for name in ("market", "assets", "venue", "classes", "accounts", "events", "refusals"):
         assert again.frame(name).equals(run.frame(name))
     assert again.record.onset_step == run.record.onset_step
+    assert again.record.system_usd == run.record.system_usd
     assert again.record.refusals == run.record.refusals
 
 
