@@ -28,7 +28,6 @@ OUTCOMES = (
     "deleveraged_usd",
     "backstop_shed_usd",
     "n_deleveragings",
-    "deficit_booked_usd",
     "debt_taken_over_usd",
     "negative_equity_usd",
     "backstop_short_usd",

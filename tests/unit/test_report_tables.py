@@ -6,6 +6,7 @@ import pytest
 from stressbook.experiments.episode import CapUse
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.losses import LOSSES
+from stressbook.experiments.outcome_words import label_of, shown_outcomes
 from stressbook.experiments.stress import CorrelationBreak, PriceGap
 from stressbook.report.ending import ending_text, lenders_text
 from stressbook.report.impact import impact_text, size_table
@@ -423,6 +424,16 @@ def test_every_loss_has_a_row_with_its_meaning():
     assert rows["Lost by those deleveraged, of what was closed"][1].text == "\N{EN DASH}"
 
 
+def test_an_outcome_has_the_same_words_on_the_page_and_in_tables_of_several_sides():
+    shown = shown_outcomes([m.name for m in STRESSED] + [loss.name for loss in LOSSES])
+    words = {m.name: m.label.format("HYPE", "12.0") for m in STRESSED}
+    alike = [name for name in shown if name in words]
+    assert len(alike) > 10
+    for name in alike:
+        known = (label_of(name, alone=True), f"{label_of(name)} (12.0 M USD at the onset)")
+        assert words[name] in known
+
+
 def test_what_the_backstop_lost_is_among_the_losses():
     made = study(8)
     for run in made.runs:
@@ -496,9 +507,13 @@ def test_outcomes_that_are_zero_in_every_seed_share_one_line():
 def test_amounts_below_a_million_are_in_thousands():
     made = study(8)
     for run in made.runs:
-        run.episodes["R"].outcomes["deficit_booked_usd"] = 3411.0
+        run.episodes["R"].outcomes["treasury_paid_usd"] = 3411.0
     rows = {r[0].text: r for r in outcome_table(made, STRESSED, arm="R", caption="").rows}
-    assert [c.text for c in rows["Deficits paid by the treasury"][1:4]] == ["k USD", "3.41", "3.41"]
+    assert [c.text for c in rows["Paid by the treasury, without limit"][1:4]] == [
+        "k USD",
+        "3.41",
+        "3.41",
+    ]
 
 
 def test_losses_of_a_run_are_those_of_its_outcomes():

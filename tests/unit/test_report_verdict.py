@@ -143,7 +143,7 @@ def test_the_treasury_is_named_where_it_paid():
     made = study(8)
     assert "No deficit of an account had to be paid by the treasury." in paid_text(made)
     for run in made.of("cross")[:3]:
-        run.episodes["R"].outcomes["deficit_booked_usd"] = 8e5
+        run.episodes["R"].outcomes["treasury_paid_usd"] = 8e5
     assert "deficits of accounts in 0 (portfolio) and 3 (cross) of 8 seeds" in paid_text(made)
     assert "0 USD and 300 k USD (95 %: 0.00\N{DAGGER} to 646) in the mean" in paid_text(made)
 

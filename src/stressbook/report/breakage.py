@@ -144,7 +144,7 @@ def paid_text(study: RegimeStudy) -> str:
         share = f"{100.0 * _SPENT_FRAC:.0f} %"
         counts = f"{spent[0]} (portfolio) and {spent[1]} (cross)"
         text += f"In {counts}{others} seeds less than {share} of it was left. "
-    return text + _treasury_text(_found(study, "deficit_booked_usd"))
+    return text + _treasury_text(_found(study, "treasury_paid_usd"))
 
 
 def _treasury_text(deficits: F64) -> str:

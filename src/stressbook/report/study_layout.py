@@ -147,7 +147,7 @@ def seed_table(study: RegimeStudy) -> Table:
                     percent(found["liquidated_frac"]),
                     k_usd(found["backstop_low_usd"]),
                     plain(found["n_deleveragings"], 0),
-                    k_usd(found["deficit_booked_usd"]),
+                    k_usd(found["treasury_paid_usd"]),
                     _ending_of(run),
                     run.episodes["R"].digest[:_DIGITS],
                 )
@@ -156,7 +156,7 @@ def seed_table(study: RegimeStudy) -> Table:
         "seed, margin",
         "largest fall, %",
         "liquidated, % of open interest",
-        "lowest equity of the backstop, k USD",
+        "backstop's lowest equity, k USD",
         "counterparties deleveraged, events",
         "paid by the treasury, k USD",
         "backstop and debt",

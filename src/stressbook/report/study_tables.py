@@ -16,6 +16,7 @@ from stressbook.experiments.inference import (
     paired_difference,
     slope_estimate,
 )
+from stressbook.experiments.outcome_words import BY_CONSTRUCTION, is_signed, kind_of, label_of
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
 from stressbook.market.compiling.arrays import F64
 from stressbook.report.numbers import usd
@@ -58,7 +59,13 @@ class Measure(NamedTuple):
         return not self.not_judged
 
 
-_GIVEN: Final = "by construction"
+def _named(name: str, not_judged: str = "") -> Measure:
+    """Return an outcome in the words and unit that it has in every table."""
+    label = label_of(name, alone=True)
+    return Measure(name, label, kind_of(name), not_judged, is_signed(name))
+
+
+_GIVEN: Final = BY_CONSTRUCTION
 _PART: Final = "part of another row"
 _BESIDE: Final = "beside another row"
 CALM: Final = (
@@ -68,7 +75,7 @@ CALM: Final = (
     Measure("traded_usd", "Traded in the {0} perp", "usd"),
     Measure("bid_depth_usd", "Bid depth of the {0} perp within 10 bp, median", "usd"),
     Measure("spread_frac", "Spread of the {0} perp, median", "bp"),
-    Measure("n_breaches", "Breaches begun", "count"),
+    _named("n_breaches"),
     Measure("peak_breached", "Accounts in breach, most at once", "count", _BESIDE),
 )
 STRESSED: Final = (
@@ -88,20 +95,20 @@ STRESSED: Final = (
         True,
     ),
     Measure("liquidated_frac", "Liquidated {0} perps, of open interest at the onset", "frac"),
-    Measure("liquidated_usd", "Liquidated perps of all assets", "usd"),
-    Measure("forced_fills_usd", "of them by forced orders in the books", "usd", _PART),
-    Measure("taken_over_usd", "of them taken over by the backstop", "usd", _PART),
-    Measure("deleveraged_usd", "of them deleveraged against winners, for accounts", "usd", _PART),
-    Measure("backstop_shed_usd", "Perps deleveraged against winners, for the backstop", "usd"),
-    Measure("n_deleveragings", "Counterparties deleveraged, events", "count", _BESIDE),
-    Measure("debt_taken_over_usd", "Debt taken over with its collateral", "usd", _GIVEN),
-    Measure("n_breaches", "Breaches begun", "count"),
+    _named("liquidated_usd"),
+    _named("forced_fills_usd", _PART),
+    _named("taken_over_usd", _PART),
+    _named("deleveraged_usd", _PART),
+    _named("backstop_shed_usd"),
+    _named("n_deleveragings", _BESIDE),
+    _named("debt_taken_over_usd", _GIVEN),
+    _named("n_breaches"),
     Measure("peak_breached", "Accounts in breach, most at once", "count", _BESIDE),
-    Measure("negative_equity_usd", "Accounts' equity below zero, each at its deepest", "usd"),
-    Measure("deficit_booked_usd", "Deficits paid by the treasury", "usd"),
+    _named("negative_equity_usd"),
+    _named("treasury_paid_usd"),
     Measure(
         "backstop_low_usd",
-        "Lowest equity of the backstop ({1} M USD at the onset)",
+        f"{label_of('backstop_low_usd')} ({{1}} M USD at the onset)",
         "usd",
         "",
         True,
