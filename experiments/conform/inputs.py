@@ -114,9 +114,16 @@ class Given:
     def whole(self, name: str) -> int:
         """Return a whole number."""
         value = self.number(name)
-        if value != int(value):
+        if not isfinite(value) or value != int(value):
             raise NotSupported(f"`{name}` is no whole number")
         return int(value)
+
+    def place(self, name: str, n: int) -> int:
+        """Return a place in a list of n, counted from 0."""
+        value = self.whole(name)
+        if not 0 <= value < n:
+            raise NotSupported(f"`{name}` is no place in a list of {n}")
+        return value
 
     def side(self, name: str = "side") -> float:
         """Return 1.0 or -1.0."""

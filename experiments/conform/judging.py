@@ -182,9 +182,12 @@ def differences(
             yield Difference(place, found, expected, None)
     elif not isinstance(expected, int | float):
         raise NotSupported(f"expected `{place}` is no number")
+    elif not isfinite(expected):
+        # No rule gives it, and a share of it as tolerance would take any number for it.
+        yield Difference(place, found, expected, None)
     else:
         tolerance = allowed(float(expected), stated)
-        if isfinite(expected) and not isfinite(tolerance):
+        if not isfinite(tolerance):
             raise NotSupported(f"the tolerance of `{place}` is no number")
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         if not is_number or not isfinite(found) or not abs(found - expected) <= tolerance:

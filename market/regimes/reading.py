@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from datetime import date
 from importlib.resources import files
 from typing import Any, Final
 
@@ -83,11 +84,18 @@ def read_regime(document: Mapping[str, Any]) -> MarginRegime:
     InvalidInput
         With all problems.
     """
+    if not isinstance(document, Mapping):
+        raise InvalidInput("is no table", name="regime", value=document, allowed="a TOML document")
     reader = _Reader()
     reader.check_keys(document, (*_PLAIN, *_ROWS), "")
     for key in ("name", "title"):
         if not isinstance(document.get(key), str):
             reader.report(key, document.get(key), "a string")
+    if not isinstance(document.get("as_of", ""), str | date):
+        reader.report("as_of", document["as_of"], "a date")
+    sources = document.get("sources", {})
+    if not isinstance(sources, Mapping) or not all(isinstance(x, str) for x in sources.values()):
+        reader.report("sources", sources, "a table of strings")
     rules = reader.rules(document.get("rules"))
     rows = {table: reader.rows(document.get(table, []), cls, table) for table, cls in _ROWS.items()}
     problems = reader.problems
@@ -122,7 +130,7 @@ class _Reader:
     def check_keys(self, table: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
         for key in table:
             if key not in known:
-                nearest = nearest_name(key, list(known))
+                nearest = nearest_name(str(key), list(known))
                 hint = f"did you mean {nearest!r}?" if nearest else ""
                 self.problems.append(Problem("is read by nothing", f"{place}{key}", hint=hint))
 
@@ -141,6 +149,8 @@ class _Reader:
             if not isinstance(cell, Mapping) or set(cell) != {"value", "unit", "source"}:
                 self.report(name, cell, "{ value, unit, source }")
                 continue
+            if not isinstance(cell["source"], str):
+                self.report(f"{name}.source", cell["source"], "a string")
             if cell["unit"] != entry.metadata["unit"]:
                 self.report(f"{name}.unit", cell["unit"], entry.metadata["unit"])
             values[entry.name] = _as_float(cell["value"], entry.type)
@@ -172,6 +182,8 @@ class _Reader:
         return cls(**values) if required <= set(values) else None
 
     def _cell(self, value: Any, key: str, kind: str, name: str) -> Any:
+        if kind == "str" and not isinstance(value, str):
+            self.report(name, value, "a string")
         if not kind.startswith("tuple"):
             return _as_float(value, kind)
         if not isinstance(value, list):

@@ -19,6 +19,8 @@ __all__ = ["checked", "choice_problems", "regime_problems", "row_problems"]
 
 COLLATERAL: Final = ("none", "loan_to_value", "weights")
 POCKETS: Final = ("account", "position")
+_MOST_MOVE: Final = 100.0
+_MOST_RATIO: Final = 1e6
 
 
 def checked(regime: MarginRegime) -> MarginRegime:
@@ -74,7 +76,7 @@ def _volatility_problems(regime: MarginRegime, place: str) -> Iterator[Problem]:
     time_s, tool = regime.rules.volatility_time_s, regime.rules.apc_tool
     if type(time_s) is not float or not isfinite(time_s) or time_s < 0.0:
         return  # said already
-    if time_s == 0.0 and tool in APC_TOOLS and tool != "none":
+    if time_s == 0.0 and tool in tuple(APC_TOOLS) and tool != "none":
         allowed = "none, or a volatility_time_s above 0"
         yield Problem("does not fit static ranges", f"{place}.apc_tool", tool, allowed)
     if time_s > 0.0 and not regime.scans:
@@ -87,11 +89,17 @@ def _volatility_problems(regime: MarginRegime, place: str) -> Iterator[Problem]:
 
 def row_problems(regime: MarginRegime) -> Iterator[Problem]:
     """Yield what is wrong with scans, charges, weights and spreads."""
+    scans = []
     for table in ("scans", "charges", "weights", "spreads"):
         for i, row in enumerate(getattr(regime, table)):
-            yield from range_problems(row, place=f"{table}.{i}")
-            yield from _list_problems(row, f"{table}.{i}")
-    lengths = {len(row.moves()) for row in regime.scans if not has_whole_loss(row)}
+            place = f"{table}.{i}"
+            problems = [*range_problems(row, place=place), *_list_problems(row, place)]
+            if not problems and isinstance(row, ScanRow):
+                # Moves can be made of numbers that are numbers alone.
+                problems = list(_move_problems(row, place))
+                scans += [] if problems else [row]
+            yield from problems
+    lengths = {len(row.moves()) for row in scans}
     if len(lengths) > 1:
         found = ", ".join(str(n) for n in sorted(lengths))
         yield Problem("differs between assets", "scans", found, "as many scenarios for every asset")
@@ -113,16 +121,26 @@ def _list_problems(row: Any, place: str) -> Iterator[Problem]:
                 yield from range_problems(tail, place=f"{name}.{i}")
         elif not all(type(one) is float and isfinite(one) for one in value):
             yield Problem("is not a list of finite numbers", name, list(value))
-    if isinstance(row, ScanRow) and has_whole_loss(row):
-        yield Problem("falls to nothing", place, allowed="moves above -1 under an inverse payoff")
     if isinstance(row, SpreadRow):
         yield from _spread_problems(row, place)
+
+
+def _move_problems(row: ScanRow, place: str) -> Iterator[Problem]:
+    if has_whole_loss(row):
+        yield Problem("falls to nothing", place, allowed="moves above -1 under an inverse payoff")
+    for step in row.steps:
+        if not -1.0 <= step * row.range_frac <= _MOST_MOVE:
+            name = f"{place}.steps"
+            allowed = f"moves of -1 to {_MOST_MOVE:g} of the price"
+            yield Problem("moves too far", name, step, allowed)
 
 
 def _step_problems(steps: tuple[Step, ...], name: str) -> Iterator[Problem]:
     for i, step in enumerate(steps):
         yield from range_problems(step, place=f"{name}.{i}")
     lowers = [step.lower_usd for step in steps]
+    if not all(type(lower) is float for lower in lowers):
+        return  # said already
     if lowers[0] != 0.0 or lowers != sorted(set(lowers)):
         yield Problem("do not rise from 0", f"{name}.lower_usd", lowers)
     if len(steps) > MAX_STEPS:
@@ -135,6 +153,10 @@ def _spread_problems(row: SpreadRow, place: str) -> Iterator[Problem]:
         yield Problem(
             "does not fit", place, list(row.assets), "2 or 3 assets with a ratio and a credit each"
         )
+    elif not all(type(one) is float for one in (*row.ratios, *row.credit_fracs)):
+        return  # said already
+    elif not all(abs(ratio) <= _MOST_RATIO for ratio in row.ratios):
+        yield Problem("is out of range", f"{place}.ratios", list(row.ratios), "-1e6 to 1e6")
     elif 0.0 in row.ratios or len({ratio > 0.0 for ratio in row.ratios}) == 1:
         yield Problem("is no spread", f"{place}.ratios", list(row.ratios), "both signs, none 0")
     if any(not 0.0 <= one <= 1.0 for one in row.credit_fracs):

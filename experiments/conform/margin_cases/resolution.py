@@ -314,6 +314,8 @@ def _share_of_all(given: Given) -> Quantities:
     rules = regime("paradex", scans=[scan([0.0])], charges=[row])
     needed, worth = margin_of(rules, pocket).maintenance_usd, pocket.net_usd()
     step = given.number("share_step")
+    if not _LEAST_SHARE_STEP <= step <= 1.0:
+        raise NotSupported(f"`share_step` is not {_LEAST_SHARE_STEP} to 1")
     n_steps = max(1, round(1.0 / step)) - 1
     tries = [after_share(needed, worth, (i + 1) * step, penalty_rate) for i in range(n_steps)]
     chosen = float(share_to_target(needed, worth, step, given.number("target_ratio"), penalty_rate))
@@ -337,8 +339,8 @@ def _read_socialised(given: Given) -> Quantities:
     users, position = given.numbers("users"), given.table("position")
     moved = position.number("qty") * (position.number("mark") - position.number("entry"))
     balances = list(users)
-    balances[position.whole("long")] += moved
-    balances[position.whole("short")] -= moved
+    balances[position.place("long", len(users))] += moved
+    balances[position.place("short", len(users))] -= moved
     bankrupt = sum(-min(0.0, balance) for balance in balances)
     insurance = given.number("insurance")
     owed = max(0.0, bankrupt - insurance)
@@ -386,6 +388,8 @@ def _read_cancelled(given: Given) -> Quantities:
         "kept": lambda: [ids[i] for i in range(len(ids)) if i not in going],
     }
 
+
+_LEAST_SHARE_STEP: Final = 1e-4  # every step is tried, and printed
 
 _BOOK_SIDES: Final = {"buy": BUY, "sell": SELL}
 
