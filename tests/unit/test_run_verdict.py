@@ -173,9 +173,9 @@ def test_own_capital_above_the_margin_has_its_reason():
 
 def test_amounts_of_a_run_never_read_as_zero():
     record = short_run().record
-    small = {"treasury_paid_usd": 3411.0, "fees_usd": 27.0}
+    small = {"treasury_paid_usd": 3411.0, "fees_usd": 3.0}
     page = run_html(replace(record, outcomes=record.outcomes | small))
-    assert re.search(r"fees to the treasury</td><td>k USD</td><td>0\.027</td>", page)
+    assert re.search(r"fees to the treasury</td><td>k USD</td><td>0\.0030</td>", page)
     # A loss stands among the losses only, in the words of every other table.
     cell = r"</td><td[^>]*>"
     assert re.search(f"Paid by the treasury, without limit{cell}3\\.41{cell}k USD<", page)
