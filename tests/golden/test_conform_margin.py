@@ -240,3 +240,33 @@ def test_what_no_reader_takes_is_unsupported_with_the_reason(change, reason):
     assert (found.passed, found.failed) == (0, 0)
     (only,) = found.unsupported
     assert only.reason == reason
+
+
+@pytest.mark.parametrize("beyond", [float("inf"), -float("inf"), float("nan"), 1e308])
+def test_no_number_beyond_all_passes_for_what_is_expected(beyond):
+    """A relative tolerance of it would take anything."""
+    for case in CASES:
+        numbers = {
+            name: beyond
+            for name, value in case["expected"].items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        if numbers and judged([case]).passed:
+            bad = {**case, "expected": {**case["expected"], **numbers}, "tolerance": {}}
+            assert judged([bad]).passed == 0, case["name"]
+
+
+@pytest.mark.parametrize("place", [-1, 3, 10**30, 1e308, 0.5])
+def test_a_place_that_names_nobody_is_unsupported(place):
+    case = copy.deepcopy(BY_NAME["paradex_socialised_loss"])
+    case["inputs"]["position"]["long"] = place
+    found = judged([case])
+    assert (found.passed, found.failed, len(found.unsupported)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-12, 1e-308, -1e308, 2.0])
+def test_a_step_without_end_is_unsupported(step):
+    case = copy.deepcopy(BY_NAME["paradex_partial_liquidation"])
+    case["inputs"]["share_step"] = step
+    found = judged([case])
+    assert (found.passed, found.failed, len(found.unsupported)) == (0, 0, 1)
