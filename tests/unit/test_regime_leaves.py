@@ -1,4 +1,4 @@
-"""Whatever stands in the place of a number or a word of a regime: refused by name, never a crash."""
+"""Whatever stands in the place of a number or a word of a regime is refused by name."""
 
 import copy
 
