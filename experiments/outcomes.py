@@ -115,13 +115,13 @@ def _disposal_after(minutes: int) -> tuple[Outcome, ...]:
         Outcome(
             f"backstop_closed_{minutes}min_frac",
             "1",
-            f"share {most} that was closed against winners by then, which is no sale",
+            f"share {most} that was closed against winners within {minutes} min, which is no sale",
             lambda r: closed_frac(r.held_usd, r.closed_usd, minutes),
         ),
         Outcome(
             f"backstop_sold_{minutes}min_frac",
             "1",
-            f"share {most} that went otherwise: sold, less what came in and what prices did",
+            f"share {most} gone else in {minutes} min: sold, less what came in and what prices did",
             lambda r: (
                 1.0
                 - rest_frac(r.held_usd, minutes)
