@@ -89,7 +89,6 @@ def _volatility_problems(regime: MarginRegime, place: str) -> Iterator[Problem]:
 
 def row_problems(regime: MarginRegime) -> Iterator[Problem]:
     """Yield what is wrong with scans, charges, weights and spreads."""
-    scans = []
     for table in ("scans", "charges", "weights", "spreads"):
         for i, row in enumerate(getattr(regime, table)):
             place = f"{table}.{i}"
@@ -97,9 +96,8 @@ def row_problems(regime: MarginRegime) -> Iterator[Problem]:
             if not problems and isinstance(row, ScanRow):
                 # Moves can be made of numbers that are numbers alone.
                 problems = list(_move_problems(row, place))
-                scans += [] if problems else [row]
             yield from problems
-    lengths = {len(row.moves()) for row in scans}
+    lengths = {len(row.steps) + len(row.tails) for row in regime.scans}
     if len(lengths) > 1:
         found = ", ".join(str(n) for n in sorted(lengths))
         yield Problem("differs between assets", "scans", found, "as many scenarios for every asset")
