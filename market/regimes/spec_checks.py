@@ -66,6 +66,9 @@ def choice_problems(regime: MarginRegime, *, place: str) -> Iterator[Problem]:
         yield Problem(
             "does not fit a scan", f"{place}.falls_back", True, "false, or perps by the tiers alone"
         )
+    if rules.offset_frac and (not regime.scans or rules.aggregation == "credits"):
+        only = "0.0 without scenarios that are added up"
+        yield Problem("is read by nothing", f"{place}.offset_frac", rules.offset_frac, only)
     yield from _volatility_problems(regime, place)
     if rules.collateral == "weights" and not regime.weights:
         yield Problem("is missing", "weights", allowed="a row, since collateral counts by weight")

@@ -100,9 +100,10 @@ def test_the_version_is_that_of_the_package(cli):
 def test_list_names_the_catalogue(cli):
     code, out, _ = cli("list")
     assert code == 0
-    assert re.search(r"^skeleton +Two assets", out, re.M)
+    assert re.search(r"^  skeleton +Two assets", out, re.M)
+    assert re.search(r"^margin_regime\n  binance ", out, re.M)
     names = [row["name"] for row in json.loads(cli("list", "--json")[1])]
-    assert names == [line.split()[0] for line in out.splitlines()]
+    assert names == [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
 
 
 def test_show_prints_numbers_by_place(cli):

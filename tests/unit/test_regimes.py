@@ -37,8 +37,15 @@ def problems_of(table):
 def test_the_page_lists_what_ships_and_its_example_runs():
     named = re.findall(r"`([a-z0-9-]+)`", " ".join(re.findall(r"^\| (`.*?) \|", PAGE, re.M)))
     assert sorted(named) == regime_names()
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    exec(example, {})
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", PAGE, re.S):
+        exec(example, names)
+
+
+def test_an_offset_that_nothing_reads_is_refused():
+    for name in ("cross", "span"):
+        with pytest.raises(InvalidInput, match="is read by nothing"):
+            load_regime(name).with_rules(offset_frac=0.5)
 
 
 @pytest.mark.parametrize("name", regime_names())

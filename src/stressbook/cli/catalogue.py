@@ -15,10 +15,11 @@ __all__ = ["list_scenarios", "plan", "schema", "show"]
 
 
 def list_scenarios(as_json: Json = False) -> None:
-    """List the shipped scenarios, then the rules that their `preset` may name."""
+    """List the shipped scenarios, the rules that `preset` may name, and the margin regimes."""
     from stressbook.experiments.scenario import load_scenario
     from stressbook.experiments.scenario_files.file import catalogue_names
     from stressbook.experiments.words import table
+    from stressbook.market.regimes import load_regime, regime_names
     from stressbook.market.rules.presets import preset_summaries
 
     scenarios = [load_scenario(name) for name in catalogue_names()]
@@ -26,10 +27,13 @@ def list_scenarios(as_json: Json = False) -> None:
     rows += [
         ("preset", name, f"rules of {day}: {summary}") for name, day, summary in preset_summaries()
     ]
+    rows += [("margin_regime", name, load_regime(name).title) for name in regime_names()]
     if as_json:
         result_json([{"kind": kind, "name": name, "summary": text} for kind, name, text in rows])
     else:
-        result(table([(name, text) for _, name, text in rows], indent=0))
+        heads = dict.fromkeys(kind for kind, _, _ in rows)
+        lines = [(head, [row[1:] for row in rows if row[0] == head]) for head in heads]
+        result("\n\n".join(f"{head}\n{table(found, indent=2)}" for head, found in lines))
 
 
 def show(
