@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtr
+from scipy.special import stdtr
 
 from stressbook.experiments.inference import (
     Estimate,
@@ -33,7 +33,6 @@ __all__ = [
     "p_value",
     "paired_share_p",
     "ratio_above_noise",
-    "share_estimate",
 ]
 
 MIN_PAIRS: Final = 8
@@ -158,23 +157,6 @@ def paired_share_p(treated: Sequence[bool], control: Sequence[bool]) -> float:
     n = up + down
     tail = sum(math.comb(n, k) for k in range(min(up, down) + 1)) / 2**n
     return min(1.0, 2.0 * tail)
-
-
-def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:
-    """Return a share of seeds with its exact interval, after Clopper and Pearson (1934).
-
-    Examples
-    --------
-    >>> e = share_estimate(8, 8)
-    >>> e.value, round(e.low, 3), e.high
-    (1.0, 0.631, 1.0)
-    """
-    if n == 0:
-        return Estimate(math.nan, math.nan, math.nan, 0, level)
-    tail = (1.0 - level) / 2.0
-    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
-    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1.0 - tail))
-    return Estimate(hits / n, low, high, n, level)
 
 
 def ratio_above_noise(

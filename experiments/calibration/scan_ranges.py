@@ -27,10 +27,10 @@ from stressbook.experiments.calibration.estimate import (
     require_length,
 )
 from stressbook.experiments.calibration.rows import rng_for, values_of
-from stressbook.experiments.claims import share_estimate
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.recorded import ASSETS, InvalidRecording, look_for_recordings
 from stressbook.experiments.recorded_tables import read_closes
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.market.rules.spec import VenueSpec
 
 __all__ = [

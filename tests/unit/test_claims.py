@@ -8,7 +8,6 @@ from stressbook.experiments.claims import (
     p_value,
     paired_share_p,
     ratio_above_noise,
-    share_estimate,
 )
 from stressbook.experiments.inference import holm
 
@@ -76,15 +75,6 @@ def test_p_value_is_that_of_students_t():
     assert p_value([0.0, 0.0]) == 1.0
     assert p_value([1.0, 1.0]) == 0.0
     assert math.isnan(p_value([1.0]))
-
-
-@pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    [(0, 8, 0.0, 0.36942), (8, 8, 0.63058, 1.0), (5, 8, 0.24486, 0.91477), (1, 1, 0.025, 1.0)],
-)
-def test_shares_have_clopper_and_pearsons_interval(hits, n, low, high):
-    found = share_estimate(hits, n)
-    assert (found.low, found.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
 
 
 def test_paired_shares_count_only_pairs_that_differ():
