@@ -3,9 +3,11 @@ r"""The outside market: what else trades the same underlyings, and how it answer
 Each asset has two outside legs, spot and perp. A leg's price is the fundamental, times its own
 basis, times one plus a displacement by flow. Signed flow enters a load that decays, most of it
 within minutes, the rest within hours; the displacement x is the load y up to `concave_from` and
-grows with the square root beyond,
+grows with the square root beyond: falls in log price, so that no sale brings a price to zero,
 
-.. math:: x(y) = y, \ |y| \le x_0; \qquad x(y) = \mathrm{sign}(y) \sqrt{x_0 |y|}, \ |y| > x_0,
+.. math::
+    x(y) = y, \ |y| \le x_0; \qquad x(y) = \sqrt{x_0 y}, \ y > x_0; \qquad
+    1 + x(y) = (1 - x_0) \, e^{-(\sqrt{x_0 |y|} - x_0) / (1 - x_0)}, \ y < -x_0,
 
 so that a large sale neither moves the outside without bound nor for ever. Flow in one leg also
 loads the other. Orders that accounts send outside in one step are one batch: all fill at the
@@ -33,6 +35,7 @@ __all__ = [
     "price_batch",
 ]
 
+SMALL: Final = 1e-5  # changes of a load up to it, of `concave_from`
 OUTSIDE_SPOT: Final = 0
 OUTSIDE_PERP: Final = 1
 
@@ -66,14 +69,19 @@ def displacement(load: float, concave_from: float) -> float:
 
     Examples
     --------
-    >>> displacement(0.02, 0.03), displacement(-0.12, 0.03)
-    (0.02, -0.06)
+    >>> displacement(0.02, 0.03), displacement(0.12, 0.03), round(displacement(-0.12, 0.03), 5)
+    (0.02, 0.06, -0.05954)
     """
     size = abs(load)
     if size <= concave_from:
         return load
     root = math.sqrt(concave_from * size)
-    return root if load > 0.0 else -root
+    if load > 0.0:
+        return root
+    if concave_from >= 1.0:  # linear until there is no price left
+        return -root
+    rest = 1.0 - concave_from
+    return rest * exp((concave_from - root) / rest) - 1.0
 
 
 @kernel
@@ -102,19 +110,24 @@ def mean_displacement(load: float, change: float, concave_from: float) -> float:
     end = load + change
     if abs(load) <= concave_from and abs(end) <= concave_from:
         return load + 0.5 * change
-    if change == 0.0:
-        return displacement(load, concave_from)
+    if abs(change) <= SMALL * concave_from:  # areas would cancel, the middle is as exact
+        return displacement(load + 0.5 * change, concave_from)
     return (_area(end, concave_from) - _area(load, concave_from)) / change
 
 
 @inline_kernel
 def _area(load: float, concave_from: float) -> float:
-    """Integrate the displacement from 0 to a load; even in the load."""
+    """Integrate the displacement from 0 to a load, which is positive on both sides."""
     size = abs(load)
     if size <= concave_from:
         return 0.5 * load * load
     square = concave_from * concave_from
-    return 0.5 * square + (2.0 / 3.0) * (size * math.sqrt(concave_from * size) - square)
+    root = math.sqrt(concave_from * size)
+    if load > 0.0 or concave_from >= 1.0:
+        return 0.5 * square + (2.0 / 3.0) * (size * root - square)
+    rest = 1.0 - concave_from
+    left = 1.0 - (root + rest) * exp((concave_from - root) / rest)
+    return 0.5 * square + size - concave_from - 2.0 * rest * rest / concave_from * left
 
 
 @inline_kernel

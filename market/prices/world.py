@@ -36,6 +36,7 @@ from stressbook.market.numbers.units import (
     NOT_REPRESENTABLE,
     mul_div,
 )
+from stressbook.market.prices.outside_crowd import add_crowd_flow
 from stressbook.market.prices.outside_market import (
     OUTSIDE_PERP,
     OUTSIDE_SPOT,
@@ -77,6 +78,8 @@ class WorldState(NamedTuple):
     path: F64  # (n_steps, n_assets) given log price over the opening; NaN column: by the law
     dial: Records  # (n_assets,) DIAL
     outside: Records  # (n_assets,) OUTSIDE
+    crowd: Records  # (n_assets, 2) CROWD: longs, shorts of the outside perp
+    crowd_price: F64  # (n_assets, 2, N_SHARES) at which each share of the crowd is liquidated
     request_chunk: I64  # (n_chunks, 64) `request`, padded: whole chunks are scanned as vectors
     touched: I64  # (n_users * n_assets * 2,) scratch: entries of `request` that are not 0
     cash: I64  # (n_users + 1,) micro-USDC of outside accounts; the last row is everybody else
@@ -127,7 +130,8 @@ def advance(w: WorldState, t_ms: int) -> int:
             decay_loads(w.leg[i, kind], dial.outside_recovery)
         w.leg[i, OUTSIDE_PERP].basis += dial.outside_basis
     _collect_requests(w.request_chunk, w.touched, w.leg, par)
-    if par.n_touched > 0:
+    forced_lots = add_crowd_flow(w.crowd, w.crowd_price, w.leg, w.outside)
+    if par.n_touched > 0 or forced_lots > 0:
         for i in range(w.asset.shape[0]):
             spot, perp = w.leg[i, OUTSIDE_SPOT], w.leg[i, OUTSIDE_PERP]
             price_batch(w.asset[i], spot, perp, w.dial[i], _fundamental_usd(w.asset[i]))

@@ -10,6 +10,7 @@ import numpy as np
 from stressbook.errors import InvalidScenario, Problem, UnknownName
 from stressbook.market.compiling.arrays import F64
 from stressbook.market.numbers.innovations import NORMAL, STUDENT4
+from stressbook.market.prices.outside_crowd import OutsideCrowd
 from stressbook.market.rules.parameters import param
 
 __all__ = ["INNOVATIONS", "AssetWorld", "OutsideLeg", "WorldParams", "default_world"]
@@ -54,7 +55,7 @@ class OutsideLeg:
 
 @dataclass(frozen=True)
 class AssetWorld:
-    """The fundamental of one asset and its two outside legs."""
+    """The fundamental of one asset, its two outside legs, and who is levered there."""
 
     name: str
     daily_volatility: float = param(
@@ -70,6 +71,7 @@ class AssetWorld:
     )
     spot: OutsideLeg = field(default_factory=OutsideLeg)
     perp: OutsideLeg = field(default_factory=OutsideLeg)
+    crowd: OutsideCrowd = field(default_factory=OutsideCrowd)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class WorldParams:
             found += _range_problems(asset, place)
             found += _range_problems(asset.spot, f"{place}.spot")
             found += _range_problems(asset.perp, f"{place}.perp")
+            of_crowd = _range_problems(asset.crowd, f"{place}.crowd")
+            found += of_crowd or asset.crowd.problems(f"{place}.crowd")
         n = len(self.assets)
         if n == 0:
             found.append(Problem("is empty", "world.assets", (), "1 asset or more"))

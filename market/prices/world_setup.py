@@ -21,6 +21,7 @@ from stressbook.market.numbers.elementary import exp, ln, normal_quantile
 from stressbook.market.numbers.innovations import fourth_cumulant
 from stressbook.market.numbers.units import BALANCE_MAX, MS_PER_S
 from stressbook.market.prices.dials import neutral_dials
+from stressbook.market.prices.outside_crowd import CROWD, N_SHARES, open_crowd
 from stressbook.market.prices.outside_market import LEG
 from stressbook.market.prices.world import CHUNK, FUNDAMENTAL, LOG_VOL, WORLD, WorldState
 from stressbook.market.prices.world_parameters import (
@@ -123,6 +124,8 @@ def make_world(
         path=_checked_path(path, n),
         dial=neutral_dials(n) if dial is None else dial,
         outside=np.zeros(n, OUTSIDE) if outside is None else outside,
+        crowd=np.zeros((n, 2), CROWD),
+        crowd_price=np.zeros((n, 2, N_SHARES)),
         request_chunk=np.zeros((-(-n_users * n * 2 // CHUNK), CHUNK), np.int64),
         touched=np.zeros(n_users * n * 2, np.int64),
         cash=np.zeros(n_users + 1, np.int64),
@@ -130,7 +133,7 @@ def make_world(
     )
     _write_clock(w, params, seed=seed, dt_ms=dt_ms, n_users=n_users)
     _write_law(w, params, columns)
-    _open_prices(w)
+    _open_prices(w, params)
     return w
 
 
@@ -172,7 +175,7 @@ def world_of_venue(params: WorldParams, v: VenueState, *, path: F64 | None = Non
     )
     w.par[0].seed_key0, w.par[0].seed_key1 = par.seed_key0, par.seed_key1
     _draw_opening(w, params)
-    _open_prices(w)
+    _open_prices(w, params)
     return w
 
 
@@ -314,7 +317,7 @@ def _draw_opening(w: WorldState, params: WorldParams) -> None:
             record.basis = record.basis_mean + record.basis_fast + record.basis_slow
 
 
-def _open_prices(w: WorldState) -> None:
+def _open_prices(w: WorldState, params: WorldParams) -> None:
     for i in range(w.asset.shape[0]):
         out, asset = w.outside[i], w.asset[i]
         spot, perp = w.leg[i, 0], w.leg[i, 1]
@@ -324,6 +327,14 @@ def _open_prices(w: WorldState) -> None:
         out.spot_half_spread, out.perp_half_spread = spot.half_spread, perp.half_spread
         out.volatility_ratio, out.step_volatility = 1.0, asset.step_sd
         asset.window_log = ln(float(out.spot_usd))
+        open_crowd(
+            w.crowd[i],
+            w.crowd_price[i],
+            params.assets[i].crowd,
+            perp_usd=float(out.perp_usd),
+            lot_usd=float(asset.lot_size) * float(out.perp_usd),
+            dt_s=float(w.par[0].dt_s),
+        )
 
 
 def _decay(dt_s: float, halflife_s: float) -> float:

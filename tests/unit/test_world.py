@@ -12,6 +12,7 @@ import pytest
 from stressbook.errors import InvalidInput, InvalidScenario, OverflowFault, UnknownName
 from stressbook.experiments.snapshot import copy_arrays, put_arrays
 from stressbook.market.prices.dials import DIALS, neutral_dials, reset_dials
+from stressbook.market.prices.outside_crowd import OutsideCrowd
 from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.prices.world import advance
 from stressbook.market.prices.world_parameters import (
@@ -54,6 +55,12 @@ def still_world(leg=STILL_LEG, *, cross_share=0.5, **options):
     return world(WorldParams(assets=(asset,), correlation=((1.0,),)), **options)
 
 
+def crowded(params, open_interest_usd, **law):
+    """The same world with a levered crowd in the outside perp of each asset."""
+    crowd = OutsideCrowd(open_interest_usd=open_interest_usd, **law)
+    return replace(params, assets=tuple(replace(asset, crowd=crowd) for asset in params.assets))
+
+
 def run(w, n_steps, *, start_ms=0):
     dt_ms = int(w.par[0].dt_ms)
     for step in range(1, n_steps + 1):
@@ -94,7 +101,8 @@ def test_beyond_its_threshold_impact_grows_with_the_root():
     w = still_world()
     w.request[0, 0, OUTSIDE_SPOT] = -12_000_000  # a load of 12 %, four times the threshold
     advance(w, 1_000)
-    assert w.outside[0].spot_usd / 100.0 - 1.0 == pytest.approx(-0.06, rel=1e-12)
+    # .97 at the threshold, then the root in log price: (.06 - .03) / .97 below it.
+    assert w.outside[0].spot_usd / 100.0 == pytest.approx(0.97 * math.exp(-0.03 / 0.97), rel=1e-12)
 
 
 def test_orders_of_one_step_share_one_price_and_opposite_ones_cancel():
@@ -272,10 +280,12 @@ def test_a_copy_is_a_snapshot():
 DIGEST = """
 import hashlib
 import numpy as np
-from tests.unit.test_world import NAMES, world
+from tests.unit.test_world import NAMES, crowded, world
 from stressbook.market.prices.world import advance
+from stressbook.market.prices.world_parameters import default_world
 from stressbook.market.prices.world_setup import set_correlation_target
-w = world(n_users=50)
+w = world(crowded(default_world(NAMES), 2e7), n_users=50)
+w.dial["drift"] = -0.001
 set_correlation_target(w, np.full((4, 4), 0.9) + 0.1 * np.eye(4))
 digest = hashlib.sha256()
 for step in range(1, 201):
