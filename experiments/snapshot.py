@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stressbook.market.compiling.arrays import I64, Records
+from stressbook.market.rules.changes import RuleEntry
 from stressbook.market.state.digest import DigestChain
 from stressbook.market.state.records import VenueState
 
@@ -32,6 +33,7 @@ class Snapshot:
     t_ms: int
     defence: float
     stresses: tuple[Any, ...]
+    changed_rules: frozenset[RuleEntry]
     venue: dict[str, Any]
     world: dict[str, Any]
     accounts: dict[str, Any]

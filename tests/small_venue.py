@@ -72,6 +72,7 @@ class SmallVenue:
             {name.replace("__", "."): x for name, x in values.items()}
         )
         spec = spec.with_values({"liquidation.backstop_capital_usd": float(backstop_usd)})
+        self.spec = spec
         sizes = Capacity(orders=64, messages=256, fills=256, events=256)
         self.v = make_state(spec, accounts, seed=7, capacity=sizes)
         self.engine = ENGINES[engine](self.v)

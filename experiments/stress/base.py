@@ -12,6 +12,7 @@ from stressbook.experiments.scenario_files.values import read_value, value_types
 from stressbook.experiments.stress.dials import Dials
 from stressbook.market.compiling.arrays import F64
 from stressbook.market.rules.parameters import param
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = ["REGISTRY", "Stress"]
 
@@ -57,6 +58,7 @@ class Stress(ABC):
     """
 
     kind: ClassVar[str] = ""
+    tail: ClassVar[str] = ""  # fitted tail that gives severities above 1 a return period
 
     at: float | str = param(1_800.0, unit="s", help="onset on the clock of the run", low=0.0)
     duration: float | str = param(600.0, unit="s", help="how long it lasts", low=0.001)
@@ -99,6 +101,19 @@ class Stress(ABC):
         """Return what is wrong beyond kinds and ranges; to be extended by subclasses."""
         return []
 
+    def problems_among(self, assets: tuple[str, ...]) -> list[Problem]:
+        """Return what is wrong in a scenario of these assets; to be extended by subclasses."""
+        return []
+
+    def note(self, assets: tuple[str, ...]) -> str:
+        """Return a sentence for readers of a plan or report; none by default."""
+        return ""
+
+    @property
+    def stays(self) -> bool:
+        """Whether the numbers of the venue that it changes stay so after its end."""
+        return False
+
     def shape(self, progress: float) -> float:
         """Return the share of the severity that acts at a time; a box unless overridden.
 
@@ -130,6 +145,24 @@ class Stress(ABC):
             Symmetric with unit diagonal; one target holds for a whole run.
         """
         return correlation
+
+    def rules(self, spec: VenueSpec, severity: float) -> dict[str, float]:
+        """Return the numbers of the venue that this stress changes; none by default.
+
+        Parameters
+        ----------
+        spec : VenueSpec
+            As the stresses listed before leave it.
+        severity : float
+            `severity` times the shape at this time. At 0 nothing may change.
+
+        Returns
+        -------
+        dict of str to float
+            Place, as "tokens.USDC.platform_borrow_cap", to value; places of
+            `stressbook.market.rules.changes.CHANGEABLE` only.
+        """
+        return {}
 
     @abstractmethod
     def apply(self, dials: Dials, severity: float) -> Dials:

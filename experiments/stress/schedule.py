@@ -1,4 +1,4 @@
-"""Which stresses act when, and the dials that follow."""
+"""Which stresses act when, and the dials and rules that follow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from stressbook.errors import InvalidInput, StressbookError, StressError, place_
 from stressbook.experiments.stress.base import Stress
 from stressbook.experiments.stress.dials import Dials
 from stressbook.market.compiling.arrays import F64, Records
+from stressbook.market.rules.changes import refusal_of
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = ["StressSchedule"]
 
@@ -119,6 +121,37 @@ class StressSchedule:
                 dials = _applied(stress, dials, severity)
         return dials
 
+    @property
+    def changes_rules(self) -> bool:
+        """Whether a stress changes numbers of the venue, at any time."""
+        return any(type(stress).rules is not Stress.rules for stress in self.stresses)
+
+    def rules_at(self, t_ms: int, spec: VenueSpec) -> VenueSpec:
+        """Return the venue as it stands in a step, all stresses applied in order.
+
+        Parameters
+        ----------
+        t_ms : int
+            End of the step, ms.
+        spec : VenueSpec
+            The venue without them.
+
+        Returns
+        -------
+        VenueSpec
+
+        Raises
+        ------
+        InvalidInput
+            If a number may not change during a run, or takes a value beyond its range.
+        """
+        for stress, (start, end) in zip(self.stresses, self._windows, strict=True):
+            if t_ms <= start or (t_ms > end and not stress.stays):
+                continue
+            progress = min(1.0, (t_ms - start) / (end - start))
+            spec = _changed(stress, spec, stress.severity * stress.shape(progress))
+        return spec
+
     def correlation_target(self, correlation: F64) -> F64:
         """Return the matrix towards which the dial `correlation` moves in this run.
 
@@ -155,6 +188,25 @@ def _applied(stress: Stress, dials: Dials, severity: float) -> Dials:
             allowed="dials: every change gives a new object, which is returned",
         )
     return found
+
+
+def _changed(stress: Stress, spec: VenueSpec, severity: float) -> VenueSpec:
+    """Return the venue with the numbers that a stress changes; a mistake is told with its place."""
+    try:
+        values = dict(stress.rules(spec, severity))
+    except StressbookError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = place_of(error, outside=Path(__file__).parent)
+        what = f"{type(error).__name__}: {error}".rstrip(".")
+        raise StressError(
+            f"failed in rules ({place}): {what}", name=type(stress).__name__
+        ) from error
+    for number in values:
+        reason, allowed = refusal_of(number)
+        if reason:
+            raise InvalidInput(reason, name=number, allowed=allowed)
+    return spec.with_values(values) if values else spec
 
 
 def _window_ms(stress: Stress) -> tuple[int, int]:

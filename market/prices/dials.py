@@ -1,6 +1,6 @@
 """Dials: what a stress may turn, one float64 for each asset, with a value that changes nothing.
 
-A stress writes them in step 1 of a run; the world, the oracle and the crowd read them. Every dial
+A stress writes them in step 1 of a run; the world, the venue and the crowd read them. Every dial
 moves what it names and no random draw.
 """
 
@@ -47,6 +47,9 @@ DIALS: Final = (
     DialInfo("venue_depth", 1.0, "1", 0.0, _ANY, "share of makers' size that is left"),
     DialInfo("arbitrage", 1.0, "1", 0.0, _ANY, "share of arbitrage capacity that is left"),
     DialInfo("defence", 1.0, "1", 0.0, 1.0, "0: no withdrawal, stop or voluntary de-risking"),
+    DialInfo("lender_run", 0.0, "1/h", 0.0, _ANY, "largest of all: hazard of lenders leaving"),
+    DialInfo("check_delay_s", 0.0, "s", 0.0, 86_400.0, "largest of all: between breach checks"),
+    DialInfo("liquidator_out", 0.0, "1", 0.0, 1.0, "above 0, of all: breaches are recorded only"),
     DialInfo("halt", 0.0, "1", 0.0, 1.0, "above 0: its books do nothing but cancel orders"),
     DialInfo("standstill", 0.0, "1", 0.0, 1.0, "above 0, of all assets: the venue's clock stands"),
 )

@@ -41,7 +41,7 @@ __all__ = ["risk_step"]
 def risk_step(parts: VenueParts, t_ms: int) -> None:
     """Value all accounts, record breaches, resolve them, and let the backstop dispose."""
     value_all(parts)
-    breached = _breached_in_drawn_order(parts, t_ms)
+    breached = _breached_in_drawn_order(parts, t_ms) if _is_judged_now(parts, t_ms) else []
     if parts.rules.resolution_on:
         repay_assumed_debt(parts, t_ms)
         waiting = [user for user in breached if _resolve(parts, user, t_ms)]
@@ -52,6 +52,15 @@ def risk_step(parts: VenueParts, t_ms: int) -> None:
         settle_backstop(parts, t_ms)
     settle_flat_rows(parts, t_ms)
     return_flat_pockets(parts.exchange)
+
+
+def _is_judged_now(parts: VenueParts, t_ms: int) -> bool:
+    """Tell whether this mark update is the first since a multiple of the delay of checks."""
+    clock, delay_ms = parts.clock, parts.check_delay_ms
+    if delay_ms <= clock.price_ms:
+        return True
+    updates = [time // clock.price_ms * clock.price_ms for time in (t_ms - clock.dt_ms, t_ms)]
+    return updates[0] // delay_ms < updates[1] // delay_ms
 
 
 def _breached_in_drawn_order(parts: VenueParts, t_ms: int) -> list[int]:

@@ -178,6 +178,7 @@ class VenueParts:
     collateral_units: list[int]  # of portfolio accounts, by token
     taken_negative_usd: list[float]  # equity below zero that the backstop took over, by user
     backstop: BackstopSums
+    check_delay_ms: int = 0  # between checks for breaches; every mark update if not above it
     n_steps: int = 0
     n_price_updates: int = 0
     has_left_ladder: bool = False

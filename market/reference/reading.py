@@ -9,6 +9,7 @@ from typing import Any, Final, get_type_hints
 import numpy as np
 
 from stressbook.market.compiling.arrays import I64
+from stressbook.market.numbers.units import round_nearest
 from stressbook.market.reference.book import RestingOrder
 from stressbook.market.reference.funding import FundingMeter
 from stressbook.market.reference.ledger import Asset
@@ -131,6 +132,10 @@ def read_rules(parts: VenueParts, state: VenueState) -> None:
     par = state.par[0]
     parts.clock = _clock(par)
     parts.rules = _resolution_rules(par)
+    if all(float(dial.liquidator_out) > 0.0 for dial in state.dial):
+        parts.rules = parts.rules._replace(resolution_on=False)
+    delay_s = max(float(dial.check_delay_s) for dial in state.dial)
+    parts.check_delay_ms = round_nearest(delay_s * 1000.0)
     parts.max_spreads_frac = [
         float(inst.two_sided_max_spread_frac) if par.sample_max_spread_on else math.inf
         for inst in state.inst
@@ -152,6 +157,7 @@ def _read_desk_rules(desk: MarginDesk, state: VenueState) -> None:
     desk.admission_on, desk.price_band_frac = fresh.admission_on, fresh.price_band_frac
     for token, new in zip(desk.tokens, fresh.tokens, strict=True):
         token.ltv, token.user_supply_cap = new.ltv, new.user_supply_cap
+        token.credit_weight = new.credit_weight
     pairs = [(desk.reserve, fresh.reserve)]
     pairs += [(desk.token_reserves[token], new) for token, new in fresh.token_reserves.items()]
     for reserve, new_reserve in pairs:

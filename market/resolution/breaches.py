@@ -48,6 +48,7 @@ from stressbook.market.resolution.deficit import (
 )
 from stressbook.market.resolution.deleveraging import deleverage
 from stressbook.market.resolution.insurance_fund import is_fund_able, take_at_bankruptcy
+from stressbook.market.resolution.interruptions import is_check_due, resolves
 from stressbook.market.resolution.liquidation import liquidate_perps
 from stressbook.market.resolution.takeover import (
     loan_threshold_usd,
@@ -84,8 +85,10 @@ def risk_step(v: VenueState, t_ms: int) -> None:
         Time of the step, a mark update.
     """
     value_all(v)
-    n = _collect_breaches(v, t_ms)
-    if v.par[0].resolution_on == 1:
+    n = 0
+    if is_check_due(v, t_ms):
+        n = _collect_breaches(v, t_ms)
+    if resolves(v):
         repay_assumed_debt(v, t_ms)
         for place in range(n):
             _resolve(v, place, t_ms)

@@ -6,20 +6,30 @@ import math
 import numpy as np
 import pytest
 
-from stressbook.errors import InvalidInput, UnknownName
+from stressbook.errors import InvalidInput, InvalidScenario, UnknownName
+from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.statistics.fall_tails import fall_tail
 from stressbook.experiments.stress import (
     REGISTRY,
+    ArbitrageOutage,
     CorrelationBreak,
     DepthThinning,
     Dials,
+    LenderRun,
+    LiquidatorOutage,
+    ParameterStep,
     PriceGap,
+    RiskCheckDelay,
     Stress,
     StressSchedule,
     VenueHalt,
 )
 from stressbook.market.numbers.correlation import factor_of
+from stressbook.market.opening.setup import AccountOpening, make_state
 from stressbook.market.prices.dials import DIALS, neutral_dials
+from stressbook.market.rules.changes import RuleChanges
 from stressbook.market.rules.parameters import param
+from stressbook.market.rules.spec import load_preset
 
 ASSETS = ("BTC", "ETH", "HYPE")
 SHIPPED = [
@@ -33,6 +43,10 @@ SHIPPED = [
     VenueHalt(),
     VenueHalt(assets=["HYPE"]),
     VenueHalt(clock_runs=False),
+    LenderRun(),
+    ArbitrageOutage(assets=["HYPE"]),
+    RiskCheckDelay(),
+    LiquidatorOutage(),
 ]
 
 
@@ -72,6 +86,10 @@ def test_severity_zero_changes_no_bit(stress):
         (DepthThinning(), "outside_depth venue_depth"),
         (VenueHalt(), "halt"),
         (VenueHalt(clock_runs=False), "halt standstill"),
+        (LenderRun(), "lender_run"),
+        (ArbitrageOutage(), "arbitrage"),
+        (RiskCheckDelay(), "check_delay_s"),
+        (LiquidatorOutage(), "liquidator_out"),
     ],
     ids=repr,
 )
@@ -105,6 +123,9 @@ def test_apply_is_pure(stress):
         (CorrelationBreak(beta_factor=3.0), "beta", 2.0),
         (CorrelationBreak(residual_factor=0.5), "residual", -0.5),
         (CorrelationBreak(correlation_after=0.2), "correlation", 1.0),
+        (LenderRun(run_per_hour=2.0), "lender_run", 2.0),
+        (ArbitrageOutage(left_frac=0.2), "arbitrage", -0.8),
+        (RiskCheckDelay(delay_s=30.0), "check_delay_s", 30.0),
     ],
 )
 @pytest.mark.parametrize("severity", [0.0, 0.25, 0.5, 1.0])
@@ -298,7 +319,7 @@ def test_class_without_apply_is_a_base_and_no_kind(own_kind):
         (lambda: PriceGap(at="soon"), "at", "is no duration"),
         (lambda: PriceGap(at=-1), "at", "0.0 or more s"),
         (lambda: PriceGap(duration=0), "duration", "out of range"),
-        (lambda: PriceGap(severity=2), "severity", "0.0 to 1.0"),
+        (lambda: PriceGap(severity=4), "severity", "0.0 to 3.0"),
         (lambda: PriceGap(assets="BTC"), "assets", 'write ["BTC"]'),
         (lambda: DepthThinning(where="venu"), "where", "did you mean 'venue'?"),
         (lambda: CorrelationBreak(correlation_after=54), "correlation_after", "mean 0.54?"),
@@ -314,7 +335,7 @@ def test_fields_are_checked(make, name, words):
 
 def test_all_problems_of_a_stress_at_once():
     with pytest.raises(InvalidInput) as caught:
-        PriceGap(fall_frac=20, severity=2)
+        PriceGap(fall_frac=20, severity=4)
     assert [problem.name for problem in caught.value.problems] == ["severity", "fall_frac"]
 
 
@@ -336,15 +357,24 @@ def test_schedule_refuses_a_step_below_one_millisecond():
 
 
 @pytest.mark.parametrize(("severity", "last"), [(0.0, 0), (0.5, 15), (0.75, 17), (1.0, 20)])
-def test_a_halt_lasts_for_the_share_of_its_duration_that_the_severity_says(severity, last):
-    halt = VenueHalt(at=10, duration=10, severity=severity, assets=["ETH"])
+@pytest.mark.parametrize(
+    ("cls", "own", "dial", "who"),
+    [
+        (VenueHalt, {"assets": ["ETH"]}, "halt", [0.0, 1.0, 0.0]),
+        (LiquidatorOutage, {}, "liquidator_out", [1.0, 1.0, 1.0]),
+    ],
+)
+def test_a_halt_lasts_for_the_share_of_its_duration_that_the_severity_says(
+    severity, last, cls, own, dial, who
+):
+    halt = cls(at=10, duration=10, severity=severity, **own)
     schedule = StressSchedule([halt], assets=ASSETS, dt_ms=1000)
     records = neutral_dials(3)
     halted = []
     for t in range(1, 30):
         schedule.apply(records, t * 1000)
-        if records["halt"].any():
-            assert records["halt"].tolist() == [0.0, 1.0, 0.0]
+        if records[dial].any():
+            assert records[dial].tolist() == who
             halted.append(t)
     assert halted == list(range(11, last + 1))
 
@@ -352,3 +382,182 @@ def test_a_halt_lasts_for_the_share_of_its_duration_that_the_severity_says(sever
 def test_a_clock_does_not_stand_for_some_assets():
     with pytest.raises(InvalidInput, match="stops a part of the clock"):
         VenueHalt(assets=["ETH"], clock_runs=False)
+
+
+# --- severity above 1 -----------------------------------------------------------------------------
+
+
+def test_a_severity_above_one_multiplies_a_fall_whose_tail_is_fitted():
+    gap = PriceGap(assets=["HYPE"], fall_frac=0.3, duration="30min", severity=1.5)
+    drift = gap.apply(Dials.neutral(ASSETS), gap.severity).value("HYPE", "drift")
+    assert 1.0 - math.exp(drift * 1_800.0) == pytest.approx(0.45)
+    assert gap.problems_among(ASSETS) == []
+    assert "tail" in vars(PriceGap)
+    assert not any(cls.tail for kind, cls in REGISTRY.items() if kind != "price_gap")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: PriceGap(fall_frac=0.4, severity=2.5), "takes the fall to 100 %"),
+        (lambda: PriceGap(fall_frac=0.4, severity=2.5), "2.375: a fall of 95 % at most"),
+        (lambda: PriceGap(fall_frac=-0.4, severity=1.1), "above 1 of a rally"),
+        (lambda: PriceGap(severity=1.1, duration="61min"), "is above 1 over 61 min"),
+        (lambda: DepthThinning(severity=1.1), "0.0 to 1.0"),
+        (lambda: LenderRun(severity=1.1), "0.0 to 1.0"),
+    ],
+)
+def test_a_severity_above_one_is_refused_where_no_tail_speaks_of_it(make, words):
+    with pytest.raises(InvalidInput) as caught:
+        make()
+    assert caught.value.name == "severity"
+    assert words in str(caught.value)
+
+
+def test_a_scenario_tells_which_asset_has_no_tail():
+    (problem,) = PriceGap(severity=1.2).problems_among(("BTC", "DOGE"))
+    assert "no tail of falls of DOGE" in str(problem)
+    assert PriceGap(severity=1.0).problems_among(("DOGE",)) == []
+
+
+def test_the_note_tells_size_and_return_period_by_the_tail_of_the_window_that_holds_it():
+    tail = fall_tail("HYPE", 30)
+    gap = PriceGap(assets=["HYPE"], fall_frac=0.06, duration="30min", severity=2.0)
+    period = tail.return_period_years(-math.log(0.88))
+    note = gap.note(ASSETS)
+    assert note.startswith("severity 2: a fall of 12 % in 30 min; HYPE: return period ")
+    years = float(note.split("return period ")[1].split(" years")[0].replace(" ", ""))
+    assert years == pytest.approx(period.value, rel=0.06)
+    assert f"fitted to {tail.n} falls in 30 min of {tail.source.partition(';')[0]}" in note
+    shorter = dataclasses.replace(gap, duration="20min").note(ASSETS)
+    assert "return period at least" in shorter  # as large a fall in 30 min is as frequent or more
+    assert dataclasses.replace(gap, severity=1.0).note(ASSETS) == ""
+
+
+# --- numbers of the venue -------------------------------------------------------------------------
+
+
+RULES = load_preset("hyperliquid")
+CAP = "tokens.USDC.platform_borrow_cap"
+
+
+@pytest.mark.parametrize("severity", [0.0, 0.25, 1.0])
+def test_a_number_goes_in_a_straight_line_from_the_old_value_to_the_new_one(severity):
+    old = RULES.tokens[0].platform_borrow_cap
+    for step in (ParameterStep(place=CAP, to=old / 4), ParameterStep(place=CAP, factor=0.25)):
+        assert step.rules(RULES, severity) == {CAP: old - 0.75 * severity * old}
+        assert step.apply(Dials.neutral(ASSETS), severity) == Dials.neutral(ASSETS)
+
+
+def test_numbers_change_at_the_onset_and_come_back_only_if_they_revert():
+    for_good = ParameterStep(at=10, duration=5, place=CAP, factor=0.5)
+    for_a_while = ParameterStep(at=12, duration=5, place="tokens.HYPE.ltv", to=0.8, reverts=True)
+    schedule = StressSchedule([for_good, for_a_while], assets=ASSETS, dt_ms=1000)
+    cap, ltv = RULES.tokens[0].platform_borrow_cap, RULES.tokens[-1].ltv
+    for t, factor, expected in (
+        (10, 1.0, ltv),
+        (11, 0.5, ltv),
+        (12, 0.5, ltv),
+        (13, 0.5, 0.8),
+        (17, 0.5, 0.8),
+        (18, 0.5, ltv),
+        (99, 0.5, ltv),
+    ):
+        rules = schedule.rules_at(t * 1000, RULES)
+        assert (rules.tokens[0].platform_borrow_cap, rules.tokens[-1].ltv) == (
+            factor * cap,
+            expected,
+        )
+    records = neutral_dials(3)
+    assert [t for t in range(1, 30) if schedule.apply(records, t * 1000)] == [1, 11, 13, 16, 18]
+
+
+def test_steps_of_one_number_compose_in_order():
+    halves = [ParameterStep(at=0, duration=5, place=CAP, factor=0.5) for _ in range(2)]
+    rules = StressSchedule(halves, assets=ASSETS, dt_ms=1000).rules_at(1000, RULES)
+    assert rules.tokens[0].platform_borrow_cap == 0.25 * RULES.tokens[0].platform_borrow_cap
+
+
+def test_a_weight_that_follows_from_a_number_follows_and_nothing_else_is_written():
+    changes, state = RuleChanges(RULES), make_state(RULES, [AccountOpening(key=1)], seed=7)
+    before = state.token_spec.copy(), state.par.copy(), state.inst.copy()
+    assert not changes.write(state, RULES)
+    assert changes.write(state, RULES.with_values({"tokens.HYPE.ltv": 0.35}))
+    hype = state.token_spec[-1]
+    assert (float(hype.ltv), float(hype.credit_weight)) == (0.35, 0.675)
+    assert {(entry.array, entry.field) for entry in changes.touched} == {
+        ("token_spec", "ltv"),
+        ("token_spec", "credit_weight"),
+    }
+    state.token_spec[-1].user_supply_cap = 7  # a study's own hand
+    assert changes.write(state, RULES)
+    assert int(state.token_spec[-1].user_supply_cap) == 7
+    state.token_spec[-1].user_supply_cap = before[0][-1].user_supply_cap
+    now = state.token_spec, state.par, state.inst
+    assert [one.tobytes() for one in now] == [one.tobytes() for one in before]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("clock.price_period_ms", "is a period"),
+        ("mark.mark_ema_ms", "memory of an average"),
+        ("latency.median_ms", "under way"),
+        ("fee_tiers.0.perp_taker_frac", "at the opening only"),
+        ("assets.HYPE.opening_price_usd", "fixed by the opening"),
+        ("regime.offset", "structural"),
+        ("tokens.HYPE.decimals", "a part of the opening"),
+        ("tokens.HYPE.borrowable", "is a switch"),
+        ("tokens.ltv", "tokens.NAME.ltv"),
+        ("liquidation.select", "is a switch"),
+        ("nonsense", "is no number of a venue"),
+        ("", "is no number of a venue"),
+    ],
+)
+def test_what_may_not_change_during_a_run_is_refused_with_the_reason(place, words):
+    with pytest.raises(InvalidInput) as caught:
+        ParameterStep(place=place, to=1.0)
+    assert caught.value.name == "place"
+    assert words in str(caught.value)
+
+
+def test_a_step_says_once_where_it_goes():
+    for both in ({}, {"to": 1.0, "factor": 1.0}):
+        with pytest.raises(InvalidInput, match="is not said once"):
+            ParameterStep(place=CAP, **both)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"place": "tokens.HYPE.ltv", "to": 2.0}, "stresses[0], tokens.HYPE.ltv = 2.0 is out of"),
+        ({"place": "tokens.DOGE.ltv", "to": 0.2}, "did you mean 'tokens."),
+        (
+            {"place": "instruments.BTC-PERP.open_interest_cap_usd", "factor": 2.0},
+            "is 0, which no factor changes",
+        ),
+        (
+            {"place": "instruments.BTC-PERP.open_interest_cap_usd", "to": 1e9, "severity": 0.5},
+            "0 stands for any",
+        ),
+    ],
+)
+def test_a_scenario_looks_at_the_numbers_of_its_venue(step, words):
+    with pytest.raises(InvalidScenario) as caught:
+        load_scenario("skeleton").with_(stresses=[{"kind": "parameter_step", "at": 600, **step}])
+    assert words in str(caught.value)
+
+
+def test_an_own_stress_may_change_numbers_but_only_those_that_may(own_kind):
+    class Push(Stress):
+        def rules(self, spec, severity):
+            return {"mark.mark_ema_ms": 1.0} if severity else {}
+
+        def apply(self, dials, severity):
+            return dials
+
+    schedule = StressSchedule([Push(at=0, duration=5)], assets=ASSETS, dt_ms=1000)
+    assert schedule.changes_rules
+    with pytest.raises(InvalidInput, match="memory of an average"):
+        schedule.rules_at(1000, RULES)
+    assert schedule.rules_at(9000, RULES) is RULES

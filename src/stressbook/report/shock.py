@@ -18,11 +18,21 @@ _WORDS: Final = {
     "residual_factor": "loadings on all other factors x {}",
     "correlation_after": "correlation with the others {}",
     "where": "depth cut at: {}",
+    "left_frac": "{} of the capacity is left",
+    "run_per_hour": "hazard of leaving {} an hour",
+    "delay_s": "breaches are judged every {} s",
+    "place": "{}",
+    "to": "becomes {}",
+    "factor": "is multiplied by {}",
 }
 
 
-def shock_table(stresses: Sequence[Stress]) -> Table:
-    """Return each stress with its onset on the clock of the run, length, severity and effect."""
+def shock_table(stresses: Sequence[Stress], *, assets: Sequence[str] = ()) -> Table:
+    """Return each stress with its onset on the clock of the run, length, severity and effect.
+
+    Below the table stands what stresses say of themselves in a run of these assets: how rare a
+    severity above 1 is.
+    """
     rows = []
     for stress in stresses:
         own = {k: v for k, v in vars(stress).items() if k not in ("at", "duration", "severity")}
@@ -33,7 +43,9 @@ def shock_table(stresses: Sequence[Stress]) -> Table:
         )
         rows.append((kind, *times, f"{stress.severity:g}", how))
     head = ("kind", "at", "lasts", "severity", "how")
-    return table_of("The imposed shock", head, rows, words=(4,))
+    notes = [note for note in (stress.note((*assets,)) for stress in stresses) if note]
+    note = " ".join(f"{note[0].upper()}{note[1:]}." for note in notes)
+    return table_of("The imposed shock", head, rows, words=(4,), note=note)
 
 
 def shock_window_min(stresses: Sequence[Stress]) -> tuple[float, float]:
