@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Final
 
 from stressbook.errors import InvalidInput, Problem, UnknownName
-from stressbook.experiments.claims import Claim, Word, claims, share_estimate
+from stressbook.experiments.claims import Claim, Word, claims
 from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.moves import Horizons, target_assets
 from stressbook.experiments.outcome_words import MARGIN_ASKED
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
 from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.experiments.versus import require_same_clock, shared_onset_s
 from stressbook.market.compiling.arrays import F64
 from stressbook.market.rules.spec import VenueSpec
@@ -132,6 +134,14 @@ class Contrasts(PairedRuns):
             for side, x in lows.items()
             if side in self.sides
         }
+
+    def by_horizon(self) -> dict[str, tuple[Horizons, ...]]:
+        """Return what pairing with the control achieved for marks, by side and horizon."""
+        ended, assets = self._ended(), target_assets(*self.sides.values())
+        others = [side for side in ended if side not in (self.control, PLACEBO)]
+        if self.control not in ended:
+            return {}
+        return {side: self.horizons(side, self.control, assets) for side in others}
 
     def alike(self) -> list[tuple[str, ...]]:
         """Return groups of sides that came out the same but for the margin that is asked."""

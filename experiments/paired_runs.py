@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stressbook.experiments.moves import Horizons, move_table, paired_horizons
 from stressbook.experiments.replicates import Replicate
 from stressbook.market.compiling.arrays import F64
 
@@ -79,6 +80,13 @@ class PairedRuns:
             for name, found in both.items()
             if not np.allclose(found[arm], found[other], rtol=1e-9, atol=1e-9, equal_nan=True)
         )
+
+    def horizons(self, arm: str, other: str, assets: Sequence[str]) -> tuple[Horizons, ...]:
+        """Return what pairing two arms achieved for the marks of some assets, by horizon."""
+        whole = self._whole()
+        treated = move_table([self.runs[arm][k].moves for k in whole])
+        control = move_table([self.runs[other][k].moves for k in whole])
+        return paired_horizons(treated, control, assets)
 
     def _counted(self) -> list[str]:
         return list(self.runs)

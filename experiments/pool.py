@@ -1,64 +1,38 @@
 """Jobs, here or in other processes: the same results in the same order, whatever runs them.
 
 The one pool of the package. What stressbook raises on purpose ends one job, not the others; Ctrl-C
-ends all at once, in the middle of what they do; own classes are imported where they are needed.
+ends all at once, in the middle of what they do; own classes are imported where they are needed. A
+job whose worker dies is tried again in a fresh one.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import pickle
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    as_completed,
-)
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import wait
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from typing import Final, TypeVar
 
 from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.plugins import PluginSource, load_sources
+from stressbook.experiments.plugins import PluginSource
 from stressbook.experiments.run import Progress
+from stressbook.experiments.workers import (
+    Crew,
+    Failure,
+    Function,
+    InProcesses,
+    Packed,
+    caught,
+    on_executor,
+    require_files,
+    width_of,
+)
 
-__all__ = ["Failure", "map_jobs", "map_missing", "require_whole"]
+__all__ = ["Crew", "Failure", "each_job", "map_jobs", "map_missing", "require_whole", "width_of"]
 
 _MOST_TOLD: Final = 5  # failures that a message spells out
-_DIED_EARLY: Final = "died before any run had ended"
-_GUARD: Final = (
-    'a script keeps what it runs below `if __name__ == "__main__":`, and is a file, not standard '
-    "input; else memory may have run out: ask for fewer workers"
-)
-J_contra = TypeVar("J_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
+_MOST_KILLS: Final = 3  # workers that a job may take with it
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What is left of a job that did not end.
-
-    Parameters
-    ----------
-    error : str
-        Kind and message.
-    """
-
-    error: str
-
-
-class Function(Protocol[J_contra, R_co]):
-    """What runs a job, at the top of a module; told of its progress where it runs here."""
-
-    def __call__(self, job: J_contra, progress: Progress | None = None, /) -> R_co: ...
 
 
 def map_jobs(
@@ -110,25 +84,73 @@ def map_jobs(
     >>> map_jobs(lambda job, progress=None: abs(job), [-2, 1])
     [2, 1]
     """
-    if workers < 1:
-        raise InvalidInput("is too small", name="workers", value=workers, allowed="1 or more")
     share = _Share(progress, n_before, len(jobs))
     found: dict[int, ResultT | Failure] = {}
-
-    def keep(rank: int, result: ResultT | Failure) -> None:
-        found[rank] = result
-        if finished is not None:
-            finished(rank, result)
-        share.finish()
-
-    if executor is not None:
-        _collect(executor, _packed(function, jobs, sources), sources, keep)
-    elif workers == 1 or len(jobs) < 2:
-        for rank, job in enumerate(jobs):
-            keep(rank, _caught(function, job, share.part))
-    else:
-        _in_processes(min(workers, len(jobs)), _packed(function, jobs, sources), sources, keep)
+    if len(jobs) < 2:
+        workers = min(workers, 1)  # a process would start for it alone
+    results = each_job(
+        function, jobs, workers=workers, sources=sources, executor=executor, part=share.part
+    )
+    with closing(results):
+        for rank, result in results:
+            found[rank] = result
+            if finished is not None:
+                finished(rank, result)
+            share.finish()
     return [found[rank] for rank in range(len(jobs))]
+
+
+def each_job(
+    function: Function[JobT, ResultT],
+    jobs: Sequence[JobT],
+    *,
+    workers: int = 1,
+    sources: Sequence[PluginSource] = (),
+    executor: Executor | None = None,
+    started: Callable[[int], None] | None = None,
+    part: Progress | None = None,
+    most_kills: int = _MOST_KILLS,
+    crew: Crew | None = None,
+) -> Generator[tuple[int, ResultT | Failure], None, None]:
+    """Give rank and result of each job as they come; only those that run are held in memory.
+
+    Parameters
+    ----------
+    function, jobs, workers, sources, executor
+        As of `map_jobs`.
+    started : callable, optional
+        Called here with the rank of each job that begins, or is handed to the executor.
+    part : callable, optional
+        Called with the share of a job that is done, where it runs here.
+    most_kills : int, default 3
+        Workers that a job may take with it before it is given up.
+    crew : Crew, optional
+        Own processes that a former call has started, or a later one is to find.
+
+    Yields
+    ------
+    (int, object)
+        A `Failure` where stressbook raised an error, or where processes died.
+
+    Raises
+    ------
+    InvalidInput, StressbookError
+        As of `map_jobs`.
+    """
+    if workers < 1:
+        raise InvalidInput("is too small", name="workers", value=workers, allowed="1 or more")
+    begin = started if started is not None else _nothing
+    if executor is not None:
+        require_files(sources)
+        yield from on_executor(executor, Packed(function, jobs, sources), begin)
+    elif workers == 1:
+        for rank, job in enumerate(jobs):
+            begin(rank)
+            yield rank, caught(function, job, part)
+    else:
+        require_files(sources)
+        packed = Packed(function, jobs, sources)
+        yield from InProcesses(min(workers, len(jobs)), packed, begin, most_kills, crew).run()
 
 
 def map_missing(
@@ -247,116 +269,5 @@ class _Share:
         self.part(0.0)
 
 
-def _caught(
-    function: Function[JobT, ResultT], job: JobT, progress: Progress | None
-) -> ResultT | Failure:
-    """Run one job; what stressbook raises on purpose becomes the result."""
-    try:
-        return function(job, progress)
-    except StressbookError as error:
-        return Failure(f"{type(error).__name__}: {error}")
-
-
-def _packed(
-    function: Function[Any, Any], jobs: Sequence[Any], sources: Sequence[PluginSource]
-) -> list[bytes]:
-    """Return jobs as they are sent: the files of own classes have to be imported first."""
-    typed = [source.module for source in sources if source.path is None]
-    try:
-        if not typed:
-            return [pickle.dumps((function, job)) for job in jobs]
-    except (pickle.PicklingError, AttributeError) as error:
-        typed = [str(error)]
-    raise InvalidInput(
-        "cannot be found by other processes",
-        name="own class",
-        value=", ".join(typed),
-        allowed="classes at the top of a file",
-        hint="put the class into a file that is imported, or use workers=1",
-    )
-
-
-def _in_processes(
-    n_workers: int,
-    sent: Sequence[bytes],
-    sources: Sequence[PluginSource],
-    keep: Callable[[int, Any], None],
-) -> None:
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A script without a guard, imported by a worker that it has started: the traceback that
-        # multiprocessing would print tells less than what the parent says of the worker's end.
-        raise SystemExit(1)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
-    try:
-        _collect(pool, sent, sources, keep)
-    except BaseException:
-        _stop(pool)
-        raise
-    pool.shutdown()
-
-
-def _collect(
-    executor: Executor,
-    sent: Sequence[bytes],
-    sources: Sequence[PluginSource],
-    keep: Callable[[int, Any], None],
-) -> None:
-    # Workers start at these calls, and would inherit a handler that prints a traceback.
-    with _interrupts_held():
-        futures: dict[Future[Any], int] = {
-            executor.submit(_run_elsewhere, tuple(sources), packed): rank
-            for rank, packed in enumerate(sent)
-        }
-    n_ended = 0
-    for future in as_completed(futures):
-        try:
-            result = future.result()
-            n_ended += 1
-        except BrokenExecutor:
-            if n_ended == 0:
-                raise StressbookError(_DIED_EARLY, name="workers", hint=_GUARD) from None
-            result = Failure("the process that ran it died")
-        keep(futures[future], result)
-
-
-def _run_elsewhere(sources: tuple[PluginSource, ...], packed: bytes) -> Any:
-    load_sources(sources)
-    function, job = pickle.loads(packed)
-    return _caught(function, job, None)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the one that started this.
-
-    And end with it: a worker whose parent was killed would wait for work for ever.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End workers in the middle of their runs: nothing of them would be kept."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
+def _nothing(_rank: int) -> None:
+    pass

@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.arms import one_lot_order
-from stressbook.experiments.plugins import plugin_sources, sources_key
-from stressbook.experiments.pool import Failure, map_missing
-from stressbook.experiments.run import Progress, RunRecord, record_of, run_scenario
+from stressbook.experiments.run import Progress, RunRecord, record_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.store import write_json
-from stressbook.market.compiling.kernel_cache import sources_digest
+from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.episode import play
+from stressbook.experiments.sweeps.runner import run_jobs
 
 __all__ = ["Job", "Replicate", "require_any", "run_jobs", "run_placebo", "seeds_from"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to be made.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        What to run.
-    seed : int
-        Key of its draws.
-    engine : {"kernel", "reference"}
-        Which venue.
-    is_placebo : bool
-        Whether one order of one lot is added at the onset.
-    onset_s : float, optional
-        From when on drawdowns are looked at, and when margin is; the onset of the scenario if it
-        is left out.
-    """
-
-    scenario: Scenario
-    seed: int
-    engine: str = "kernel"
-    is_placebo: bool = False
-    onset_s: float | None = None
-
-    def file_name(self) -> str:
-        """Return the name of its file in a folder of replicates."""
-        mark = "-placebo" if self.is_placebo else ""
-        return f"{self.scenario.name}-{self.scenario.digest()[:8]}{mark}-{self.seed}.json"
-
-
-@dataclass(frozen=True)
-class Replicate:
-    """What is kept of one of many runs.
-
-    Parameters
-    ----------
-    seed : int
-        Key of its draws.
-    digest : str
-        SHA-256 of the run; empty if it failed.
-    outcomes : dict of str to float
-        By name; empty if it failed.
-    error : str
-        Why it failed; empty if it did not.
-    """
-
-    seed: int
-    digest: str
-    outcomes: dict[str, float]
-    error: str = ""
 
 
 def seeds_from(seed: int, reps: int) -> range:
@@ -94,54 +32,6 @@ def seeds_from(seed: int, reps: int) -> range:
         if value < low:
             raise InvalidInput("is too small", name=name, value=value, allowed=f"{low} or more")
     return range(seed, seed + reps)
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    *,
-    workers: int = 1,
-    folder: Path | None = None,
-    progress: Progress | None = None,
-    executor: Executor | None = None,
-) -> list[Replicate]:
-    """Run jobs, one failure not stopping the others.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        In the order of the results.
-    workers : int, default 1
-        Processes; 1 runs all here.
-    folder : Path, optional
-        Each finished run is written there; those of a former call with the same scenario, seed and
-        sources are read instead of run.
-    progress : callable, optional
-        Called with the share that is done.
-    executor : concurrent.futures.Executor, optional
-        Runs the jobs instead of own processes; `workers` is not read then.
-
-    Returns
-    -------
-    list of Replicate
-        One for each job.
-
-    Raises
-    ------
-    InvalidInput
-        If `workers` is below 1, or own classes that no file holds should go to another process.
-    """
-    sources = dict.fromkeys(source for job in jobs for source in plugin_sources(job.scenario))
-    found = map_missing(
-        _run,
-        jobs,
-        kept=lambda job: _kept(job, folder),
-        keep=lambda job, result: _keep(job, _replicate(job, result), folder),
-        workers=workers,
-        sources=tuple(sources),
-        executor=executor,
-        progress=progress,
-    )
-    return [_replicate(job, one) for job, one in zip(jobs, found, strict=True)]
 
 
 def require_any(found: Sequence[Replicate]) -> None:
@@ -186,52 +76,7 @@ def run_placebo(
     """
     sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
     try:
-        before = min(round(scenario.onset_s * 1000) // sim.dt_ms, sim.n_steps_planned - 1)
-        sim.advance(before)
-        if progress is not None:
-            progress(before / sim.n_steps_planned)
-        sim.inject(one_lot_order)
-        sim.advance(sim.n_steps_planned - before)
+        play(sim, Job(scenario, seed, engine, is_placebo=True, onset_s=onset_s), progress)
         return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
     finally:
         sim.close()
-
-
-def _run(job: Job, progress: Progress | None = None, /) -> Replicate:
-    run: Callable[..., RunRecord] = run_placebo if job.is_placebo else run_scenario
-    record = run(
-        job.scenario, seed=job.seed, engine=job.engine, progress=progress, onset_s=job.onset_s
-    )
-    return Replicate(job.seed, record.digest, record.outcomes)
-
-
-def _replicate(job: Job, result: Replicate | Failure) -> Replicate:
-    if isinstance(result, Failure):
-        return Replicate(job.seed, "", {}, result.error)
-    return result
-
-
-def _kept(job: Job, folder: Path | None) -> Replicate | None:
-    """Return what a former call has left of a job, if it would come out the same now."""
-    if folder is None:
-        return None
-    try:
-        found: dict[str, Any] = json.loads((folder / job.file_name()).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if found.pop("made_by", None) != _made_by(job) or found.get("error"):
-        return None
-    outcomes = {name: math.nan if x is None else x for name, x in found["outcomes"].items()}
-    return Replicate(found["seed"], found["digest"], outcomes)
-
-
-def _keep(job: Job, replicate: Replicate, folder: Path | None) -> Replicate:
-    if folder is not None:
-        write_json(folder / job.file_name(), {"made_by": _made_by(job), **asdict(replicate)})
-    return replicate
-
-
-def _made_by(job: Job) -> str:
-    """Return what fixes a run beside its seed: scenario, engine, onset and all sources."""
-    made_of = f"{job.scenario.digest()} {job.engine} {job.onset_s} {sources_digest()}"
-    return sha256(made_of.encode() + sources_key(plugin_sources(job.scenario))).hexdigest()

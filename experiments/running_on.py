@@ -6,6 +6,7 @@ under no new stress, for at most a while.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -37,7 +38,9 @@ def is_unsettled(v: VenueState) -> bool:
     return bool(np.any(in_breach & (v.debt[:backstop, 0] > 0)))
 
 
-def run_on(sim: Simulation, most_s: float = MOST_S) -> float:
+def run_on(
+    sim: Simulation, most_s: float = MOST_S, *, until: Callable[[], bool] | None = None
+) -> float:
     """Step on while it is unsettled; stresses that act go on, others do not begin.
 
     Parameters
@@ -46,6 +49,8 @@ def run_on(sim: Simulation, most_s: float = MOST_S) -> float:
         At the end of an episode, with room for as many steps (its `run_on_s`).
     most_s : float, default 3600
         At most, s.
+    until : callable, optional
+        Asked before each step; what it tells ends it as well.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def run_on(sim: Simulation, most_s: float = MOST_S) -> float:
     sim.set_stresses(tuple(s for s in sim.schedule.stresses if s.at_s * 1000 < sim.t_ms))
     start_ms = sim.t_ms
     for _ in range(round(most_s * 1000) // sim.dt_ms):
-        if not is_unsettled(sim.engine.state):
+        if not is_unsettled(sim.engine.state) or (until is not None and until()):
             break
         sim.step()
     return (sim.t_ms - start_ms) / 1000.0

@@ -19,6 +19,7 @@ from typing import Final
 from stressbook.errors import InvalidInput, Problem
 from stressbook.experiments.claims import Word, claims
 from stressbook.experiments.inference import Estimate, mean_estimate
+from stressbook.experiments.moves import Horizons, target_assets
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.replicates import (
@@ -88,6 +89,10 @@ class Comparison(PairedRuns):
     treated: Scenario
     runs: dict[str, tuple[Replicate, ...]]
     level: float = 0.95
+
+    def by_horizon(self) -> tuple[Horizons, ...]:
+        """Return what pairing achieved for the marks of the stressed assets, by horizon."""
+        return self.horizons("treated", "control", target_assets(self.control, self.treated))
 
     def effects(self) -> tuple[OutcomeEffect, ...]:
         """Return what changed in every outcome, all judged together."""
