@@ -24,7 +24,7 @@ from stressbook.experiments.conform.printed_account import (
 )
 from stressbook.experiments.conform.sums import sums
 
-__all__ = ["account_cases"]
+__all__ = ["account_cases", "net_usd"]
 
 POSITION_COLUMNS: Final = ("coin", "szi", "positionValue", "maxLeverage", "liquidationPx")
 
@@ -96,7 +96,7 @@ def _printed(given: Given) -> Printed:
     notional, initial = _notional_usd(perps, positions), _initial_usd(perps)
     untold = "perps.totalNtlPos" if notional is None else ""
     s = sums(
-        own_cash_usd=_net_usd(usdc, perps, positions, borrowed),
+        own_cash_usd=net_usd(usdc, perps, positions, borrowed),
         debt_usd=borrowed,
         gross_notional_usd=notional or 0.0,
         initial_usd=initial or 0.0,
@@ -128,7 +128,25 @@ def _positions(perps: Given) -> list[Given]:
     return [Given(row) for row in rows_of({"columns": columns, "rows": perps.raw("positions")})]
 
 
-def _net_usd(usdc: Given, perps: Given, positions: list[Given], borrowed: float) -> float:
+def net_usd(usdc: Given, perps: Given, positions: list[Given], borrowed: float) -> float:
+    """Return the net USDC of a printed account: what is printed, or what its perps add up to.
+
+    Parameters
+    ----------
+    usdc : Given
+        With `total`, which is the answer, or empty.
+    perps : Given
+        With `totalRawUsd`, the signed ledger of quotes.
+    positions : list of Given
+        With `szi` and `positionValue`.
+    borrowed : float
+        USDC.
+
+    Returns
+    -------
+    float
+        USDC, debts taken off.
+    """
     if usdc.has("total"):
         return usdc.number("total")
     if not perps.has("positions"):
