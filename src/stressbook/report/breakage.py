@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.claims import paired_share_p, share_estimate
+from stressbook.experiments.claims import paired_share_p
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeRun, RegimeStudy
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.market.compiling.arrays import F64
 from stressbook.report.numbers import money, told
 from stressbook.report.study_tables import backstop_onset_usd

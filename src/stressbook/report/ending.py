@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stressbook.experiments.claims import share_estimate
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.experiments.words import duration
 from stressbook.report.breakage import range_text
 from stressbook.report.numbers import interval, money, percent, told

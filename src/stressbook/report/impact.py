@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stressbook.experiments.claims import MIN_PAIRS, share_estimate
+from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.inference import Estimate, mean_estimate, paired_difference
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.market.compiling.arrays import F64
 from stressbook.report.breakage import broken_by_regime, range_text
 from stressbook.report.layout import Table, table_of

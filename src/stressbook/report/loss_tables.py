@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.claims import share_estimate
 from stressbook.experiments.inference import Estimate, mean_estimate, paired_difference
 from stressbook.experiments.losses import LOSSES, Loss
 from stressbook.experiments.outcome_words import BELOW_ZERO, kind_of, label_of
 from stressbook.experiments.regimes import REGIMES, RegimeStudy
 from stressbook.experiments.run import RunRecord
+from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.market.compiling.arrays import F64
 from stressbook.report.breakage import range_text
 from stressbook.report.layout import Table, table_of, zeros_note

@@ -83,7 +83,7 @@ def run_html(record: RunRecord) -> str:
         "horizon": duration(scenario.duration_s),
         "warmup": duration(scenario.warmup_s),
         "n_accounts": int(record.classes["n_accounts"].sum()),
-        "shock": shock_table(scenario.stresses),
+        "shock": shock_table(scenario.stresses, assets=scenario.assets),
         "outcomes": _outcome_table(record),
         "losses": run_loss_table(record),
         "timeline": picture,

@@ -120,7 +120,7 @@ def _tables(study: RegimeStudy) -> dict[str, Any]:
     loss_table = study_loss_table(study)
     digests = {"shock": _shock_name(study), "study digest": f"SHA-256 {study.digest}"}
     return {
-        "shock": shock_table(plan.stresses),
+        "shock": shock_table(plan.stresses, assets=plan.scenario.assets),
         "calm": layout.outcome_table(study, CALM, arm="0", caption="Calm: the same hour, no shock"),
         "stressed": layout.outcome_table(
             study, STRESSED, arm="R", caption="Stressed: the shock in full"

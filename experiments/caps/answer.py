@@ -1,0 +1,303 @@
+"""What a cap study came to: every run that was shown, and what is read from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stressbook.experiments.caps.absorption import Absorption
+from stressbook.experiments.caps.runs import Runs
+from stressbook.experiments.caps.study import CapStudy, RowParams
+from stressbook.experiments.statistics.binding import Binding, platform_binding, user_binding
+from stressbook.experiments.statistics.break_even import BreakEven
+from stressbook.experiments.statistics.certificate import Judgement
+from stressbook.experiments.statistics.critical_caps import CriticalCaps, Proposal, read_caps
+from stressbook.experiments.statistics.exact import share_estimate, upper_bound
+from stressbook.experiments.statistics.paired import ComparedRow
+from stressbook.experiments.statistics.staircase import Staircase
+from stressbook.market.compiling.arrays import F64
+
+__all__ = ["Attempt", "BindingStress", "CapAnswer", "CapGrid", "RowAnswer", "largest_clear"]
+
+
+@dataclass(frozen=True)
+class CapGrid:
+    """A grid of caps under one demand.
+
+    Parameters
+    ----------
+    demand : str
+        Who borrows.
+    values : tuple of float
+        Of the lever, rising.
+    runs : tuple of Runs
+        One for each value, on the same seeds.
+    """
+
+    demand: str
+    values: tuple[float, ...]
+    runs: tuple[Runs, ...]
+
+    def table(self, outcome: str) -> F64:
+        """Return an outcome, shape (n_seeds, n_values); NaN of crashed runs."""
+        return np.stack([runs.of(outcome) for runs in self.runs], axis=1)
+
+    def critical(self, outcome: str, budget: float) -> CriticalCaps:
+        """Return what each seed still bears."""
+        return read_caps(self.table(outcome), self.values, budget)
+
+    def binding(self, lever: str) -> Binding:
+        """Return where the cap binds, by debts and by opening books that it rations."""
+        if ".user_" in lever:
+            return user_binding(self.table("user_cap_bound") > 0.0, self.values)
+        rationed = self.table("platform_cap_bound") > 0.0
+        return platform_binding(self.table("peak_borrowed_usd"), self.values, rationed)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A certificate at one cap.
+
+    Parameters
+    ----------
+    value : float
+        Of the lever.
+    judgement : Judgement
+        By its plan.
+    runs : Runs
+        On seeds of its own.
+    """
+
+    value: float
+    judgement: Judgement
+    runs: Runs
+
+    def upper(self, name: str, budget: float) -> float:
+        """Return the exact upper bound on P(failure) of all its episodes, whose n was planned."""
+        failed = self.runs.failed(name, budget)
+        confidence = self.judgement.plan.attempt_confidence
+        return upper_bound(sum(failed), len(failed), confidence=confidence)
+
+
+@dataclass(frozen=True)
+class RowAnswer:
+    """One thing varied, on the seeds of the proposal.
+
+    Parameters
+    ----------
+    about : RowParams
+        As in the study.
+    value : float
+        Of the lever.
+    runs : Runs
+        In seed order; empty if it cannot be run.
+    compared : ComparedRow, optional
+        Beside the default row.
+    infeasible : str
+        Why it cannot be run; empty if it can.
+    """
+
+    about: RowParams
+    value: float
+    runs: Runs
+    compared: ComparedRow | None
+    infeasible: str = ""
+
+
+@dataclass(frozen=True)
+class BindingStress:
+    """Which element of the law clears how many failed seeds when it is taken away.
+
+    Parameters
+    ----------
+    value : float
+        Of the lever: the smallest of the grid with failures enough.
+    n_failed : int
+        Seeds that fail there.
+    cleared : dict of str to int
+        By element, those that pass without it; seeds in which it did not act cannot be cleared.
+    """
+
+    value: float
+    n_failed: int
+    cleared: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """The element that clears most; empty if none clears any."""
+        best = max(self.cleared, key=lambda name: self.cleared[name], default="")
+        return best if best and self.cleared[best] > 0 else ""
+
+
+@dataclass(frozen=True)
+class CapAnswer:
+    """The whole answer.
+
+    Parameters
+    ----------
+    study : CapStudy
+        What was asked.
+    grids : dict of str to CapGrid
+        By demand; the first is that of the answer.
+    proposal : Proposal
+        From the first seeds.
+    attempts : tuple of Attempt
+        Certificates, the last one first to pass; none where nothing is proposed.
+    rows : tuple of RowAnswer
+        At the certified cap, or the one last tried.
+    zero : Runs
+        The same episodes with nobody borrowing.
+    binding : BindingStress, optional
+        Where any seed fails.
+    break_even : BreakEven, optional
+        Of absorption, where a cap was tried.
+    absorption : Absorption, optional
+        At multiplier 1, in the seed with median depth.
+    step_limit : float
+        Largest raise of the present value without a failure, at most double; NaN if it fails.
+    pairs : Staircase, optional
+        Of two caps, where a second one is decided.
+    n_runs : int
+        Episodes that the answer rests on.
+    run_s : float
+        Mean time of one on one core, s; of this machine.
+    absorption_at_break_even : Absorption, optional
+        As `absorption`, at the multiplier of the break-even; None where that is out of range.
+    """
+
+    study: CapStudy
+    grids: dict[str, CapGrid]
+    proposal: Proposal
+    attempts: tuple[Attempt, ...]
+    rows: tuple[RowAnswer, ...]
+    zero: Runs
+    binding: BindingStress | None
+    break_even: BreakEven | None
+    absorption: Absorption | None
+    step_limit: float
+    pairs: Staircase | None
+    n_runs: int
+    run_s: float
+    absorption_at_break_even: Absorption | None = None
+
+    @property
+    def grid(self) -> CapGrid:
+        """The grid of the answer."""
+        return next(iter(self.grids.values()))
+
+    @property
+    def certified(self) -> Attempt | None:
+        """The certificate, if there is one."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.judgement.word == "certified" else None
+
+    @property
+    def critical(self) -> CriticalCaps:
+        """What each seed still bears."""
+        outcome = self.study.outcome
+        return self.grid.critical(outcome.name, outcome.budget)
+
+    @property
+    def holds(self) -> float:
+        """Largest value of the grid up to which no episode fails; NaN if the first has one."""
+        outcome = self.study.outcome
+        return largest_clear(self.grid, outcome.name, outcome.budget)
+
+    def column(self, value: float) -> Runs | None:
+        """Return the runs of a value of the answer's grid."""
+        found = dict(zip(self.grid.values, self.grid.runs, strict=True))
+        return found.get(value)
+
+    def at_tried(self) -> Runs | None:
+        """Return all episodes at the cap last tried: those of the proposal and its certificate."""
+        if not self.attempts:
+            return None
+        last = self.attempts[-1]
+        first = self.column(last.value)
+        return last.runs if first is None else joined(first, last.runs)
+
+    def failures_by(self, names: tuple[str, str], *, n_bins: int = 4) -> list[dict[str, Any]]:
+        """Table failures at the cap last tried by two draws, so that a reader may reweight.
+
+        Parameters
+        ----------
+        names : (str, str)
+            Of two draws.
+        n_bins : int, default 4
+            Of equal width over the range of each.
+
+        Returns
+        -------
+        list of dict
+            Bounds of both draws, failures, n, share with exact bounds.
+        """
+        runs = self.at_tried()
+        if runs is None:
+            return []
+        outcome = self.study.outcome
+        failed = np.array(runs.failed(outcome.name, outcome.budget))
+        bins = {draw.name: (draw.low, draw.high) for draw in self.study.law.draws}
+        drawn = [self.study.law.drawn(seed) for seed in runs.seeds]
+        ranks = []
+        for name in names:
+            low, high = bins[name]
+            at = np.array([one[name] for one in drawn])
+            ranks.append(np.minimum(((at - low) / (high - low) * n_bins).astype(int), n_bins - 1))
+        rows = []
+        for i in range(n_bins):
+            for j in range(n_bins):
+                inside = (ranks[0] == i) & (ranks[1] == j)
+                share = share_estimate(int(failed[inside].sum()), int(inside.sum()))
+                rows.append(
+                    {
+                        **_bounds(names[0], bins, i, n_bins),
+                        **_bounds(names[1], bins, j, n_bins),
+                        "failures": int(failed[inside].sum()),
+                        "n": int(inside.sum()),
+                        "share": share.value,
+                        "low": share.low,
+                        "high": share.high,
+                    }
+                )
+        return rows
+
+
+def largest_clear(grid: CapGrid, name: str, budget: float, *, most: float = math.inf) -> float:
+    """Return the largest value of a grid, up to `most`, at and below which no episode fails.
+
+    A value that passes above one that fails is none: it would flatter, as of single seeds.
+    """
+    found = math.nan
+    for value, runs in zip(grid.values, grid.runs, strict=True):
+        if value > most or any(runs.failed(name, budget)):
+            break
+        found = value
+    return found
+
+
+def joined(first: Runs, second: Runs) -> Runs:
+    """Return the episodes of two columns one after the other."""
+    names = dict.fromkeys([*first.outcomes, *second.outcomes])
+    errors = dict(first.errors)
+    for why, n in second.errors.items():
+        errors[why] = errors.get(why, 0) + n
+    return Runs(
+        (*first.seeds, *second.seeds),
+        {name: np.concatenate([first.of(name), second.of(name)]) for name in names},
+        errors,
+    )
+
+
+def _bounds(name: str, bins: dict[str, tuple[float, float]], i: int, n: int) -> dict[str, float]:
+    low, high = bins[name]
+    width = (high - low) / n
+    return {f"{name}_from": low + i * width, f"{name}_to": low + (i + 1) * width}
+
+
+def rows_by_name(rows: Sequence[RowAnswer]) -> dict[str, RowAnswer]:
+    """Return rows by their name."""
+    return {row.about.name: row for row in rows}

@@ -1,0 +1,69 @@
+"""What was varied singly at the cap last tried, in one table with the default first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
+from stressbook.experiments.caps.losses import column_means
+from stressbook.experiments.caps.reading import value_text
+from stressbook.experiments.caps.runs import Runs
+from stressbook.experiments.statistics.exact import upper_bound
+from stressbook.report.layout import Table, table_of
+from stressbook.report.numbers import Cell, percent, usd
+
+__all__ = ["row_table"]
+
+Row = Sequence[Cell | str]
+
+_NUMERICS: Final = "numerics"
+_HEAD: Final = ("varied singly", "above the budget", "at most", "p", "", "mean loss, M USD")
+
+
+def row_table(answer: CapAnswer) -> Table | None:
+    """Return all rows by group, the law as it is first; None if there are no rows.
+
+    The default stands once more among the rows of numerics, with its period and step.
+    """
+    if not answer.rows:
+        return None
+    groups: dict[str, list[RowAnswer]] = {}
+    for row in answer.rows:
+        groups.setdefault(row.about.group or "varied", []).append(row)
+    default = answer.column(answer.attempts[-1].value) if answer.attempts else None
+    cells: list[Row] = []
+    if default is not None:
+        cells.append(_plain_row(answer, "the law as it is", default))
+    titles = []
+    for group, rows in groups.items():
+        titles.append(group.capitalize())
+        cells.append((titles[-1], "", "", "", "", ""))
+        if group == _NUMERICS and default is not None:
+            cells.append(_plain_row(answer, _numerics(answer), default))
+        cells += [_row(answer, row) for row in rows]
+    return table_of("", _HEAD, cells, words=(4,), totals=titles)
+
+
+def _numerics(answer: CapAnswer) -> str:
+    scenario = answer.study.scenario
+    period_s = scenario.venue_spec().clock.price_period_ms / 1000
+    return f"oracle and mark every {period_s:g} s, steps of {scenario.dt_s:g} s: the default"
+
+
+def _row(answer: CapAnswer, row: RowAnswer) -> Row:
+    if row.infeasible:
+        return Cell(row.about.name, row.infeasible), "cannot be run", "", "", "", ""
+    at = "" if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
+    _, *counts, mean = _plain_row(answer, row.about.name, row.runs)
+    if row.compared is not None:
+        counts[2:] = [f"{row.compared.p:.2g}", "differs" if row.compared.differs else ""]
+    return Cell(row.about.name, at), *counts, mean
+
+
+def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:
+    outcome = answer.study.outcome
+    failed = runs.failed(outcome.name, outcome.budget)
+    upper = upper_bound(sum(failed), len(failed), confidence=outcome.confidence)
+    mean = usd(float(column_means(runs.of(outcome.name)[:, None])[0]))
+    return name, f"{sum(failed)}/{len(failed)}", f"{percent(upper)} %", "", "", mean

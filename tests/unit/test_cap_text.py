@@ -1,0 +1,110 @@
+"""The answer of a cap study on one screen, and what its recommendation says of load 1."""
+
+import re
+from functools import cache
+
+import pytest
+
+from stressbook.experiments.caps.answer_text import answer_text
+from stressbook.experiments.caps.losses import LOSS_NAMES, loss_summary
+from stressbook.experiments.caps.reading import (
+    certificate_sentence,
+    facts,
+    percent_text,
+    rows_with_failures,
+    verdict,
+)
+from stressbook.experiments.statistics.exact import share_estimate, upper_bound
+from stressbook.experiments.words import UNVALIDATED
+from stressbook.report import cap_tables as tables
+from stressbook.report.numbers import usd
+from tests.unit import cap_answers as made
+
+KINDS = (
+    "certified",
+    "refused",
+    "non_monotone",
+    "never_binding",
+    "nothing_proposed",
+    "crashing",
+    "above_grid",
+)
+CAPS = re.compile(r" +([\d ]+) M USD(?: to ([\d ]+) M USD)? +(\d+%) \[(\d+%), (\d+%)\]")
+BUDGET = ("reserve_shortfall_usd", 25e6)
+
+
+@cache
+def answer_of(kind):
+    return getattr(made, kind)()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_answer_fits_a_screen_verdict_first(kind):
+    answer = answer_of(kind)
+    lines = str(answer_text(answer)).splitlines()
+    said = [verdict(answer), certificate_sentence(answer), f"({UNVALIDATED})"]
+    said = [one for one in said if one]
+    assert lines[: len(said)] == said
+    assert len(lines) < 45
+    assert not re.search(r"\b(?:nan|inf)\b", "\n".join(lines))
+    assert ("Certified" in lines[0]) == (answer.certified is not None)
+    for fact in facts(answer):
+        assert fact.value in "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_cap_of_the_grid_is_told_with_its_failures(kind):
+    answer = answer_of(kind)
+    text = answer_text(answer)
+    told = {}
+    for line in text.splitlines():
+        found = re.match(
+            r" +([\d ]+) M USD(?: to ([\d ]+) M USD)? +(\d+%) \[(\d+%), (\d+%)\]", line
+        )
+        if found:
+            low, high, *share = found.groups()
+            low, high = (1e6 * float(end.replace(" ", "")) for end in (low, high or low))
+            told |= {value: share for value in answer.grid.values if low <= value <= high}
+    failed = answer.critical.failed
+    assert tuple(sorted(told)) == answer.grid.values
+    for value, bad in zip(answer.grid.values, failed.T, strict=True):
+        one = share_estimate(int(bad.sum()), len(bad))
+        assert told[value] == [f"{x:.0%}" for x in (one.value, one.low, one.high)]
+
+
+def test_rows_that_fail_more_often_are_told_and_the_others_counted():
+    answer = answer_of("certified")
+    text = answer_text(answer)
+    worse = rows_with_failures(answer)
+    compared = [row for row in answer.rows if row.compared]
+    assert 0 < len(worse) < len(compared)
+    for row in worse:
+        counts = rf"{row.compared.failures}/{row.compared.n} +{row.compared.upper:.1%} +p"
+        assert re.search(rf"{re.escape(row.about.name)}.* {counts}", text)
+    assert f"{len(compared) - len(worse)} rows without more failures" in text
+    (infeasible,) = [row for row in answer.rows if row.infeasible]
+    assert f"{infeasible.about.name}: {infeasible.infeasible}" in text
+
+
+def test_load_1_stands_beside_the_step_limit():
+    answer = answer_of("refused")
+    names = [fact.name for fact in facts(answer)]
+    assert names.index("at load 1") == names.index("step limit") + 1
+    (fact,) = [fact for fact in facts(answer) if fact.name == "at load 1"]
+    (row,) = [row for row in answer.rows if row.about.name == "every borrower at load 1"]
+    failed = sum(row.runs.failed(*BUDGET))
+    assert fact.value == f"{failed} of 59 fail"
+    assert f"at 250 M USD; P at most {percent_text(upper_bound(failed, 59))}" in fact.note
+    assert "at load 1" not in [fact.name for fact in facts(answer_of("nothing_proposed"))]
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_each_loss_by_severity_is_that_of_its_episodes(name):
+    answer = answer_of("refused")
+    runs, law = answer.at_tried(), answer.study.law
+    deep = [k for k, seed in enumerate(runs.seeds) if law.drawn(seed)["hype_fall"] >= 0.5]
+    one = loss_summary(runs.of(name)[deep], name)
+    last = tables.severity_table(answer, name).rows[-1]
+    wanted = [one.median, one.p95, one.p99, one.shortfall]
+    assert [cell.text for cell in last[2:]] == [usd(x.value) for x in wanted]
+    assert last[1].text.split("/")[-1] == str(one.n)
