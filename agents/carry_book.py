@@ -30,6 +30,7 @@ RATIONS: Final = (
     "platform_supply_cap",
     "pool",
     "margin_ratio",
+    "account_value_max",
 )
 
 
@@ -88,9 +89,11 @@ def _solve_within(
 ) -> tuple[CarryBook, Limits]:
     """Solve rate and debts together within limits, and return these with the share found."""
     usdc = market.spec.tokens[0]
+    others_usd = market.other_debt_usd
     most_usd = min(
         market.most_utilisation * market.supply_usd, CAP_SHARE * usdc.platform_borrow_cap
     )
+    most_usd = max(0.0, most_usd - others_usd)
 
     def wanted_usd(utilisation: float) -> float:
         rate = _borrow_rate(market.spec, utilisation)
@@ -99,12 +102,12 @@ def _solve_within(
     is_flat = usdc.rate_low_slope == 0.0  # up to the kink the rate is the same
     low = usdc.kink_utilisation if is_flat else 0.0
     high = market.most_utilisation
-    if wanted_usd(low) <= low * market.supply_usd:
+    if wanted_usd(low) <= low * market.supply_usd - others_usd:
         high = low
-    elif wanted_usd(high) < high * market.supply_usd:
+    elif wanted_usd(high) < high * market.supply_usd - others_usd:
         for _ in range(BISECTIONS):
             middle = 0.5 * (low + high)
-            if wanted_usd(middle) <= middle * market.supply_usd:
+            if wanted_usd(middle) <= middle * market.supply_usd - others_usd:
                 high = middle
             else:
                 low = middle
@@ -112,7 +115,7 @@ def _solve_within(
     wanted = wanted_usd(high)
     share = min(1.0, most_usd / wanted) if wanted > 0.0 else 1.0
     drafts, share = _rationed(carriers, market, rate, limits, share, most_usd)
-    debt_usd = sum(draft.debt_micro for draft in drafts) / MICRO
+    debt_usd = sum(draft.debt_micro for draft in drafts) / MICRO + others_usd
     used = debt_usd / market.supply_usd if market.supply_usd > 0.0 else 0.0
     return CarryBook(drafts, rate, used, share, []), limits._replace(share=share)
 
@@ -153,7 +156,7 @@ def _counted_shares(
             min(draft.tokens.get(one.token, 0), most)
             for carrier, draft in zip(carriers, drafts, strict=True)
             if carrier.enrolled
-        )
+        ) + market.other_collateral.get(one.token, 0)
         cap = token.platform_supply_cap * one.unit - market.lent_units.get(one.token, 0)
         found.append(max(0.0, cap) / total if total > cap else 1.0)
     return tuple(found)

@@ -53,6 +53,8 @@ class CarryMarket(NamedTuple):
     most_utilisation: float
     lent_units: Mapping[int, int]  # of tokens that lenders supply, by token
     own_share: Mapping[int, float] = MappingProxyType({})  # of its debt, by key, by its ratio
+    other_debt_usd: float = 0.0  # of others, who owe it whatever the rate
+    other_collateral: Mapping[int, int] = MappingProxyType({})  # of others, by token, units
 
 
 class Limits(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from stressbook.agents import (
     arbitrageur,
     basis_trader,
+    borrower,
     dip_buyer,
     directional,
     hedger,
@@ -42,9 +43,9 @@ class AgentClass:
         what it needs of seed, asset, name, inst, kind, price_usd, lot_size, has_spot and tiers.
     stands_in : {"book", "asset", "venue"}
         Its place: accounts are counted for each.
-    opens : {"stock", "carry", "bets", "claim"}
+    opens : {"stock", "carry", "bets", "claim", "fill"}
         With USDC and tokens; with a hedged or borrowed book; with a levered position of some age;
-        with a claim on the reserve.
+        with a claim on the reserve; with what is left to borrow.
     needs_spot : bool, default False
         Whether it stays away from assets without a spot book.
     volume_14d_usd : float, default 0
@@ -55,7 +56,7 @@ class AgentClass:
     params: type
     account_parameters: Callable[..., Records]
     stands_in: Literal["book", "asset", "venue"]
-    opens: Literal["stock", "carry", "bets", "claim"]
+    opens: Literal["stock", "carry", "bets", "claim", "fill"]
     needs_spot: bool = False
     volume_14d_usd: float = 0.0
 
@@ -91,5 +92,6 @@ CLASSES: Final[dict[str, AgentClass]] = {
         _class(hedger, "HedgerParams", "asset", "carry", volume_14d_usd=30e6),
         _class(holder, "HolderParams", "asset", "carry", needs_spot=True, volume_14d_usd=6e6),
         _class(lender, "LenderParams", "venue", "claim"),
+        _class(borrower, "BorrowerParams", "venue", "fill"),
     )
 }

@@ -65,6 +65,9 @@ class DipBuyerParams:
     """
 
     accounts: int = param(2, unit="1", help="dip buyers of a book", low=0)
+    size_factor: float = param(
+        1.0, unit="1", help="multiplies bids, asks and equity", low=0.0, high=100.0
+    )
     perp_usd: Mapping[str, float] = param(
         {"BTC": 150e6, "ETH": 100e6, "SOL": 60e6, "HYPE": 60e6},
         unit="USD",
@@ -259,7 +262,8 @@ def account_parameters(
     r = np.zeros(n, PARAMETERS)
     totals = params.perp_usd if kind == PERP else params.spot_usd
     width = params.equity_spread
-    own_usd = equities(trait(seed, keys, 0, 1.0 - width, 1.0 + width), totals.get(name, 0.0))
+    total_usd = params.size_factor * totals.get(name, 0.0)
+    own_usd = equities(trait(seed, keys, 0, 1.0 - width, 1.0 + width), total_usd)
     width = params.distance_spread
     stretch = trait(seed, keys, 1, 1.0 - width, 1.0 + width)
     r["asset"], r["inst"] = asset, inst

@@ -171,7 +171,7 @@ def _can_be_scaled(bets: Sequence[Bet], net_lots: int) -> bool:
     return longs > 0 and FACTOR_LOW <= wanted / longs <= FACTOR_HIGH
 
 
-def balance(bets: Sequence[Bet], net_lots: int, *, name: str) -> list[int]:
+def balance(bets: Sequence[Bet], net_lots: int, *, name: str, own_lots: int = 0) -> list[int]:
     """Return signed lots that sum to a net: shorts as they are, longs by one factor.
 
     Parameters
@@ -182,6 +182,8 @@ def balance(bets: Sequence[Bet], net_lots: int, *, name: str) -> list[int]:
         Longs less shorts.
     name : str
         Of the asset, for the error.
+    own_lots : int, default 0
+        Of the net, what accounts of a population file hold, for the error.
 
     Returns
     -------
@@ -198,8 +200,11 @@ def balance(bets: Sequence[Bet], net_lots: int, *, name: str) -> list[int]:
     if not bets and net_lots == 0:
         return []
     if not _can_be_scaled(bets, net_lots):
+        books = "the hedged books"
+        if own_lots:
+            books += f" and of {own_lots:+} lots of the population file"
         problem = Problem(
-            "cannot take the other side of the hedged books at the opening",
+            f"cannot take the other side of {books} at the opening",
             f"population.directional.{name}",
             longs,
             f"longs of {FACTOR_LOW} to {FACTOR_HIGH} times {wanted} lots",

@@ -1,7 +1,8 @@
 """Lenders: they supply USDC to the reserve, and tokens where these are lent, and leave them there.
 
 All suppliers of the venue stand in one account with the recorded supply. In calm it does nothing;
-a run on the reserve is a hazard that a stress raises. It takes out the USDC that is still there.
+a run on the reserve is a hazard that a stress raises (dial `lender_run`). It takes out the USDC
+that is still there.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ def decide(me: Me, mkt: Market, p: Any, out: Outbox) -> None:
     """Redeem the share that has run, as far as the pool goes."""
     now = mkt.clock[0].t_ms
     m = me.memory
-    if p.run_per_hour <= 0.0 or now < m.next_ms or me.account.n_pending > 0:
+    run_per_hour = p.run_per_hour + mkt.token[0].run_per_hour
+    if run_per_hour <= 0.0 or now < m.next_ms or me.account.n_pending > 0:
         return
     m.next_ms = now + p.interval_ms
-    share = p.run_per_hour * float(p.interval_ms) / float(MS_PER_HOUR)
+    share = run_per_hour * float(p.interval_ms) / float(MS_PER_HOUR)
     wanted = int(float(m.left_micro) * (share if share < 1.0 else 1.0))
     pool = mkt.token[0].pool
     units = wanted if wanted < pool else pool

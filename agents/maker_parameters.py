@@ -58,6 +58,13 @@ class MarketMakerParams:
         {"BTC": 8, "ETH": 8, "SOL": 8, "HYPE": 8}, unit="1", help="makers of an asset"
     )
     zipf: float = param(0.7, unit="1", help="exponent of makers' sizes by rank", low=0.0)
+    size_factor: float = param(
+        1.0,
+        unit="1",
+        help="multiplies depth, inventory limits and equity: makers of another size",
+        low=0.0,
+        high=100.0,
+    )
     equity_usd: Mapping[str, float] = param(
         {"BTC": 70e6, "ETH": 50e6, "SOL": 25e6, "HYPE": 30e6},
         unit="USD",
@@ -235,7 +242,8 @@ def account_parameters(
     r = np.zeros(len(keys), PARAMETERS)
     shares = zipf_shares(len(keys), params.zipf)
     r["asset"] = asset
-    r["equity_usd"] = r["purse_usd"] = shares * params.equity_usd.get(name, 0.0)
+    equity_usd = params.size_factor * params.equity_usd.get(name, 0.0)
+    r["equity_usd"] = r["purse_usd"] = shares * equity_usd
     _fill_levels(r, params, name, shares, _around_one(seed, keys, 0, params.distance_spread))
     if has_spot:
         stock_usd = params.stock_ratio * r["side_usd"][:, OUTSIDE_SPOT]
@@ -266,7 +274,8 @@ def _fill_levels(
     for kind, distances, depths in tables:
         if name not in distances:
             continue
-        sizes = level_sizes(distances[name], depths.get(name, 0.0), params.depth_exponent)
+        depth_usd = params.size_factor * depths.get(name, 0.0)
+        sizes = level_sizes(distances[name], depth_usd, params.depth_exponent)
         own = shared_sizes(sizes, shares, params.level_every)
         columns = slice(kind * N_LEVELS, (kind + 1) * N_LEVELS)
         r["distance_bp"][:, columns] = np.outer(stretch, distances[name])
@@ -282,7 +291,8 @@ def _fill_inventory(r: Records, params: MarketMakerParams, name: str, shares: F6
     )
     for kind, volumes, depths in tables:
         least = params.limit_depths * depths.get(name, 0.0)
-        r["limit_usd"][:, kind] = shares * max(hours * volumes.get(name, 0.0), least)
+        most_usd = params.size_factor * max(hours * volumes.get(name, 0.0), least)
+        r["limit_usd"][:, kind] = shares * most_usd
     r["skew_bp"][:, OUTSIDE_SPOT] = params.skew_spot_bp.get(name, 0.0)
     r["skew_bp"][:, OUTSIDE_PERP] = params.skew_perp_bp.get(name, 0.0)
     r["hedge_per_ms"] = ln(2.0) / (60_000.0 * params.hedge_halflife_min)

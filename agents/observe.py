@@ -34,7 +34,7 @@ _AHEAD: Final = 12  # orders between the prefetch of one and its turn
 
 
 def make_market(v: VenueState) -> Market:
-    """Allocate the public view and copy what never changes during a run."""
+    """Allocate the public view and copy what never or seldom changes during a run."""
     par = v.par[0]
     market = Market(
         np.zeros(1, CLOCK),
@@ -46,11 +46,16 @@ def make_market(v: VenueState) -> Market:
         market.inst[name] = v.inst[name]
     for name in ("perp_inst", "spot_inst", "token", "max_leverage"):
         market.asset[name] = v.asset[name]
-    for name in ("asset", "borrowable", "user_supply_cap", "user_borrow_cap", "unit", "ltv"):
-        market.token[name] = v.token_spec[name]
+    observe_rules(v, market)
     for name in ("dt_ms", "seed_key0", "seed_key1"):
         market.clock[name] = par[name]
     return market
+
+
+def observe_rules(v: VenueState, market: Market) -> None:
+    """Copy rules of tokens, which change where a study changes them during a run."""
+    for name in ("asset", "borrowable", "user_supply_cap", "user_borrow_cap", "unit", "ltv"):
+        market.token[name] = v.token_spec[name]
 
 
 def make_accounts(v: VenueState, w: WorldState) -> Accounts:
@@ -99,6 +104,7 @@ def observe_market(v: VenueState, mkt: Market, t_ms: int) -> None:
         view.ask_depth_usd = book.end_ask_depth_usd
         if v.best[i, 0] >= 0 and v.best[i, 1] < v.level.shape[1]:
             view.mid_usd = 0.5 * float(v.best[i, 0] + v.best[i, 1]) * view.tick_usd
+    run_per_hour = 0.0
     for a in range(v.par[0].n_assets):
         seen = mkt.asset[a]
         price = v.price[a]
@@ -117,6 +123,8 @@ def observe_market(v: VenueState, mkt: Market, t_ms: int) -> None:
         seen.venue_depth = dial.venue_depth
         seen.arbitrage = dial.arbitrage
         seen.defence = dial.defence
+        run_per_hour = max(run_per_hour, dial.lender_run)
+    mkt.token[0].run_per_hour = run_per_hour
     for k in range(v.par[0].n_tokens):
         token = mkt.token[k]
         spec, reserve = v.token_spec[k], v.reserve[k]

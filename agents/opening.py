@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stressbook.agents import carry_book, directional_book
+from stressbook.agents import borrower_book, carry_book, directional_book
 from stressbook.agents.aging import past_of
 from stressbook.agents.carry_book import CarryBook
 from stressbook.agents.carry_ratio import solve_below_trigger
@@ -24,6 +24,7 @@ from stressbook.agents.classes import AgentClass
 from stressbook.agents.directional import FLAT, HOLDING
 from stressbook.agents.directional_book import Bet
 from stressbook.agents.drafts import Draft, Listing, listings, token_micro
+from stressbook.agents.own_book import NO_TOTALS, OwnTotals, require_lendable
 from stressbook.agents.traits import trait
 from stressbook.agents.volumes import SECONDS_PER_DAY
 from stressbook.market.compiling.arrays import F64, I64, Records
@@ -66,6 +67,8 @@ class Group(NamedTuple):
     keys: I64
     parameters: Records
     answers: tuple[int, ...]  # to those that ask to be enrolled, `agents.enrolment`
+    params: Any = None  # of the class
+    wishes: tuple[borrower_book.Wish, ...] = ()  # of borrowers who fill a cap
 
     @property
     def enrolled(self) -> tuple[bool, ...]:
@@ -91,6 +94,7 @@ def open_book(
     params: OpeningParams,
     world: WorldParams,
     seed: int,
+    own: OwnTotals = NO_TOTALS,
 ) -> OpeningBook:
     """Return the opening book of a population.
 
@@ -106,21 +110,27 @@ def open_book(
         Volatilities and correlations of the assets, in the order of the venue.
     seed : int
         Of the run.
+    own : OwnTotals, optional
+        What accounts of a population file hold beside the groups.
 
     Returns
     -------
     OpeningBook
-        Deterministic; perps sum to zero.
+        Deterministic; perps sum to zero, those of the file inside.
 
     Raises
     ------
     InvalidScenario
-        If the directional traders cannot take the other side of the hedged books.
+        If the directional traders cannot take the other side of the hedged books and of the file,
+        or the reserve cannot lend what the file owes.
     """
     assets = listings(spec)
     covariance = _daily_covariance(world)
     carriers = [one for group in groups for one in _carriers(group)]
     lent = _lent_units(groups, spec)
+    for token, units in own.supplies.items():
+        lent[token] = lent.get(token, 0) + units
+    require_lendable(own, lent, spec)
     market = CarryMarket(
         spec,
         assets,
@@ -129,23 +139,39 @@ def open_book(
         lent.get(0, 0) / MICRO,
         params.most_utilisation,
         lent,
+        other_debt_usd=own.debts.get(0, 0) / MICRO,
+        other_collateral=own.collateral,
     )
     book = solve_below_trigger(carriers, market)
     apart = carry_book.solve([one._replace(enrolled=False) for one in carriers], market)
     bets = _bets(groups, spec, assets, world, seed)
     for one in assets:
-        directional_book.turn_sides(bets.get(one.asset, []), _short_lots(apart, one))
+        net_lots = _short_lots(apart, one) - own.perp_lots.get(one.perp, 0)
+        directional_book.turn_sides(bets.get(one.asset, []), net_lots)
     signed = {
         one.asset: directional_book.balance(
-            bets.get(one.asset, []), _short_lots(book, one), name=one.name
+            bets.get(one.asset, []),
+            _short_lots(book, one) - own.perp_lots.get(one.perp, 0),
+            name=one.name,
+            own_lots=own.perp_lots.get(one.perp, 0),
         )
         for one in assets
     }
     solved = {draft.key: draft for draft in book.drafts}
+    filled = borrower_book.fill_beside(
+        [(group.params, group.wishes) for group in groups if group.wishes],
+        book.drafts,
+        spec,
+        assets,
+        lent=lent,
+        own=own,
+    )
+    solved |= {draft.key: draft for draft in filled}
     for one in assets:
         for bet, lots in zip(bets.get(one.asset, []), signed[one.asset], strict=True):
             solved[bet.draft.key] = directional_book.settle_draft(bet, lots, one.perp)
-    drafts = [_drafts(group, spec, assets, solved) for group in groups]
+    supplied = _supply_beside(book, filled, groups)
+    drafts = [_drafts(group, spec, assets, solved, supplied) for group in groups]
     lives = {bet.draft.key: bet for one in bets.values() for bet in one}
     memories = [
         _memory(group, drafts[i], lives, params, assets, covariance, seed)
@@ -153,6 +179,12 @@ def open_book(
     ]
     rationed_by = {
         one.key: name for one, name in zip(carriers, book.rationed_by, strict=True) if name
+    }
+    rationed_by |= {
+        wish.key: wish.bound_by
+        for group in groups
+        for wish in group.wishes
+        if wish.bound_by and solved[wish.key].debt_micro
     }
     return OpeningBook(
         drafts, memories, book.borrow_rate, book.utilisation, book.debt_share, rationed_by
@@ -255,22 +287,38 @@ def _bets(
     return found
 
 
+def _supply_beside(book: CarryBook, filled: Sequence[Draft], groups: Sequence[Group]) -> int:
+    """Return what each lender supplies more, so that borrowers leave utilisation as it was."""
+    n_lenders = sum(len(group.keys) for group in groups if group.agent_class.opens == "claim")
+    added = sum(draft.debt_micro for draft in filled)
+    if not added or not n_lenders:
+        return 0
+    used = book.utilisation if book.utilisation > 0.0 else 1.0
+    return -(-int(added / used) // n_lenders)
+
+
 def _drafts(
-    group: Group, spec: VenueSpec, assets: Sequence[Listing], solved: Mapping[int, Draft]
+    group: Group,
+    spec: VenueSpec,
+    assets: Sequence[Listing],
+    solved: Mapping[int, Draft],
+    supplied_micro: int,
 ) -> list[Draft]:
     return [
         solved[int(key)]
         if int(key) in solved
-        else _endowed(group, int(key), p, spec, assets[group.asset])
+        else _endowed(group, int(key), p, spec, assets[group.asset], supplied_micro)
         for key, p in zip(group.keys, plain(group.parameters), strict=True)
     ]
 
 
-def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> Draft:
+def _endowed(
+    group: Group, key: int, p: Any, spec: VenueSpec, one: Listing, supplied_micro: int
+) -> Draft:
     """Return an account that opens with USDC, a stock of tokens or a claim on the reserve."""
     draft = Draft(key, group.agent_class.rule.class_id, 0)
     if group.agent_class.opens == "claim":
-        return _lender_draft(draft, p, len(group.keys), spec)
+        return _lender_draft(draft, p, len(group.keys), spec, supplied_micro)
     draft.equity_micro = round(float(p.equity_usd) * MICRO)
     lots = int(getattr(p, "spot_lots", 0))
     if lots:
@@ -280,10 +328,13 @@ def _endowed(group: Group, key: int, p: Any, spec: VenueSpec, one: Listing) -> D
     return draft
 
 
-def _lender_draft(draft: Draft, p: Any, n_lenders: int, spec: VenueSpec) -> Draft:
+def _lender_draft(
+    draft: Draft, p: Any, n_lenders: int, spec: VenueSpec, supplied_micro: int
+) -> Draft:
     """Give a lender its claims; USDC beyond the supply cap is its own, and not lent."""
     lent = _lent_by(p, n_lenders, spec)
-    draft.equity_micro, draft.supply_micro = int(p.supply_micro), lent.pop(0)
+    draft.equity_micro = int(p.supply_micro) + supplied_micro
+    draft.supply_micro = lent.pop(0) + supplied_micro
     for each in listings(spec):
         if each.token in lent:
             draft.tokens[each.token] = draft.lent[each.token] = lent[each.token]

@@ -24,16 +24,23 @@ LISTED: Final = 8  # accounts of a class that an error names
 ORDINALS: Final = 2**20
 HINT: Final = "raise the cap or the trigger, or lower what this class owes: load, leverage, equity"
 
+OWN_HINT: Final = "it opens as the population file says, at the opening prices of the scenario"
+
 
 class _Fault(NamedTuple):
     class_id: int
     what: str
     allowed: str
-    account: str  # its ordinal and its number
+    ordinal: int
+    account: str  # its numbers
 
 
 def check_opening(
-    state: VenueState, token_names: Sequence[str], *, own_classes: Mapping[int, str]
+    state: VenueState,
+    token_names: Sequence[str],
+    *,
+    own_classes: Mapping[int, str],
+    account_names: Sequence[str] = (),
 ) -> None:
     """Refuse an opening in which an account is in breach, or a cap is exceeded.
 
@@ -45,6 +52,8 @@ def check_opening(
         Of the venue.
     own_classes : mapping of int to str
         Names of classes that are not shipped, by number.
+    account_names : sequence of str, optional
+        Of accounts of a population file, in its order.
 
     Raises
     ------
@@ -57,19 +66,25 @@ def check_opening(
     >>> from stressbook.market.rules.spec import load_preset
     >>> check_opening(make_state(load_preset("hyperliquid"), [], seed=7), ["USDC"], own_classes={})
     """
-    problems = opening_problems(state, token_names, own_classes=own_classes)
+    problems = opening_problems(
+        state, token_names, own_classes=own_classes, account_names=account_names
+    )
     if problems:
         raise InvalidScenario.from_problems(problems)
 
 
 def opening_problems(
-    state: VenueState, token_names: Sequence[str], *, own_classes: Mapping[int, str]
+    state: VenueState,
+    token_names: Sequence[str],
+    *,
+    own_classes: Mapping[int, str],
+    account_names: Sequence[str] = (),
 ) -> list[Problem]:
     """Return what is wrong with an opening, class by class, then reserve by reserve.
 
     Parameters
     ----------
-    state, token_names, own_classes
+    state, token_names, own_classes, account_names
         As of `check_opening`.
 
     Returns
@@ -77,17 +92,20 @@ def opening_problems(
     list of Problem
     """
     names = {one.rule.class_id: name for name, one in CLASSES.items()} | dict(own_classes)
-    names[CLASS_NUMBERS["backstop"]] = "backstop"
+    names |= {CLASS_NUMBERS[name]: name for name in ("own_book", "backstop")}
     groups: dict[tuple[int, str, str], list[str]] = {}
     for fault in (*_above_user_cap(state, token_names), *_in_breach(state)):
-        groups.setdefault(fault[:3], []).append(fault.account)
+        is_named = fault.class_id == CLASS_NUMBERS["own_book"] and account_names
+        account = account_names[fault.ordinal] if is_named else str(fault.ordinal)
+        groups.setdefault(fault[:3], []).append(f"{account} ({fault.account})")
     problems = []
     for (class_id, what, allowed), accounts in groups.items():
         more = len(accounts) - LISTED
         shown = ", ".join(accounts[:LISTED]) + (f" and {more} more" if more > 0 else "")
         place = f"opening.{names.get(class_id, f'class {class_id}')}"
-        text = f"{what}: {len(accounts)} accounts, by ordinal {shown}"
-        problems.append(Problem(text, place, allowed=allowed, hint=HINT))
+        is_own = class_id == CLASS_NUMBERS["own_book"]
+        text = f"{what}: {len(accounts)} accounts, by {'name' if is_own else 'ordinal'} {shown}"
+        problems.append(Problem(text, place, allowed=allowed, hint=OWN_HINT if is_own else HINT))
     return problems + list(_above_platform_caps(state, token_names))
 
 
@@ -103,11 +121,11 @@ def _in_breach(state: VenueState) -> Iterator[_Fault]:
         class_id, ordinal = _account_of(state, user)
         if portfolio:
             allowed = f"a margin ratio up to {trigger_ratio:g}"
-            found = f"{ordinal} (ratio {ratio:.4g}, debt {float(worth['debt_usd']):,.0f} USD)"
+            found = f"ratio {ratio:.4g}, debt {float(worth['debt_usd']):,.0f} USD"
         else:
             allowed = "equity from the maintenance margin on"
-            found = f"{ordinal} (equity {equity_usd:,.0f} of {needed_usd:,.0f} USD)"
-        yield _Fault(class_id, "opens in breach", allowed, found)
+            found = f"equity {equity_usd:,.0f} of {needed_usd:,.0f} USD"
+        yield _Fault(class_id, "opens in breach", allowed, ordinal, found)
 
 
 def _above_user_cap(state: VenueState, token_names: Sequence[str]) -> Iterator[_Fault]:
@@ -118,8 +136,8 @@ def _above_user_cap(state: VenueState, token_names: Sequence[str]) -> Iterator[_
         for user in np.flatnonzero(debts > most).tolist():
             class_id, ordinal = _account_of(state, user)
             what = f"opens above the user borrow cap of {name}"
-            found = f"{ordinal} (debt {int(debts[user]) / unit:,.0f})"
-            yield _Fault(class_id, what, f"up to {most / unit:,.0f} {name}", found)
+            found = f"debt {int(debts[user]) / unit:,.0f}"
+            yield _Fault(class_id, what, f"up to {most / unit:,.0f} {name}", ordinal, found)
 
 
 def _above_platform_caps(state: VenueState, token_names: Sequence[str]) -> Iterator[Problem]:

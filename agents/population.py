@@ -13,10 +13,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stressbook.agents import borrower_book, own_book
 from stressbook.agents.classes import CLASSES, AgentClass
 from stressbook.agents.drafts import listings, to_account
 from stressbook.agents.enrolment import NOT_ASKED, EnrolmentCount, answers, count_of
 from stressbook.agents.opening import Group, OpeningParams, open_book
+from stressbook.agents.own_book import OwnAccount
 from stressbook.agents.rule import Rule
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.market.compiling.arrays import I64, Records
@@ -27,6 +29,7 @@ from stressbook.market.prices.world_parameters import WorldParams, default_world
 from stressbook.market.regimes import regime_names
 from stressbook.market.rules.listing import KINDS
 from stressbook.market.rules.spec import ORDINARY, VenueSpec
+from stressbook.market.state.codes import ELIGIBLE, MODE_PORTFOLIO
 
 PLACE: Final = 2**14  # accounts of one class in one place
 _P99: Final = 2.3263478740408408  # standard normal deviate exceeded by 1 %
@@ -63,6 +66,7 @@ def build_population(
     renewal: bool = False,
     classes: Collection[str] = tuple(CLASSES),
     opening: OpeningParams | None = None,
+    own: Sequence[OwnAccount] = (),
 ) -> Population:
     """Return a population with its opening book.
 
@@ -86,11 +90,13 @@ def build_population(
         Those that take part; all if left out.
     opening : OpeningParams, optional
         What the opening book assumes; the defaults if left out.
+    own : sequence of OwnAccount, optional
+        Accounts of a population file, which open as they are.
 
     Returns
     -------
     Population
-        Users are numbered by class, place and rank.
+        Users are numbered by class, place and rank; those of the file come last.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def build_population(
     InvalidInput
         If a class has too many accounts.
     InvalidScenario
-        If the opening book cannot be balanced.
+        If the opening book cannot be balanced, or the reserve cannot lend what the file owes.
 
     Examples
     --------
@@ -113,7 +119,14 @@ def build_population(
     if world is None:
         world = default_world([asset.name for asset in spec.assets])
     groups = _all_groups(params, spec, seed, regime, classes)
-    book = open_book(groups, spec, params=opening or OpeningParams(), world=world, seed=seed)
+    book = open_book(
+        groups,
+        spec,
+        params=opening or OpeningParams(),
+        world=world,
+        seed=seed,
+        own=own_book.totals_of(own, spec),
+    )
     assets = listings(spec)
     accounts: list[AccountOpening] = []
     for group, drafts in zip(groups, book.drafts, strict=True):
@@ -123,6 +136,13 @@ def build_population(
                 to_account(draft, spec, assets, latency_us=latency, volume_14d_usd=volume)
             )
     cohorts = _cohorts(groups, book.memories)
+    if own:
+        first, n = len(accounts), len(own)
+        mine = latencies_us(spec, seed, own_book.own_keys(n))
+        accounts += own_book.openings(own, latencies_us=mine, first_user=first)
+        users = np.arange(first, first + n, dtype=np.int64)
+        records = own_book.parameters_of(n), own_book.memory_of(n)
+        cohorts = (*cohorts, Cohort(own_book.RULE, users, *records))
     if not renewal:
         for cohort in cohorts:
             if "renewal_ms" in (cohort.parameters.dtype.names or ()):
@@ -133,9 +153,26 @@ def build_population(
         book.borrow_rate,
         book.utilisation,
         book.debt_share,
-        _enrolment(groups),
+        _enrolment(groups) | enrolment_of_file(own),
         _rationed(groups, book.rationed_by),
     )
+
+
+def enrolment_of_file(own: Sequence[OwnAccount]) -> dict[str, EnrolmentCount]:
+    """Return how many accounts of a population file are enrolled: all that ask, or it is refused.
+
+    Parameters
+    ----------
+    own : sequence of OwnAccount
+        Of the file.
+
+    Returns
+    -------
+    dict of str to EnrolmentCount
+        Empty where none is.
+    """
+    n = sum(one.account_mode == MODE_PORTFOLIO for one in own)
+    return {own_book.RULE.name: EnrolmentCount(n, n, 0, 0)} if n else {}
 
 
 def _rationed(groups: Sequence[Group], rationed_by: Mapping[int, str]) -> dict[str, dict[str, int]]:
@@ -205,7 +242,8 @@ def _groups(
     wanted = inspect.signature(one.account_parameters).parameters
     for place in _places(one, spec):
         name = place["name"]
-        n = _count(one, params, name, place)
+        wishes = _wishes(one, params, spec, seed) if enrols else ()
+        n = len(wishes) if one.opens == "fill" else _count(one, params, name, place)
         if n == 0:
             continue
         if n > PLACE:
@@ -214,6 +252,10 @@ def _groups(
             )
         first = account_key(one.rule.class_id, place["ordinal"] * PLACE)
         keys = first + np.arange(n, dtype=np.int64)
+        if one.opens == "fill":
+            keys = np.array([wish.key for wish in wishes], np.int64)
+            yield _filling(one, params, keys, wishes)
+            continue
         given = {"seed": seed, **place}
         records = one.account_parameters(
             params, keys, **{key: value for key, value in given.items() if key in wanted}
@@ -225,6 +267,26 @@ def _groups(
             values_usd, volume_usd = records["equity_usd"].tolist(), one.volume_14d_usd
             found = answers(spec, asks, values_usd=values_usd, volume_usd=volume_usd)
         yield Group(one, place["asset"], place["inst"], keys, records, found)
+
+
+def _wishes(
+    one: AgentClass, params: Any, spec: VenueSpec, seed: int
+) -> tuple[borrower_book.Wish, ...]:
+    if one.opens != "fill":
+        return ()
+    first = account_key(one.rule.class_id, 0)
+    found = borrower_book.wishes(
+        params, spec, listings(spec), first_key=first, most=PLACE, seed=seed
+    )
+    return tuple(found)
+
+
+def _filling(
+    one: AgentClass, params: Any, keys: I64, wishes: tuple[borrower_book.Wish, ...]
+) -> Group:
+    """Return the accounts that fill a cap: sizes are within what is eligible."""
+    records = one.account_parameters(params, keys)
+    return Group(one, 0, -1, keys, records, (ELIGIBLE,) * len(keys), params, wishes)
 
 
 def _places(one: AgentClass, spec: VenueSpec) -> Iterator[dict[str, Any]]:

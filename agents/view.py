@@ -36,7 +36,8 @@ ASSET_VIEW = record_dtype(
 )
 TOKEN_VIEW = record_dtype(
     "asset borrowable user_supply_cap user_borrow_cap platform_headroom pool",
-    "unit ltv borrow_rate supply_rate utilisation",
+    # run_per_hour: of USDC the dial, hazard of its lenders leaving (0 in calm)
+    "unit ltv borrow_rate supply_rate utilisation run_per_hour",
 )
 # Own account. Margin figures are those of the last mark update (every 3 s).
 ACCOUNT_VIEW = record_dtype(

@@ -21,7 +21,7 @@ from stressbook.market.prices.world import WorldState
 from stressbook.market.state.codes import ACCEPTED, OP_DEPOSIT, OP_WITHDRAW, OWN_MOVE, PERP
 from stressbook.market.state.records import C_REPLIES, VenueState
 
-N_CLASSES: Final = 12  # of the draw table (0 the world), then the backstop; own classes follow
+N_CLASSES: Final = 13  # of the draw table (0 the world), then the backstop; own classes follow
 OTHER_CLASS: Final = N_CLASSES - 1
 # A shipped class from there on would join the others without a word.
 assert all(number < OTHER_CLASS for name, number in CLASS_NUMBERS.items() if name != "backstop")

@@ -6,8 +6,13 @@ from typing import Final
 
 from stressbook.agents.enrolment import EnrolmentCount
 from stressbook.agents.own_agents import own_enrolment
-from stressbook.agents.population import build_population, enrolment_by_class
+from stressbook.agents.population import (
+    build_population,
+    enrolment_by_class,
+    enrolment_of_file,
+)
 from stressbook.experiments.agent_classes import is_own_class
+from stressbook.experiments.own_book.checks import scenario_accounts
 from stressbook.experiments.scenario import Scenario
 
 __all__ = [
@@ -49,6 +54,7 @@ def opening_enrolment(scenario: Scenario, *, seed: int) -> dict[str, EnrolmentCo
     own = {name: mine for name, mine in scenario.agents.items() if is_own_class(name)}
     shipped = {name: mine for name, mine in scenario.agents.items() if name not in own}
     found = enrolment_by_class(shipped, spec, seed=seed, regime=regime, classes=shipped)
+    found |= enrolment_of_file(scenario_accounts(scenario))
     return found | own_enrolment(own, spec, regime=regime)
 
 
@@ -79,6 +85,7 @@ def opening_rations(scenario: Scenario, *, seed: int) -> dict[str, dict[str, int
         regime=scenario.margin_regime,
         world=scenario.world,
         classes=shipped,
+        own=scenario_accounts(scenario),
     ).rationed
 
 

@@ -39,7 +39,7 @@ class _Run:
     """A finished simulation, with what several outcomes need."""
 
     def __init__(self, sim: Simulation, since_step: int, onset_s: float | None) -> None:
-        self.v = sim.engine.state
+        self.v, self.rationed = sim.engine.state, sim.rationed
         self.n = int(sim.series.step[0])
         self.asset = sim.series.asset[since_step : self.n]
         self.book = sim.series.book[since_step : self.n]
@@ -228,6 +228,18 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         "1",
         "largest utilisation of the reserve",
         lambda r: float(r.venue["utilisation"].max()),
+    ),
+    Outcome(
+        "user_cap_bound",
+        "1",
+        "accounts that open smaller than they want by their user borrow cap",
+        lambda r: float(sum(n.get("user_borrow_cap", 0) for n in r.rationed.values())),
+    ),
+    Outcome(
+        "platform_cap_bound",
+        "1",
+        "accounts that open smaller than they want by the platform's borrow cap",
+        lambda r: float(sum(n.get("platform_borrow_cap", 0) for n in r.rationed.values())),
     ),
     Outcome(
         "open_interest_usd", "USD", "open interest at the end, at the mark", _open_interest_usd

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from stressbook.errors import InvalidScenario, Problem
+from stressbook.experiments.own_book.holdings import OwnBook
 from stressbook.experiments.scenario_files import file as scenario_file
 from stressbook.experiments.scenario_files import table as scenario_table
 from stressbook.experiments.scenario_files.toml_text import toml_text
@@ -51,6 +52,8 @@ class Scenario:
         Parameters of each class that takes part.
     stresses : tuple of Stress
         Applied in this order.
+    population : OwnBook, optional
+        Accounts of one's own file, which open beside the classes.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Scenario:
     world: WorldParams
     agents: Mapping[str, Any]
     stresses: tuple[Stress, ...]
+    population: OwnBook | None = None
 
     @property
     def dt_s(self) -> float:
@@ -175,7 +179,8 @@ class Scenario:
 
     def to_table(self) -> dict[str, Any]:
         """Return the resolved form as a table: all defaults are in, nothing is inherited."""
-        return scenario_table.as_table(vars(self))
+        given = {key: value for key, value in vars(self).items() if value is not None}
+        return scenario_table.as_table(given)
 
     def to_toml(self) -> str:
         """Return the resolved form as TOML; it reads back to an equal scenario.
@@ -252,6 +257,8 @@ def scenario_from_table(table: Mapping[str, Any], *, source: str = "") -> Scenar
 
 def _read_chain(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     table = scenario_file.read_file(path)
+    if isinstance(table.get("population"), str) and table["population"]:
+        table["population"] = str(path.parent / table["population"])
     return _inherit(table, source=path.name, beside=path.parent, chain=(*chain, path.resolve()))
 
 

@@ -16,6 +16,7 @@ from stressbook.agents.observe import (
     observe_accounts,
     observe_market,
     observe_owned,
+    observe_rules,
 )
 from stressbook.agents.opening_check import check_opening
 from stressbook.agents.outbox import Outbox
@@ -27,6 +28,7 @@ from stressbook.experiments.account_table import equities_usd
 from stressbook.experiments.accounting import add_step, look_at_classes, make_class_sums
 from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.margin_use import add_up, make_margin_use
+from stressbook.experiments.own_book.checks import scenario_accounts
 from stressbook.experiments.recorder import make_series, record_step
 from stressbook.experiments.replies import count_replies, make_replies
 from stressbook.experiments.scenario import Scenario, load_scenario
@@ -55,6 +57,7 @@ from stressbook.market.prices.world_setup import (
     world_of_venue,
 )
 from stressbook.market.reference.venue import ReferenceVenue
+from stressbook.market.rules.changes import RuleChanges
 from stressbook.market.state.digest import DigestChain, canonical_state
 from stressbook.market.state.records import C_EVENTS, VenueState
 from stressbook.market.venue import Venue
@@ -129,14 +132,22 @@ class Simulation(mesa.Model):
             world=scenario.world,
             renewal=scenario.warmup_s + scenario.duration_s >= RENEWAL_FROM_S,
             classes=shipped,
+            own=(book := scenario_accounts(scenario)),
         )
         own_accounts = open_own_accounts(own, spec, seed=seed, regime=scenario.margin_regime)
+        self.rule_changes = RuleChanges(spec)
+        self._rules_moved = False
         self.enrolment = population.enrolment | own_enrolment(
             own, spec, regime=scenario.margin_regime
         )
         self.rationed = population.rationed
         state = make_state(spec, (*population.accounts, *own_accounts), seed=seed, dt_ms=self.dt_ms)
-        check_opening(state, [token.name for token in spec.tokens], own_classes=_own_names(own))
+        check_opening(
+            state,
+            [token.name for token in spec.tokens],
+            own_classes=_own_names(own),
+            account_names=[one.name for one in book],
+        )
         self.world = world_of_venue(scenario.world, state)
         self.engine: Engine = ENGINES[engine](state)
         self.market = make_market(state)
@@ -226,6 +237,9 @@ class Simulation(mesa.Model):
         self.engine.match(t)  # 7-9
         self._settle_own_moves()
         self._observe_market(t)
+        if self._rules_moved:
+            observe_rules(v, self.market)
+            self._rules_moved = False
         self._record_step()  # 10
         if t // MINUTE_MS != (t - self.dt_ms) // MINUTE_MS:
             self._record_minute()
@@ -241,11 +255,18 @@ class Simulation(mesa.Model):
         add_up(self.engine.state, self.margin_use, 0)
 
     def apply_dials(self, t_ms: int) -> None:
-        """Write the dials of the stresses that act in the step that ends at `t_ms`."""
+        """Write dials, and rules, of the stresses that act in the step that ends at `t_ms`."""
         dial = self.engine.state.dial
-        self.schedule.apply(dial, t_ms)
+        if self.schedule.apply(dial, t_ms):
+            self._apply_rules(t_ms)
         if self.defence != 1.0:
             dial["defence"] = self.defence
+
+    def _apply_rules(self, t_ms: int) -> None:
+        changes = self.rule_changes
+        if self.schedule.changes_rules or changes.touched:
+            rules = self.schedule.rules_at(t_ms, changes.spec)
+            self._rules_moved |= changes.write(self.engine.state, rules)
 
     def set_stresses(self, stresses: Sequence[Stress]) -> None:
         """Replace the schedule of stresses from the next step on."""
@@ -277,6 +298,7 @@ class Simulation(mesa.Model):
             t_ms=self.t_ms,
             defence=self.defence,
             stresses=self.schedule.stresses,
+            changed_rules=self.rule_changes.touched,
             venue=copy_venue(self.engine.state),
             world=copy_arrays(self.world),
             accounts=copy_arrays(self.accounts),
@@ -300,6 +322,7 @@ class Simulation(mesa.Model):
         """
         self.t_ms, self.defence = saved.t_ms, saved.defence
         self.set_stresses(saved.stresses)
+        self.rule_changes.touched = saved.changed_rules
         put_venue(self.engine.state, saved.venue)
         self.engine.reload()
         put_arrays(self.world, saved.world)

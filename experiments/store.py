@@ -1,9 +1,10 @@
 """A finished run as a folder: what replays it, what it came to, and its rows.
 
 `manifest.json` replays the run, `scenario.toml` is its resolved form, `outcomes.json` what it came
-to, `series.npz` and `events.npz` its rows, `plugins/` the sources of own agents and stresses. Every
-file is written beside its place and then moved there, the manifest last: a folder with a manifest
-is whole.
+to, `series.npz` and `events.npz` its rows, `plugins/` the sources of own agents and stresses,
+`population.csv` the accounts of a population file, which `scenario.toml` holds as well. Every file
+is written beside its place and then moved there, the manifest last: a folder with a manifest is
+whole.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ def save_run(record: RunRecord, folder: Path) -> Path:
         (folder / stale).unlink(missing_ok=True)
     kept = keep_plugins(folder, plugin_sources(record.scenario))
     write_whole(folder / "scenario.toml", record.scenario.to_toml().encode())
+    if record.scenario.population is not None:
+        write_whole(folder / "population.csv", record.scenario.population.text().encode())
     write_json(folder / "outcomes.json", record.outcomes)
     series = record.series
     _write_arrays(

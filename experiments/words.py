@@ -6,9 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Text", "amount", "duration", "html_table", "json_text", "table"]
+__all__ = ["UNVALIDATED", "Text", "amount", "duration", "html_table", "json_text", "table"]
+
+# Stands beside every answer until the model has passed its validation.
+UNVALIDATED: Final = "unvalidated model: it has not passed its validation"
 
 
 class Text(str):

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from stressbook.experiments.agent_classes import agent_class_names, params_class
 from stressbook.experiments.scenario_files.durations import PATTERN
+from stressbook.experiments.scenario_files.population_table import POPULATION_KEYS
 from stressbook.experiments.scenario_files.table import Header
 from stressbook.experiments.scenario_files.values import (
     NO_UNIT,
@@ -53,6 +54,14 @@ def json_schema() -> dict[str, Any]:
     properties["preset"]["enum"] = _preset_choices()
     properties["margin_regime"]["enum"] = regime_names()
     properties |= {
+        "population": {
+            "anyOf": [
+                {"type": "string"},
+                _table({key: {"type": "string"} for key in POPULATION_KEYS}),
+            ],
+            "description": "file of accounts that open as they are: CSV, Parquet or the venue's "
+            "JSON; in the resolved form its content",
+        },
         "sources": _table({}, "what the numbers rest on", others={"type": "string"}),
         "opening_price_usd": _table(
             {}, "price at the start by asset [USD]", others={"type": "number", "minimum": 0.0}

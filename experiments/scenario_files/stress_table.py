@@ -22,6 +22,7 @@ from stressbook.experiments.scenario_files.values import (
     value_types,
 )
 from stressbook.experiments.stress import REGISTRY, Stress, StressSchedule
+from stressbook.market.rules.spec import VenueSpec
 
 __all__ = ["parse_stress", "read_stresses", "stress_table"]
 
@@ -101,7 +102,12 @@ def stress_table(stress: Stress) -> dict[str, Any]:
 
 
 def read_stresses(
-    rows: Any, *, assets: tuple[str, ...], clock: Clock, problems: list[Problem]
+    rows: Any,
+    *,
+    assets: tuple[str, ...],
+    clock: Clock,
+    spec: VenueSpec,
+    problems: list[Problem],
 ) -> tuple[Stress, ...]:
     """Return the stresses of a scenario's tables.
 
@@ -113,6 +119,8 @@ def read_stresses(
         Of the scenario.
     clock : Clock
         Onset and length have to fall on its steps, the onset into the run.
+    spec : VenueSpec
+        Whose numbers stresses may change.
     problems : list of Problem
         Appended to.
 
@@ -133,7 +141,7 @@ def read_stresses(
         if stress is not None:
             found.append(stress)
     if len(problems) == before:
-        problems += _joint_problems(found, assets, clock)
+        problems += _joint_problems(found, assets, clock, spec)
     return (*found,)
 
 
@@ -168,13 +176,12 @@ def _read_stress(
     if not is_whole:
         return None
     try:
-        return REGISTRY[kind](**given)
+        stress = REGISTRY[kind](**given)
+        wrong = stress.problems_among(assets)
     except InvalidInput as error:
-        problems += [
-            Problem(p.problem, f"{place}.{p.name}", p.value, p.allowed, p.hint)
-            for p in error.problems
-        ]
-        return None
+        stress, wrong = None, list(error.problems)
+    problems += [replace(p, name=f"{place}.{p.name}") for p in wrong]
+    return None if wrong else stress
 
 
 def _read_fields(
@@ -230,8 +237,10 @@ def _clock_problems(values: Mapping[str, Any], place: str, clock: Clock) -> list
     return [problem for problem in found if problem is not None]
 
 
-def _joint_problems(stresses: list[Stress], assets: tuple[str, ...], clock: Clock) -> list[Problem]:
-    """Report stresses that do not go together: a dial beyond its range, a second target."""
+def _joint_problems(
+    stresses: list[Stress], assets: tuple[str, ...], clock: Clock, spec: VenueSpec
+) -> list[Problem]:
+    """Report what does not go together: a dial or a number beyond its range, a second target."""
     problems: list[Problem] = []
     calm = np.full((len(assets), len(assets)), 1.0 / 7.0)
     with_target = [
@@ -253,8 +262,13 @@ def _joint_problems(stresses: list[Stress], assets: tuple[str, ...], clock: Cloc
     dt_ms = round(clock.dt * 1000.0)
     schedule = StressSchedule(stresses, assets=assets, dt_ms=dt_ms)
     for index, stress in enumerate(stresses):
+        first_ms = round(stress.at_s * 1000.0) + dt_ms
         try:
-            schedule.dials_at(round(stress.at_s * 1000.0) + dt_ms)
+            schedule.rules_at(first_ms, spec)
+        except InvalidInput as error:
+            problems += [replace(p, name=f"stresses[{index}], {p.name}") for p in error.problems]
+        try:
+            schedule.dials_at(first_ms)
         except InvalidInput as error:
             first = error.problems[0]
             what = f"with those that act beside it turns {first.name} to {first.value}"

@@ -10,9 +10,15 @@ from typing import Any, Final
 from stressbook.agents.account import Account
 from stressbook.errors import InvalidInput, InvalidScenario, Problem, nearest_name
 from stressbook.experiments.agent_classes import agent_class_names, params_class
+from stressbook.experiments.own_book.holdings import OwnBook
 from stressbook.experiments.scenario_files.binding import bind, unbind, unknown_asset
 from stressbook.experiments.scenario_files.clock import Clock
 from stressbook.experiments.scenario_files.file import merge
+from stressbook.experiments.scenario_files.population_table import (
+    judge_population,
+    population_table,
+    read_population,
+)
 from stressbook.experiments.scenario_files.stress_table import read_stresses, stress_table
 from stressbook.experiments.scenario_files.values import (
     read_value,
@@ -134,7 +140,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def read(self) -> dict[str, Any]:
-        known = [*(entry.name for entry in fields(Header)), *TABLES, "inherits"]
+        known = [*(entry.name for entry in fields(Header)), *TABLES, "population", "inherits"]
         self.problems += [_unread_at_root(key, known) for key in self.table if key not in known]
         found = self._header()
         found["preset"], spec = self._preset(found["preset"])
@@ -152,9 +158,23 @@ class _Reader:
         found["world"] = read_world(self._part("world"), assets=assets, problems=self.problems)
         found["agents"] = self._agents(self._part("agents"), assets)
         found["stresses"] = read_stresses(
-            self.table.get("stresses", ()), assets=assets, clock=clock, problems=self.problems
+            self.table.get("stresses", ()),
+            assets=assets,
+            clock=clock,
+            spec=spec if self.problems else spec.with_values(found["venue"]),
+            problems=self.problems,
         )
+        if self.table.get("population"):
+            found["population"] = self._population(spec, found)
         return found
+
+    def _population(self, spec: VenueSpec, found: Mapping[str, Any]) -> OwnBook | None:
+        """Return the accounts of the file, judged by the venue as far as that is known."""
+        book = read_population(self.table["population"], problems=self.problems)
+        if book is not None:
+            regime, changed = found["margin_regime"], found["venue"]
+            judge_population(book, spec, changed, regime=regime, problems=self.problems)
+        return book
 
     def _part(self, name: str) -> Mapping[str, Any]:
         """Return a table of the file, empty if it is missing or none."""
@@ -305,6 +325,8 @@ def _plain(value: Any, *, is_venue: bool = False) -> Any:
         return world_table(value)
     if isinstance(value, Stress):
         return stress_table(value)
+    if isinstance(value, OwnBook):
+        return population_table(value)
     if is_dataclass(value) and not isinstance(value, type):
         return unbind(value)
     if isinstance(value, Mapping):

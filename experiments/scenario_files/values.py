@@ -13,6 +13,7 @@ from dataclasses import Field, fields
 from datetime import date, datetime, time
 from math import isfinite
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from stressbook.errors import InvalidInput, Problem, nearest_name
 from stressbook.experiments.scenario_files import durations
@@ -37,13 +38,16 @@ _KIND: Final = {float: "a number", int: "a whole number", bool: "true or false",
 _MONEY: Final = ("USD", "USD/day")
 _SIZES: Final = (*_MONEY, "s", "min", "h", "day")
 _MOST_USD: Final = 1e12  # balances are 64-bit micro-USDC, of which it is a quarter
+_TYPES: Final[WeakKeyDictionary[type, Mapping[str, Any]]] = WeakKeyDictionary()
 NO_UNIT: Final = ("", "1", "switch", "name", "asset", "text", "date")
 
 
-def value_types(cls: type) -> dict[str, Any]:
+def value_types(cls: type) -> Mapping[str, Any]:
     """Return the resolved type of each field of a dataclass, by name."""
-    hints = get_type_hints(cls)
-    return {entry.name: hints[entry.name] for entry in fields(cls) if entry.init}
+    if cls not in _TYPES:  # half of the time that a scenario takes
+        hints = get_type_hints(cls)
+        _TYPES[cls] = {entry.name: hints[entry.name] for entry in fields(cls) if entry.init}
+    return _TYPES[cls]
 
 
 def is_mapping_type(hint: Any) -> bool:

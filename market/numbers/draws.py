@@ -61,6 +61,7 @@ PURPOSE_TRAIT: Final = 200
 PURPOSE_OPENING_SIDE: Final = 210
 PURPOSE_OPENING_AGE: Final = 212
 PURPOSE_OPENING_PATH: Final = 214
+PURPOSE_SCENARIO_LAW: Final = 220
 
 
 class Purpose(NamedTuple):
@@ -126,6 +127,9 @@ PURPOSES: Final = tuple(Purpose(*row) for row in (
     (PURPOSE_OPENING_PATH, "opening.path", "agents.aging",
      "asset", "hours before", "hours at the opening",
      "past prices at which directional traders entered"),
+    (PURPOSE_SCENARIO_LAW, "scenario_law", "experiments.caps.law",
+     "asset 0", "0", "1, at a time that is a hash of its name",
+     "what differs between the episodes of a scenario law"),
 ))
 # fmt: on
 
@@ -140,6 +144,8 @@ CLASS_NUMBERS: Final = {
     "arbitrageur": 7,
     "dip_buyer": 8,
     "lender": 9,
+    "borrower": 10,
+    "own_book": 11,
     "backstop": 4095,  # 4096 classes of 2**20 accounts fill the 32-bit counter word
 }
 ORDINAL_MAX: Final = 2**20 - 1

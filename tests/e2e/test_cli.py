@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +17,13 @@ from stressbook.cli import run as run_command
 from stressbook.cli import versus as versus_command
 from stressbook.cli import warm
 from stressbook.cli.main import main
+from stressbook.experiments.sweeps.index import reading
 from tests.own_names import own_names_forgotten
 
 COMMANDS = (
-    "demo list show schema plan run versus conform replay report calibrate doctor".split()  # noqa: SIM905
+    *("demo", "list", "show", "schema", "plan", "run", "versus", "sweep", "status"),
+    *("conform", "replay", "report", "calibrate", "doctor"),
+    "demo list show schema plan run versus account conform replay report calibrate doctor".split(),  # noqa: SIM905
 )
 SHORT = """
 inherits = "skeleton"
@@ -102,6 +104,7 @@ def test_list_names_the_catalogue(cli):
     assert code == 0
     assert re.search(r"^  skeleton +Two assets", out, re.M)
     assert re.search(r"^margin_regime\n  binance ", out, re.M)
+    assert re.search(r"^stress\n  arbitrage_outage ", out, re.M)
     names = [row["name"] for row in json.loads(cli("list", "--json")[1])]
     assert names == [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
 
@@ -141,7 +144,11 @@ def test_plan_shows_stresses_of_the_file_and_of_the_options(cli):
     lines = [line.split("  ")[-1] for line in out.splitlines()]
     assert "price_gap starts: assets HYPE, fall_frac 0.25" in lines
     assert "depth_thinning starts: assets HYPE, where both, cut_frac 0.5" in lines
+    step = "parameter_step:at=30s,place=tokens.USDC.platform_borrow_cap,factor=.5,reverts=true"
+    told = "parameter_step starts: place tokens.USDC.platform_borrow_cap, factor 0.5, reverts True"
+    assert told in cli("plan", "short.toml", "--stress", step)[1]
     found = json.loads(cli("plan", "short.toml", "--json")[1])
+    assert found["notes"] == []
     assert (len(found["steps"]), found["timeline"][-1]["at"]) == (10, "90 s")
     assert [book["book"] for book in found["books"]] == [
         "BTC-PERP",
@@ -277,7 +284,7 @@ def test_a_run_prints_outcomes_and_is_kept(cli, tmp_path):
     folder = re.search(r"^saved (results/runs/short-7-\w{8})$", out, re.M)[1]
     assert (tmp_path / folder / "manifest.json").is_file()
     assert f"replay: stressbook replay {folder}" in err
-    shares = re.findall(r"^short: (\d+) % after \d+ s$", err, re.M)
+    shares = re.findall(r"^short: (\d+) % after \d+ s(?:, about \d+ s left)?$", err, re.M)
     assert shares == [str(tenth * 10) for tenth in range(1, 11)]
 
 
@@ -324,16 +331,25 @@ def test_a_budget_is_told_and_counts_with_check(cli, options, code, words):
     assert words in found[1]
 
 
+def kept_runs(folder):
+    """Return digest, number of tries and time of each run that is done."""
+    with reading(folder) as db:
+        return db.execute(
+            "SELECT digest, tries, ended_at FROM cells WHERE state = 'done' ORDER BY id"
+        ).fetchall()
+
+
 def test_several_seeds_have_intervals_and_go_on_where_they_stopped(cli, tmp_path):
     arguments = ["run", "short.toml", "--seed", "7", "--out", "many"]
     code, out, _ = cli(*arguments, "--reps", "2")
     assert code == 0
     assert "short · 2 runs · seeds 7 to 8" in out
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "many/runs").iterdir()}
+    kept = kept_runs(tmp_path / "many/runs")
     found = json.loads(cli(*arguments, "--reps", "3", "--json")[1])
     assert found["seeds"] == [7, 8, 9]
     assert found["outcomes"]["n_breaches"]["n"] == 3
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(kept) == 2
+    assert kept_runs(tmp_path / "many/runs")[:2] == kept
 
 
 BROKEN = """
@@ -638,6 +654,89 @@ def test_no_color_is_obeyed_on_a_terminal(tmp_path, no_color, is_coloured):
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", shown)) == is_coloured
 
 
+# --- studies -------------------------------------------------------------------------------------
+
+
+STUDY = """
+scenario = "short.toml"
+seed = 7
+replicates = 2
+[levers]
+"stresses.0.fall_frac" = [0.05, 0.25]
+[outcomes]
+drawdown_HYPE_frac = { budget = 0.15, alpha = 0.05 }
+fees_usd = {}
+"""
+
+
+def test_a_study_is_run_told_and_gone_on_with(cli, tmp_path):
+    (tmp_path / "fall.toml").write_text(STUDY)
+    code, out, err = cli("sweep", "fall.toml")
+    assert code == 0
+    assert "fall · 4 runs: 2 combinations (grid) · seeds 7 to 8" in out
+    assert "drawdown_HYPE_frac, 1, budget 0.15: at most 5 % of runs over" in out
+    assert out.endswith("saved results/runs/sweep-fall\n")
+    assert "4 runs, kept in results/runs/sweep-fall" in err
+    digest = re.search(r"^digest (\w{64})$", out, re.M)[1]
+    kept = kept_runs(tmp_path / "results/runs/sweep-fall/runs")
+    about = json.loads((tmp_path / "results/runs/sweep-fall/sweep.json").read_text())
+    assert (about["digest"], about["study"]["replicates"]) == (digest, 2)
+    code, out, _ = cli("sweep", "fall.toml", "--check", "--json", "-q")
+    found = json.loads(out)
+    assert (code, found["digest"], found["holds"]) == (1, digest, False)
+    assert [row["within"] for row in found["outcomes"]] == [True, None, False, None]
+    assert kept_runs(tmp_path / "results/runs/sweep-fall/runs") == kept
+    code, out, _ = cli("status", "results/runs/sweep-fall", "--json")
+    assert json.loads(out)["states"] == {"done": 4, "failed": 0, "running": 0, "waiting": 0}
+    assert re.search(
+        r"fall_frac = 0.25 +2 +0 +0 +0$", cli("status", "results/runs/sweep-fall")[1], re.M
+    )
+
+
+def test_a_study_against_its_control_is_told_as_json(cli, tmp_path):
+    (tmp_path / "fall.toml").write_text(f'control = "first"\n{STUDY}')
+    code, out, _ = cli("sweep", "fall.toml", "--json", "-q")
+    found = json.loads(out)
+    assert (code, found["cells"], found["control"]) == (0, 6, 0)  # two of them of the placebo
+    assert found["unvalidated"].startswith("unvalidated model")
+    assert found["moves"] == {"1": []}  # the run ends before the first horizon
+    deep = next(row for row in found["outcomes"] if row["cell"] == 1)
+    assert (deep["difference"] > 0.0, deep["pairs"], deep["verdict"]) == (True, 2, "not evidence")
+
+
+def test_a_study_that_makes_no_sense_is_refused_whole(cli, tmp_path):
+    (tmp_path / "bad.toml").write_text(
+        STUDY.replace("fall_frac", "fal_frac").replace("fees_usd = {}", "fee_usd = {}")
+    )
+    code, out, err = cli("sweep", "bad.toml")
+    assert (code, out) == (2, "")
+    assert "bad.toml, levers.stresses.0.fal_frac is read by nothing" in err
+    assert "did you mean 'fees_usd'?" in err
+    (tmp_path / "fall.toml").write_text(STUDY.replace("= 2", "= 6000"))
+    code, _, err = cli("sweep", "fall.toml")
+    assert (code, "cells = 12000 are more" in err, "--yes" in err) == (2, True, True)
+    assert cli("status", ".")[0] == 2
+
+
+def test_a_study_with_failed_runs_ends_with_3_and_tells_them(cli, tmp_path, own):
+    # One draw decides, in the last step.
+    (tmp_path / "own-study.toml").write_text(
+        f'scenario = "{own[0]}"\nseed = 1\nreplicates = 6\n[levers]\n'
+        '"agents.Stubborn.fails_at_s" = [89.0]\n"agents.Stubborn.accounts" = [1]\n'
+        "[outcomes]\nfees_usd = { budget = 1e12 }\n"
+    )
+    code, out, _ = cli("sweep", "own-study.toml", *own[1:])
+    assert code == 3
+    n_failed = int(re.search(r"· (\d) of 6 failed", out)[1])
+    assert 0 < n_failed < 6
+    row = rf" {6 - n_failed} +{n_failed} +{n_failed / 6:.4g} "  # a failed run is over any budget
+    assert re.search(row, out)
+    assert out.count("AgentError: ") == n_failed
+    found = cli("status", "results/runs/sweep-own-study")[1]
+    assert f"{6 - n_failed} done, {n_failed} failed" in found
+    assert found.count("AgentError: ") == n_failed
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
     arguments = ["run", "skeleton", "--seed", "1", "--set", "duration=30min", "--out", "many"]
@@ -660,6 +759,6 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
     assert (process.returncode, out) == (130, "")
     assert re.fullmatch(KEPT, err.splitlines()[-1])
     assert "Traceback" not in err
-    kept = [json.loads(path.read_text()) for path in Path(tmp_path, "many/runs").iterdir()]
+    kept = kept_runs(tmp_path / "many/runs")
     assert 4 <= len(kept) < 40
-    assert all(len(run["digest"]) == 64 for run in kept)
+    assert all(len(digest) == 64 and tries == 1 for digest, tries, _ in kept)

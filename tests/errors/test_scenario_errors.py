@@ -245,7 +245,21 @@ INVALID = [
     ("[agents.Own]", "agents.Own", "no class of agents", "lender", "--plugin FILE"),
     (GAP.replace("price_gap", "melt"), "stresses[0].kind", "is unknown", "", "--plugin FILE"),
     (GAP + "fall = 0.2", "stresses[0].fall", "read by nothing", "", "'fall_frac'"),
-    (GAP + "severity = 1.5", "stresses[0].severity", "out of range", "0.0 to 1.0", ""),
+    (GAP + "severity = 3.5", "stresses[0].severity", "out of range", "0.0 to 3.0", ""),
+    (
+        GAP.replace("price_gap", "depth_thinning") + "severity = 1.5",
+        "stresses[0].severity",
+        "out of range",
+        "0.0 to 1.0",
+        "",
+    ),
+    (
+        GAP + "fall_frac = 0.4\nseverity = 2.5",
+        "stresses[0].severity",
+        "takes the fall to 100 %",
+        "2.375",
+        "",
+    ),
     (GAP + "assets = ['SOL']", "stresses[0].assets[0]", "no asset here", "BTC, HYPE", ""),
     (GAP + "duration = 0.5", "stresses[0].duration", "whole number of steps", "1.0 s", "mean 1?"),
     (

@@ -295,6 +295,16 @@ def test_sizes_of_makers_fall_with_rank():
     assert outer[0] / outer[7] == pytest.approx(8**0.7)
 
 
+@pytest.mark.parametrize("make", [maker_pit, dip_pit])
+def test_the_size_factor_scales_whoever_stands_in_the_book_as_a_whole(make):
+    plain, twice = make().parameters, make(size_factor=2.0).parameters
+    in_usd = {name for name in plain.dtype.names if name.endswith("_usd")}
+    assert all(plain[name].any() for name in in_usd)
+    for name in plain.dtype.names:
+        scale = 2 if name in in_usd or name == "spot_lots" else 1
+        assert twice[name] == pytest.approx(scale * plain[name], rel=1e-12, abs=1.0 * (scale > 1))
+
+
 def test_long_inventory_lowers_the_whole_ladder_and_short_inventory_raises_it():
     middles = []
     for lots in (300_000, 0, -300_000):

@@ -877,6 +877,16 @@ def test_run_takes_out_its_share_of_what_the_pool_holds():
     assert not len(toy.step(60))
 
 
+def test_a_stress_adds_to_the_hazard_of_leaving_and_calm_ends_the_run():
+    toy = lender_toy(0.6)
+    toy.market.token[0].run_per_hour = 5.4
+    (order,) = toy.step(60)
+    assert order.qty_lots == 41_630_000_000_000  # a tenth of 416.3 M USD in a minute
+    toy.market.token[0].run_per_hour = 0.0
+    (order,) = toy.step(60)
+    assert order.qty_lots == round(0.01 * 0.9 * 416_300_000_000_000)
+
+
 # --- one source, two ways to run it --------------------------------------------------------------
 
 

@@ -88,6 +88,16 @@ def test_the_timeline_is_in_order_of_time_and_ends_with_the_run(skeleton):
     assert "severity 0.5" in rows[4][1]
 
 
+def test_the_plan_tells_how_rare_a_severity_above_one_is_and_what_stays_changed(skeleton):
+    step = sb.ParameterStep(at="20min", duration="1min", place="tokens.HYPE.ltv", to=0.3)
+    gap = sb.PriceGap(at="20min", duration="10min", assets=["HYPE"], fall_frac=0.2, severity=1.5)
+    plan = skeleton.with_(stresses=[]).stressed(step, gap).plan()
+    assert "parameter_step starts: place tokens.HYPE.ltv, to 0.3" in plan
+    assert "parameter_step ends" not in plan
+    assert "  severity 1.5: a fall of 30 % in 10 min; HYPE: return period" in plan
+    assert "extrapolated" not in skeleton.plan()
+
+
 # --- numbers -------------------------------------------------------------------------------------
 
 

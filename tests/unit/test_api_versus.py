@@ -1,8 +1,8 @@
 """Paired comparisons: what may be claimed, what is kept, and who runs it."""
 
-import json
 import math
 import re
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,7 +10,6 @@ import stressbook as sb
 from stressbook.api.effect import Effect
 from stressbook.api.replicates import Replicates
 from stressbook.errors import InvalidInput, StressbookError, UnknownName
-from stressbook.experiments import replicates as replicates_module
 from stressbook.experiments.kept import kept_file
 from stressbook.experiments.plugins import (
     PluginSource,
@@ -20,6 +19,8 @@ from stressbook.experiments.plugins import (
 )
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
 from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.sweeps import cell, episode
+from stressbook.experiments.sweeps.index import INDEX
 from stressbook.experiments.versus import Comparison, shared_onset_s
 from tests.own_names import own_names_forgotten
 from tests.short_runs import FALL, short_scenario
@@ -163,7 +164,7 @@ def counted(monkeypatch):
     """Replace runs by a count: outcome x is the seed, seed 13 fails."""
     seeds = []
 
-    def run(job, progress=None):
+    def run(sim, job, progress=None):
         seeds.append(job.seed)
         if progress is not None:
             progress(0.5)
@@ -171,7 +172,8 @@ def counted(monkeypatch):
             return Replicate(13, "", {}, "OverflowFault: too large")
         return Replicate(job.seed, f"d{job.seed}", {"x": float(job.seed), "y": math.nan})
 
-    monkeypatch.setattr(replicates_module, "_run", run)
+    monkeypatch.setattr(episode, "_run", run)
+    monkeypatch.setattr(episode, "Simulation", lambda *_, **__: Mock(dt_ms=1000))
     return seeds
 
 
@@ -249,7 +251,7 @@ def test_what_another_run_has_left_is_not_taken(counted, tmp_path, other):
 
 def test_what_other_sources_have_left_is_not_taken(counted, tmp_path, monkeypatch):
     run_jobs(jobs(1), folder=tmp_path)
-    monkeypatch.setattr(replicates_module, "sources_digest", lambda: "edited")
+    monkeypatch.setattr(cell, "sources_digest", lambda: "edited")
     run_jobs(jobs(1), folder=tmp_path)
     assert counted == [1, 1]
 
@@ -297,12 +299,17 @@ def test_a_kept_run_follows_an_edit_of_its_plugin(counted, tmp_path):
         assert kept_file(tmp_path, "a run", plugin_sources(job.scenario)) != before
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"made_by": 3}'])
-def test_a_broken_file_is_run_again(counted, tmp_path, content):
-    run_jobs(jobs(1), folder=tmp_path)
-    (tmp_path / jobs(1)[0].file_name()).write_text(content)
-    assert run_jobs(jobs(1), folder=tmp_path)[0].outcomes["x"] == 1.0
-    assert json.loads((tmp_path / jobs(1)[0].file_name()).read_text())["seed"] == 1
+def test_an_index_that_is_none_is_not_written_over(counted, tmp_path):
+    (tmp_path / INDEX).write_text("no database, but somebody's")
+    with pytest.raises(StressbookError, match="cannot be opened: file is not a database"):
+        run_jobs(jobs(1), folder=tmp_path)
+    assert (tmp_path / INDEX).read_text() == "no database, but somebody's"
+
+
+def test_jobs_of_one_key_run_once(counted):
+    found = run_jobs([*jobs(1, 2), Job(SKELETON.with_(name="other"), 1, label="again")])
+    assert counted == [1, 2]
+    assert [each.outcomes["x"] for each in found] == [1.0, 2.0, 1.0]
 
 
 def test_classes_that_no_file_holds_cannot_go_to_another_process():

@@ -15,6 +15,7 @@ def test_all_benchmarks_are_known_and_nothing_else():
         "bench_loop",
         "bench_margin",
         "bench_memory",
+        "bench_sweep",
     ]
 
 

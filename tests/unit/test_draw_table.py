@@ -149,6 +149,7 @@ class Recorder:
 def main():
     """Print what a run draws, one row [purpose, step, key, t_ms, index, times] each."""
     import stressbook as sb
+    from stressbook.experiments.caps.law import Draw, ScenarioLaw
     from stressbook.experiments.simulation import Simulation
 
     class Drawing(sb.Account):
@@ -160,6 +161,8 @@ def main():
     scenario = sb.scenario("skeleton").with_(**changes)
     recorder = Recorder()
     recorder.listen()
+    draws = tuple(Draw(name, 0.0, 1.0, "1", "assumed") for name in ("fall", "load"))
+    ScenarioLaw("", 0.0, 1.0, 0.0, 1.0, draws, {}, {}, ()).drawn(5)
     sim = Simulation(scenario.resolved, seed=5)
     for desk in sim.desks:
         if desk.rule.name == "holder":

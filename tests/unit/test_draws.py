@@ -284,7 +284,7 @@ def test_numbers_that_stored_digests_depend_on():
     assert draws.PURPOSE_TIE == 32
     assert draws.PURPOSE_FLOW_ARRIVAL == 50
     assert draws.PURPOSE_TRAIT == 200
-    assert list(CLASS_NUMBERS.values()) == [*range(1, 10), 4095]
+    assert list(CLASS_NUMBERS.values()) == [*range(1, 12), 4095]
     assert class_number("my_rule") == 3046
 
 

@@ -311,6 +311,15 @@ def test_the_shock_is_told_in_words():
     assert "falls by 30.0 % on its own" in table.rows[1][-1].text
 
 
+def test_a_severity_above_one_is_told_with_its_return_period():
+    rare = PriceGap(duration=600.0, fall_frac=0.2, severity=1.5)
+    note = shock_table([rare], assets=["BTC"]).note
+    assert note.startswith("Severity 1.5: a fall of 30 % in 10 min; BTC: return period")
+    assert note.endswith("extrapolated.")
+    usual = PriceGap(duration=600.0)
+    assert shock_table([usual], assets=["BTC"]).note == ""
+
+
 def test_the_end_of_the_run_is_told():
     text = ending_text(study(8))
     assert "30 min after the onset" in text

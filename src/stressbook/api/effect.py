@@ -14,6 +14,7 @@ from stressbook.api.parameters import scenario_changes
 from stressbook.errors import UnknownName
 from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.inference import Estimate
+from stressbook.experiments.moves import horizons_note
 from stressbook.experiments.versus import Comparison, OutcomeEffect, shared_onset_s
 from stressbook.experiments.words import Text, amount, html_table, table
 
@@ -146,6 +147,8 @@ class Effect:
         blind = [effect.name for effect in self.outcomes.values() if effect.correlation <= 0.0]
         if blind:
             notes.append(f"pairing did not narrow: {', '.join(blind)}")
+        by_horizon = horizons_note(found.by_horizon())
+        notes += [by_horizon] if by_horizon else []
         notes += [f"failed, {place}: {error}" for place, error in found.failures.items()]
         return notes
 

@@ -8,6 +8,7 @@ from typing import Final
 from stressbook.experiments.claims import MIN_PAIRS
 from stressbook.experiments.contrasts import Contrasts
 from stressbook.experiments.losses import LOSSES, PAYERS
+from stressbook.experiments.moves import horizons_note, least_of
 from stressbook.experiments.outcome_words import BY_CONSTRUCTION, label_of
 from stressbook.experiments.versus import shared_onset_s
 from stressbook.report.numbers import CUT
@@ -65,6 +66,9 @@ def notes_of(
         "and correlations over seeds, are in the frame and in --json"
     )
     notes.append(placebo_note(found.placebo_changed(), found.placebo_of, n=found.n_pairs))
+    pairs = list(found.by_horizon().values())
+    by_horizon = horizons_note(least_of(pairs), n_pairs_of_arms=len(pairs))
+    notes += [by_horizon] if by_horizon else []
     return notes + [f"failed, {place}: {error}" for place, error in found.failures.items()]
 
 

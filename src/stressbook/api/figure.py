@@ -13,7 +13,7 @@ from stressbook.market.compiling.arrays import F64
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Panel", "draw_run", "run_panels"]
+__all__ = ["Panel", "draw_run", "make_axes", "run_panels"]
 
 # Okabe and Ito's palette, told apart by most colour-blind readers.
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -89,7 +89,7 @@ def draw_run(record: RunRecord, *, ax: Axes | None = None) -> Axes:
     if ax is not None:
         _draw(ax, panels[0])
         return ax
-    axes = _make_figure(len(panels))
+    axes = make_axes(len(panels))
     onset_min = record.onset_step * record.scenario.dt_s / 60.0
     for place, panel in zip(axes, panels, strict=True):
         _draw(place, panel)
@@ -100,7 +100,7 @@ def draw_run(record: RunRecord, *, ax: Axes | None = None) -> Axes:
     return axes[0]
 
 
-def _make_figure(n_panels: int) -> list[Axes]:
+def make_axes(n_panels: int) -> list[Axes]:
     """Return the places of a figure; one that no window manager knows where there is no screen."""
     from matplotlib import get_backend
 

@@ -47,6 +47,10 @@ def parameter_rows(scenario: Scenario) -> list[Parameter]:
     (1.0, 'USD')
     """
     found = list(_header(scenario))
+    if (book := scenario.population) is not None:
+        value = f"{book.file}, {len(book.account_names)} accounts, sha256 {book.digest()[:8]}"
+        meaning = "accounts that open as they are"
+        found.append(Parameter("population", value, "text", meaning, _CHANGED))
     found += _venue(scenario)
     found += _below(scenario.world, "world")
     for name, params in scenario.agents.items():

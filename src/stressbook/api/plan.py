@@ -14,16 +14,26 @@ from stressbook.experiments.enrolment import (
     ration_cells,
 )
 from stressbook.experiments.margin_books import BOOK_HEAD, book_cells, scenario_books
+from stressbook.experiments.own_book.distance import OWN_HEAD, own_cells, own_openings
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.stress import Stress
 from stressbook.experiments.words import amount, duration, table
 from stressbook.market.numbers.units import PRICE_ONE
 
-__all__ = ["NOBODY", "PLAN_SEED", "STEPS", "BookRange", "book_ranges", "plan_text", "timeline"]
+__all__ = [
+    "NOBODY",
+    "PLAN_SEED",
+    "STEPS",
+    "BookRange",
+    "book_ranges",
+    "plan_text",
+    "stress_notes",
+    "timeline",
+]
 
 # Of one step of the clock, in order.
 STEPS: Final = (
-    ("schedule", "stresses that start or end now"),
+    ("schedule", "stresses that start or end now, and numbers of the venue that they change"),
     ("world", "fundamental and outside prices advance"),
     ("prices", "oracle and mark, every {price}"),
     ("accrual", "premium samples every {premium}; every {funding} funding, interest, repayment"),
@@ -66,8 +76,8 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
     -------
     str
         Clock, the ten steps of `STEPS`, the timeline, the ladder of each book, who is enrolled at
-        the opening, whose book is rationed by what, and what each margin regime asks for a
-        hedged book.
+        the opening, whose book is rationed by what, the accounts of a population file, and what
+        each margin regime asks for a hedged book.
     """
     n_steps = round((scenario.warmup_s + scenario.duration_s) / scenario.dt_s)
     clock = scenario.venue_spec().clock
@@ -93,6 +103,7 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
             "",
             "Timeline",
             table(timeline(scenario), aligned="rl"),
+            *(f"  {note}" for note in stress_notes(scenario)),
             "",
             "Books, USD: a price that leaves its ladder ends the run with an error",
             table(_book_rows(scenario), aligned="lrrrrrr"),
@@ -105,10 +116,25 @@ def plan_text(scenario: Scenario, *, seed: int = PLAN_SEED) -> str:
                 [RATION_HEAD, *ration_cells(opening_rations(scenario, seed=seed))], aligned="llr"
             ),
             "",
+            *_own_lines(scenario, seed),
             "Initial margin of a perp of 1 M USD, alone and hedged by tokens; own regime first",
             table([BOOK_HEAD, *map(book_cells, scenario_books(scenario))], aligned="llrrrrrr"),
         ]
     )
+
+
+def _own_lines(scenario: Scenario, seed: int) -> list[str]:
+    """Return the accounts of the population file, nearest to a breach first."""
+    rows = own_openings(scenario, seed=seed)
+    if not rows or scenario.population is None:
+        return []
+    file = scenario.population.file
+    return [
+        f"Accounts of {file}: first breach if the price of one asset moved alone, debts as margin "
+        "draws them",
+        table([OWN_HEAD, *own_cells(rows)], aligned="llrrrl"),
+        "",
+    ]
 
 
 def book_ranges(scenario: Scenario) -> list[BookRange]:
@@ -184,11 +210,17 @@ def timeline(scenario: Scenario) -> list[tuple[str, str]]:
         found.append((scenario.warmup_s, "the warm-up ends"))
     for stress in scenario.stresses:
         found.append((stress.at_s, f"{stress.kind} starts: {_settings(stress)}"))
-        if stress.at_s + stress.duration_s < end_s:
+        if stress.at_s + stress.duration_s < end_s and not stress.stays:
             found.append((stress.at_s + stress.duration_s, f"{stress.kind} ends"))
     found.append((end_s, "the run ends"))
     found.sort(key=lambda item: item[0])
     return [(duration(t_s), what) for t_s, what in found]
+
+
+def stress_notes(scenario: Scenario) -> list[str]:
+    """Return what stresses say of themselves: how rare a severity above 1 is."""
+    notes = (stress.note(scenario.assets) for stress in scenario.stresses)
+    return [note for note in notes if note]
 
 
 def _settings(stress: Stress) -> str:
@@ -197,7 +229,7 @@ def _settings(stress: Stress) -> str:
         for entry in fields(stress)
         if entry.name not in _COMMON
     }
-    shown = [f"{name} {_value(value)}" for name, value in values.items() if value != ()]
+    shown = [f"{k} {_value(value)}" for k, value in values.items() if value not in ((), None)]
     if stress.severity != 1.0:
         shown.insert(0, f"severity {amount(stress.severity)}")
     return ", ".join(shown) or "all of it"

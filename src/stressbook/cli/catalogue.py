@@ -15,9 +15,12 @@ __all__ = ["list_scenarios", "plan", "schema", "show"]
 
 
 def list_scenarios(as_json: Json = False) -> None:
-    """List the shipped scenarios, the rules that `preset` may name, and the margin regimes."""
+    """List the shipped scenarios, the rules of `preset`, margin regimes and kinds of stress."""
+    from stressbook.experiments.caps.study_file import cap_study_names, cap_summary
     from stressbook.experiments.scenario import load_scenario
     from stressbook.experiments.scenario_files.file import catalogue_names
+    from stressbook.experiments.stress import REGISTRY
+    from stressbook.experiments.sweeps.study_file import load_study, study_names
     from stressbook.experiments.words import table
     from stressbook.market.regimes import load_regime, regime_names
     from stressbook.market.rules.presets import preset_summaries
@@ -28,6 +31,9 @@ def list_scenarios(as_json: Json = False) -> None:
         ("preset", name, f"rules of {day}: {summary}") for name, day, summary in preset_summaries()
     ]
     rows += [("margin_regime", name, load_regime(name).title) for name in regime_names()]
+    rows += [("stress", kind, _summary_of(kind)) for kind in sorted(REGISTRY)]
+    rows += [("study, for sweep", name, load_study(name).summary) for name in study_names()]
+    rows += [("cap study, for size-cap", name, cap_summary(name)) for name in cap_study_names()]
     if as_json:
         result_json([{"kind": kind, "name": name, "summary": text} for kind, name, text in rows])
     else:
@@ -81,8 +87,13 @@ def _show_stress(kind: str, *, as_json: bool) -> None:
         result_json({"kind": kind, "parameters": [field._asdict() for field in fields]})
         return
     cells = [(each.name, str(each.default), each.unit, each.help, each.source) for each in fields]
-    summary = (REGISTRY[kind].__doc__ or "").partition("\n")[0]
-    result(f"{kind}: {summary}\n{table(cells, aligned='lr')}")
+    result(f"{kind}: {_summary_of(kind)}\n{table(cells, aligned='lr')}")
+
+
+def _summary_of(kind: str) -> str:
+    from stressbook.experiments.stress import REGISTRY
+
+    return (REGISTRY[kind].__doc__ or "").partition("\n")[0]
 
 
 def schema(plugins: Plugins = []) -> None:  # noqa: B006 - typer copies it
@@ -104,9 +115,10 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Print what a run will do: its steps, stresses, the room of each book, who is enrolled."""
-    from stressbook.api.plan import STEPS, book_ranges, timeline
+    from stressbook.api.plan import STEPS, book_ranges, stress_notes, timeline
     from stressbook.experiments.enrolment import opening_enrolment, opening_rations
     from stressbook.experiments.margin_books import scenario_books
+    from stressbook.experiments.own_book.distance import own_openings
 
     found = resolved(name, sets=sets, stresses=stresses, plugins=plugins)
     if as_json:
@@ -117,7 +129,10 @@ def plan(
         counts = opening_enrolment(found.resolved, seed=seed)
         enrolment = {name: count._asdict() for name, count in counts.items()}
         about = {"steps": steps, "timeline": rows, "books": books, "margin": margin}
+        about["notes"] = stress_notes(found.resolved)
         rationed = opening_rations(found.resolved, seed=seed)
+        own = [one._asdict() for one in own_openings(found.resolved, seed=seed)]
+        about |= {"own_book": own} if own else {}
         result_json(about | {"enrolment": enrolment, "rationed": rationed})
     else:
         result(found.plan(seed=seed))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stressbook.cli.account import account
 from stressbook.cli.again import replay, report
 from stressbook.cli.calibrate import calibrate
 from stressbook.cli.catalogue import list_scenarios, plan, schema, show
@@ -14,6 +15,8 @@ from stressbook.cli.conform import conform
 from stressbook.cli.demo import demo
 from stressbook.cli.doctor import doctor
 from stressbook.cli.run import run
+from stressbook.cli.size_cap import size_cap
+from stressbook.cli.sweep import status, sweep
 from stressbook.cli.versus import versus
 from stressbook.errors import StressbookError
 
@@ -50,7 +53,10 @@ def _root(
 
 app.command()(demo)
 app.command("list")(list_scenarios)
-for _command in (show, schema, plan, run, versus, conform, replay, report, calibrate, doctor):
+for _command in (
+    *(show, schema, plan, run, versus, sweep, status, size_cap, account),
+    *(conform, replay, report, calibrate, doctor),
+):
     app.command()(_command)
 
 

@@ -133,6 +133,8 @@ def _tell_one(
     one: RunResult, place: Path, judged: Sequence[Judged], *, as_json: bool, quiet: bool
 ) -> None:
     if as_json:
+        from stressbook.experiments.moves import mark_moves
+
         result_json(
             {
                 "scenario": one.name,
@@ -141,6 +143,7 @@ def _tell_one(
                 "digest": one.digest,
                 "path": str(place),
                 "outcomes": one.outcomes,
+                "moves": mark_moves(one.record),
                 "budgets": _budget_table(judged),
             }
         )

@@ -64,7 +64,9 @@ def goes_on(place: Path, drawn_seed: int | None = None) -> Callable[[], str]:
     which = "" if drawn_seed is None else f" with --seed {drawn_seed}"
 
     def say() -> str:
-        if any(place.glob("runs/*.json")):
+        from stressbook.experiments.sweeps.status import n_done
+
+        if n_done(place):
             return f"what was finished is kept in {place}, the same command{which} goes on"
         return f"nothing was finished, the same command{which} starts afresh"
 
@@ -115,12 +117,17 @@ def _bar(label: str) -> Iterator[Callable[[float], None]]:
 def _lines(label: str) -> Callable[[float], None]:
     printed = 0
     start_s = time.monotonic()
+    first: float | None = None  # what a former call has finished took no time now
 
     def tell(share: float) -> None:
-        nonlocal printed
+        nonlocal printed, first
+        first = share if first is None else first
         tenths = math.floor(share * 10.0 + 1e-9)
         if tenths > printed:
             printed = tenths
-            note(f"{label}: {tenths * 10} % after {time.monotonic() - start_s:.0f} s")
+            passed_s = time.monotonic() - start_s
+            left_s = passed_s * (1.0 - share) / (share - first) if share > first else 0.0
+            left = f", about {left_s:.0f} s left" if left_s > 0.0 else ""
+            note(f"{label}: {tenths * 10} % after {passed_s:.0f} s{left}")
 
     return tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -200,7 +201,10 @@ def _tell(effect: Effect | EffectTable, place: Path, *, as_json: bool, quiet: bo
         pair = effect.comparison
         names = {"control": pair.control.name, "treated": pair.treated.name}
         outcomes = {row.pop("outcome"): row for row in effect.rows()}
-        result_json({**names, **about, "outcomes": outcomes, "failed": found.failures})
+        moves = [asdict(one) for one in pair.by_horizon()]
+        result_json(
+            {**names, **about, "outcomes": outcomes, "moves": moves, "failed": found.failures}
+        )
         return
     outcomes = {}
     for row in effect.rows():
@@ -218,6 +222,10 @@ def _tell(effect: Effect | EffectTable, place: Path, *, as_json: bool, quiet: bo
             "alike": effect.comparison.alike(),
             "placebo_changed": effect.comparison.placebo_changed(),
             "outcomes": outcomes,
+            "moves": {
+                side: [asdict(one) for one in several]
+                for side, several in effect.comparison.by_horizon().items()
+            },
             "runs": {side: [run.outcomes for run in runs] for side, runs in found.runs.items()},
             "failed": found.failures,
         }
