@@ -99,6 +99,8 @@ class RowAnswer:
         Beside the default row.
     infeasible : str
         Why it cannot be run; empty if it can.
+    note : str
+        What its numbers leave out.
     """
 
     about: RowParams
@@ -106,6 +108,7 @@ class RowAnswer:
     runs: Runs
     compared: ComparedRow | None
     infeasible: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

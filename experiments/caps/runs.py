@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stressbook.errors import InvalidScenario
 from stressbook.experiments.caps.demand import Demand, demand_changes
 from stressbook.experiments.caps.episodes import Changes
 from stressbook.experiments.caps.law import episode_seed
@@ -22,6 +23,7 @@ from stressbook.market.compiling.arrays import F64
 __all__ = ["Asked", "Runner", "Runs"]
 
 PROPOSAL = "proposal"
+_REFUSED = InvalidScenario.__name__
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,14 @@ class Runs:
         By name; NaN of a run that crashed.
     errors : dict of str to int
         Why runs crashed, and how many.
+    refused : frozenset of int
+        Seeds whose opening was refused: a cap that could not be filled.
     """
 
     seeds: tuple[int, ...]
     outcomes: dict[str, F64]
     errors: dict[str, int]
+    refused: frozenset[int] = frozenset()
 
     @property
     def n(self) -> int:
@@ -76,6 +81,15 @@ class Runs:
     def failed(self, name: str, budget: float) -> list[bool]:
         """Return which episodes failed: above the budget, or crashed."""
         return [not value <= budget for value in self.of(name).tolist()]
+
+    def opened(self) -> Runs:
+        """Return the episodes whose opening was not refused."""
+        kept = [k for k, seed in enumerate(self.seeds) if seed not in self.refused]
+        return Runs(
+            tuple(self.seeds[k] for k in kept),
+            {name: values[kept] for name, values in self.outcomes.items()},
+            {why: n for why, n in self.errors.items() if not why.startswith(_REFUSED)},
+        )
 
 
 class Runner:
@@ -163,4 +177,5 @@ def _table(found: Sequence[Replicate]) -> Runs:
         tuple(run.seed for run in found),
         {name: np.array([run.outcomes.get(name, math.nan) for run in found]) for name in names},
         errors,
+        frozenset(run.seed for run in found if run.error.startswith(_REFUSED)),
     )

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ from stressbook.experiments.caps.answer import (
 from stressbook.experiments.caps.demand import FILL, PLATFORM_CAP, Demand
 from stressbook.experiments.caps.episodes import Changes
 from stressbook.experiments.caps.runs import PROPOSAL, Asked, Runner, Runs
-from stressbook.experiments.caps.study import CapStudy, Row
+from stressbook.experiments.caps.study import CapStudy, OutcomeParams, Row
 from stressbook.experiments.run import Progress
 from stressbook.experiments.statistics.break_even import BreakEven, break_even
 from stressbook.experiments.statistics.certificate import (
@@ -201,21 +201,22 @@ def _rows(
     if default is None:
         return tuple(found)
     outcome = study.outcome
+    plain = default.failed(outcome.name, outcome.budget)
     failed = {
-        row.about.name: row.runs.failed(outcome.name, outcome.budget)
+        row.about.name: _beside(row.runs, default.seeds, plain, outcome)
         for row in found
         if not row.infeasible
     }
-    compared = {
-        one.name: one
-        for one in compare_rows(
-            failed, default.failed(outcome.name, outcome.budget), level=outcome.confidence
-        )
-    }
-    return tuple(
-        RowAnswer(row.about, row.value, row.runs, compared.get(row.about.name), row.infeasible)
-        for row in found
-    )
+    compared = {one.name: one for one in compare_rows(failed, plain, level=outcome.confidence)}
+    return tuple(replace(row, compared=compared.get(row.about.name)) for row in found)
+
+
+def _beside(
+    runs: Runs, seeds: Sequence[int], default: Sequence[bool], outcome: OutcomeParams
+) -> list[bool]:
+    """Return which seeds failed; where the row could not be filled, as by default."""
+    mine = dict(zip(runs.seeds, runs.failed(outcome.name, outcome.budget), strict=True))
+    return [mine.get(seed, fails) for seed, fails in zip(seeds, default, strict=True)]
 
 
 def _row(runner: Runner, row: Row, value: float, seeds: Sequence[int]) -> RowAnswer:
@@ -227,7 +228,10 @@ def _row(runner: Runner, row: Row, value: float, seeds: Sequence[int]) -> RowAns
         return RowAnswer(row.about, value, _NO_RUNS, None, error.problems[0].problem)
     if runs.errors and sum(runs.errors.values()) == runs.n:
         return RowAnswer(row.about, value, runs, None, next(iter(runs.errors)))
-    return RowAnswer(row.about, value, runs, None)
+    if not runs.refused:
+        return RowAnswer(row.about, value, runs, None)
+    note = f"{len(runs.refused)} of {runs.n} episodes cannot be filled so, and are left out"
+    return RowAnswer(row.about, value, runs.opened(), None, note=note)
 
 
 def _zero(runner: Runner, seeds: Sequence[int]) -> Runs:

@@ -13,6 +13,7 @@ from stressbook.experiments.caps.answer import CapGrid
 from stressbook.experiments.caps.law import Draw
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import SecondParams
+from stressbook.experiments.sweeps.cell import Replicate
 from tests.planted_caps import GRID, LAW, STUDY, Toy
 from tests.planted_losses import true_cap
 
@@ -197,3 +198,21 @@ def test_a_cap_that_rations_opening_books_binds_below_95_percent_of_it():
     ]
     found = CapGrid("emergent", (100.0, 200.0), tuple(runs)).binding(STUDY.cap.lever)
     assert str(found) == "binding up to 100, not binding from 200 to 200"
+
+
+def test_episodes_that_a_row_cannot_fill_are_left_out_of_it(monkeypatch):
+    toy = Toy(monkeypatch, lambda *_: 0.0)
+    one = toy._one
+    refused = {cap_runs.episode_seed(STUDY.seed, "proposal", i) for i in range(4)}
+
+    def run(job):
+        if job.label == "worse" and job.seed in refused:
+            return Replicate(job.seed, "", {}, "InvalidScenario: cannot be filled")
+        return one(job)
+
+    toy._one = run
+    row = driver.size_cap(STUDY).rows[0]
+    assert row.runs.n == 55
+    assert row.note.startswith("4 of 59 episodes cannot be filled")
+    assert (row.compared.only_here, row.compared.only_default) == (0, 0)
+    assert not row.infeasible

@@ -54,7 +54,7 @@ def _numerics(answer: CapAnswer) -> str:
 def _row(answer: CapAnswer, row: RowAnswer) -> Row:
     if row.infeasible:
         return Cell(row.about.name, row.infeasible), "cannot be run", "", "", "", ""
-    at = "" if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
+    at = row.note if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
     _, *counts, mean = _plain_row(answer, row.about.name, row.runs)
     if row.compared is not None:
         counts[2:] = [f"{row.compared.p:.2g}", "differs" if row.compared.differs else ""]
