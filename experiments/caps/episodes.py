@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput
@@ -93,7 +94,7 @@ class Episodes:
             for place, factor in scales.items():
                 for one in self._places(place):
                     now = values.get(one, self._value(one))
-                    values[one] = _scaled(now, float(_filled_in(factor, drawn)), one)
+                    values[one] = _scaled(now, _factor(factor, drawn, place), one)
         acting = self.law.acting(seed, more.probability)
         stresses = [
             self._stress(table, drawn)
@@ -151,12 +152,23 @@ def _filled_in(value: Any, drawn: Mapping[str, float]) -> Any:
     return value
 
 
+def _factor(factor: Any, drawn: Mapping[str, float], place: str) -> float:
+    value = _filled_in(factor, drawn)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        allowed = 'a number, "$draw" or "1/$draw"'
+        raise InvalidInput("is no factor", name=f"scale of {place}", value=value, allowed=allowed)
+    return float(value)
+
+
 def _scaled(now: Any, factor: float, place: str) -> Any:
     if isinstance(now, Mapping):
         return {key: _scaled(item, factor, place) for key, item in now.items()}
     if isinstance(now, bool) or not isinstance(now, int | float):
         raise InvalidInput("is no number", name="scale", value=place, allowed="a place of numbers")
-    return round(now * factor) if isinstance(now, int) else now * factor
+    scaled = now * factor
+    if not isfinite(scaled):
+        raise InvalidInput("is scaled beyond all numbers", name="scale", value=place)
+    return round(scaled) if isinstance(now, int) else scaled
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,5 +179,8 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         node = tree
         for key in above:
             node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                what = f"is set, and {key}, in which it stands, is set as a whole"
+                raise InvalidInput(what, name="set", value=place, allowed="one of the two")
         node[last] = value
     return tree

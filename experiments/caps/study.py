@@ -32,7 +32,9 @@ class CapParams:
 
     lever: str = param(PLATFORM_CAP, unit="place", help="number that is decided")
     unit: str = param("USD", unit="text", help="of the lever, for print")
-    grid: tuple[float, ...] = param((), unit="1", help="values that are tried, rising", low=0.0)
+    grid: tuple[float, ...] = param(
+        (), unit="1", help="values that are tried, rising", low=0.0, high=1e18
+    )
     demand: Literal["filled", "emergent"] = param(
         "filled", unit="name", help="who borrows in the answer that is certified"
     )
@@ -88,7 +90,9 @@ class SecondParams:
 
     lever: str = param("", unit="place", help="number that is decided too; empty: none is")
     unit: str = param("USD", unit="text", help="of the lever, for print")
-    grid: tuple[float, ...] = param((), unit="1", help="values that are tried, rising", low=0.0)
+    grid: tuple[float, ...] = param(
+        (), unit="1", help="values that are tried, rising", low=0.0, high=1e18
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,13 @@ from stressbook.experiments.caps.study import (
     RowParams,
     SecondParams,
 )
+from stressbook.experiments.caps.study_checks import (
+    absorption_problems,
+    divisions_by_zero,
+    names_in,
+    no_probabilities,
+    unknown_draws,
+)
 from stressbook.experiments.outcomes import OUTCOMES
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.scenario_files.binding import bind
@@ -201,6 +208,8 @@ class _Reader:
             self._check_lever("cap", cap.lever, scenario)
         if scenario is not None and second is not None and second.lever:
             self._check_lever("second", second.lever, scenario)
+        if law is not None and absorbs is not None and scenario is not None:
+            self.problems += absorption_problems(absorbs, law, scenario.assets)
         if self.problems or scenario is None or law is None:
             return None
         study = CapStudy(
@@ -309,12 +318,9 @@ class _Reader:
     def _check_names(self, law: ScenarioLaw) -> None:
         """Report draws that are not declared, and those that nothing reads."""
         known = [draw.name for draw in law.draws]
-        used = list(_names_in([law.settings, law.scales, [e.stresses for e in law.elements]]))
-        self.problems += [
-            unknown_name("law: a text with $", name, known=known)
-            for name in dict.fromkeys(used)
-            if name not in known
-        ]
+        parts = [law.settings, law.scales, [e.stresses for e in law.elements]]
+        used = names_in(parts)
+        self.problems += [*unknown_draws(parts, law, "law"), *divisions_by_zero(parts, law)]
         self.problems += [
             Problem("is read by nothing", f"law.draws.{name}", hint=f"write ${name} somewhere")
             for name in known
@@ -335,6 +341,9 @@ class _Reader:
                     for name in parts[2]
                     if name not in known
                 ]
+                self.problems += unknown_draws(parts[:2], law, place)
+                self.problems += divisions_by_zero(parts[:2], law)
+            self.problems += no_probabilities(parts[2], place)
             if about is not None:
                 found.append(Row(about, Changes(*parts)))
         return tuple(found)
@@ -350,6 +359,8 @@ class _Reader:
         everything = {element.name: 1.0 for element in study.law.elements}
         tried = [(f"at {value:,.0f}", Changes(), value) for value in study.cap.grid[-1:]]
         tried += [(row.about.name, row.changes, study.cap.grid[0]) for row in study.rows]
+        for place in (*study.absorption.multiplies, *study.absorption.divides):
+            tried.append(("absorption", Changes(scales={place: 1.0}), study.cap.grid[0]))
         for name, changes, value in tried:
             try:
                 changed = demand_changes(study.demand, study.cap.lever, value, spec) | changes
@@ -395,18 +406,3 @@ def _rows_of(rows: Any, place: str, problems: list[Problem]) -> list[Mapping[str
         problems.append(Problem("is no list of tables", place, rows, hint=f"write [[{place}]]"))
         return []
     return rows
-
-
-def _names_in(value: Any) -> Iterable[str]:
-    """Yield the names of draws that texts of a law speak of."""
-    if isinstance(value, str):
-        for lead in ("1/$", "$"):
-            if value.startswith(lead):
-                yield value[len(lead) :]
-                return
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _names_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _names_in(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from stressbook.agents.drafts import Listing, listings
@@ -38,6 +39,7 @@ MODES: Final = {
 WRAPPED: Final = {"UBTC": "BTC", "UETH": "ETH", "USOL": "SOL"}  # the venue's names of tokens
 _OF_ACCOUNT: Final = ("account_mode", "owner", "volume_14d_usd")
 _ONLY_CLASS: Final = "own_book"
+_MOST_DIGITS: Final = 30  # before and behind the point: more than any ledger holds
 
 
 def scenario_accounts(scenario: Scenario) -> tuple[OwnAccount, ...]:
@@ -310,11 +312,15 @@ class _Reader:
         if not value.is_finite():
             self._tell(row, column, "is no finite number", text, "a decimal number")
             return None
-        if abs(value) * unit >= BALANCE_MAX:
+        # Fractions are exact for any number of digits, and 1E+999999 need not be multiplied out.
+        if value.adjusted() > _MOST_DIGITS or abs(value) * unit >= BALANCE_MAX:
             self._tell(row, column, "is too large", text, f"below 2**62 {words}")
             return None
-        scaled = value * unit
-        if scaled != scaled.to_integral_value():
+        if value and value.adjusted() < -_MOST_DIGITS:
+            self._tell(row, column, "is no whole number of units", text, f"whole {words}")
+            return None
+        scaled = Fraction(value) * unit
+        if scaled.denominator != 1:
             self._tell(row, column, "is no whole number of units", text, f"whole {words}")
             return None
         return int(scaled)

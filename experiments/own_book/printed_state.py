@@ -10,7 +10,7 @@ Source of the shapes: docs.chainstack.com, Hyperliquid info endpoints; live stat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ STATES: Final = ("clearinghouseState", "spotClearinghouseState", "borrowLendUser
 TOLERANCE_USD: Final = 0.01  # sums of amounts that are printed to a millionth
 _INTEREST: Final = 1e-5  # of a loan: two answers of the venue are seconds apart
 _MICRO: Final = Decimal("0.000001")
+_TOO_LARGE: Final = 1e24
+_DIGITS: Final = 60  # a product of two such numbers to the millionth has less
 _TOKEN_IDS: Final = {0: "USDC", 150: "HYPE", 197: "UBTC", 268: "USDT0", 360: "USDH"}
 _MODES: Final = {
     "portfolioMargin": "portfolio",
@@ -60,10 +62,11 @@ def printed_holdings(content: Any, *, file: str) -> tuple[list[Holding], list[Pr
     holdings: list[Holding] = []
     problems: list[Problem] = []
     try:
-        for name, place, table in _accounts(content, file):
-            account = _Account(name, place, table)
-            holdings += account.holdings()
-            problems += account.problems
+        with localcontext(prec=_DIGITS):
+            for name, place, table in _accounts(content, file):
+                account = _Account(name, place, table)
+                holdings += account.holdings()
+                problems += account.problems
     except NotSupported as error:
         problems.append(
             Problem(str(error), "population", file, f"objects with {', '.join(STATES)}")
@@ -217,12 +220,11 @@ class _Account:
         key = {"borrow": "borrowed", "supply": "supplied"}[side]
         printed = exact(balance, key) if balance.has(key) else None
         other = None
-        for pair in self.loans.raw("tokenToState") if self.loans.has("tokenToState") else ():
-            token, state = pair
-            if _TOKEN_IDS.get(int(token), "") == coin or (
-                balance.has("token") and int(token) == balance.whole("token")
+        for token, state in _loan_states(self.loans):
+            if _TOKEN_IDS.get(token, "") == coin or (
+                balance.has("token") and token == balance.whole("token")
             ):
-                other = exact(Given(state).table(side), "value")
+                other = exact(state.table(side), "value")
         if printed is None:
             return Decimal(0) if other is None else other
         if other is not None:
@@ -300,7 +302,19 @@ class _Account:
             self._tell(where, "does not add up", float(printed), allowed)
 
 
+def _loan_states(loans: Given) -> Iterator[tuple[int, Given]]:
+    """Yield number and state of each token that an account may owe or lend."""
+    pairs = loans.raw("tokenToState") if loans.has("tokenToState") else []
+    if not isinstance(pairs, list):
+        raise NotSupported("`tokenToState` is no list")
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[1], Mapping)):
+            raise NotSupported("`tokenToState` is no list of pairs of a token and its state")
+        yield Given({"token": pair[0]}).whole("token"), Given(pair[1])
+
+
 def exact(given: Given, name: str) -> Decimal:
     """Return a number as it is printed, digit by digit; a reason if it is none."""
-    given.number(name)
+    if not abs(given.number(name)) < _TOO_LARGE:
+        raise NotSupported(f"`{name}` is too large for any ledger")
     return Decimal(str(given.raw(name)))

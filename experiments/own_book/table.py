@@ -90,12 +90,16 @@ def parse_csv(text: str, *, file: str) -> tuple[list[Holding], list[Problem]]:
     >>> holdings[0].amount, problems
     ('5', [])
     """
-    reader = csv.reader(io.StringIO(text))
-    rows = [
-        (f"row {reader.line_num}", [cell.strip() for cell in cells])
-        for cells in reader
-        if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
-    ]
+    # Lines may end as on any system.
+    reader = csv.reader(io.StringIO(text, newline=None))
+    try:
+        rows = [
+            (f"row {reader.line_num}", [cell.strip() for cell in cells])
+            for cells in reader
+            if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
+        ]
+    except csv.Error as error:
+        return [], [Problem(f"is not CSV: {error}", f"row {reader.line_num}")]
     if not rows:
         return [], [Problem("is empty", "population", file, _EXAMPLE)]
     return _from_rows(rows[0][1], rows[1:])
@@ -176,4 +180,7 @@ def _read_json(content: bytes, *, file: str) -> tuple[list[Holding], list[Proble
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         return [], [Problem(f"is not JSON: {error.msg.lower()}", place)]
+    except (ValueError, RecursionError) as error:  # numbers and lists that Python does not read
+        what = "thousands of digits" if isinstance(error, ValueError) else "thousands of brackets"
+        return [], [Problem(f"has {what} in a row", "population", file)]
     return printed_holdings(found, file=file)

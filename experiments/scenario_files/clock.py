@@ -32,7 +32,8 @@ class Clock(NamedTuple):
     @property
     def is_read(self) -> bool:
         """True if all three are usable."""
-        return all(isinstance(value, float) and isfinite(value) for value in self) and self.dt > 0
+        all_finite = all(isinstance(value, float) and isfinite(value) for value in self)
+        return all_finite and 0.0 < self.dt < 1e9  # milliseconds of it are a number too
 
     def problems(self) -> list[Problem]:
         """Return which of these times are no whole numbers of steps, or the step none of ms."""
@@ -69,13 +70,10 @@ def _grid_problem(place: str, value: Any, unit_s: float, unit: str) -> Problem |
     if not isinstance(value, float) or not isfinite(value):
         return None
     count = value / unit_s
+    what, allowed = f"is no whole number of {unit}", f"multiples of {unit_s} s"
+    if not isfinite(count):
+        return Problem(what, place, value, allowed)
     if abs(count - round(count)) <= 1e-9 * max(1.0, abs(count)):
         return None
     nearest = max(1, round(count)) * unit_s
-    return Problem(
-        f"is no whole number of {unit}",
-        place,
-        value,
-        f"multiples of {unit_s} s",
-        f"did you mean {nearest:.6g}?",
-    )
+    return Problem(what, place, value, allowed, f"did you mean {nearest:.6g}?")

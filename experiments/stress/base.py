@@ -61,7 +61,7 @@ class Stress(ABC):
     tail: ClassVar[str] = ""  # fitted tail that gives severities above 1 a return period
 
     at: float | str = param(1_800.0, unit="s", help="onset on the clock of the run", low=0.0)
-    duration: float | str = param(600.0, unit="s", help="how long it lasts", low=0.001)
+    duration: float | str = param(600.0, unit="s", help="how long it lasts", low=0.001, high=1e9)
     severity: float = param(
         1.0, unit="1", help="share of the full effect: 0 changes nothing", low=0.0, high=1.0
     )

@@ -249,10 +249,15 @@ class _Reader:
             return None
         if not item:
             self.problems.append(Problem("is empty", name, [], "1 or more values"))
+        tables = [one for one in item if isinstance(one, Mapping)]
+        if tables:
+            self.problems.append(
+                Problem("is no value", name, tables[0], "values, each of one place")
+            )
         twice = [one for k, one in enumerate(item) if one in item[:k]]
         if twice:
             self.problems.append(Problem("has a value twice", name, twice[0], "each value once"))
-        return Factor(place, tuple(item), is_whole=is_whole)
+        return Factor(place, tuple(_fixed(one) for one in item), is_whole=is_whole)
 
     def _range(
         self, name: str, place: str, item: Mapping[str, Any], *, is_whole: bool
@@ -316,9 +321,9 @@ class _Reader:
         self.problems += [
             unknown_name(f"series.keep[{k}]", name, known=SERIES)
             for k, name in enumerate(keep)
-            if name not in SERIES
+            if not isinstance(name, str) or name not in SERIES
         ]
-        return tuple(dict.fromkeys(keep))
+        return tuple(dict.fromkeys(name for name in keep if isinstance(name, str)))
 
     def _most_cells(self) -> int:
         part = self._part("limits")
@@ -389,6 +394,11 @@ def _resolved(
         return Scenario(**scenario_table.read(placed(table, values), source="")), ()
     except StressbookError as error:
         return None, error.problems
+
+
+def _fixed(value: Any) -> Any:
+    """Return a value whose lists, of assets for one, cannot be changed."""
+    return tuple(_fixed(one) for one in value) if isinstance(value, list) else value
 
 
 def _dotted(place: str) -> str:

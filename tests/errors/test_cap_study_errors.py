@@ -68,6 +68,15 @@ def test_every_problem_is_told_at_once(tmp_path):
          "out of range"),
         ('name = "fall"', 'name = "fall"\nprobability = 30', "law.elements[0].probability",
          "out of range"),
+        ("[1e8, 2e8]", "[1e8, 1e308]", "cap.grid[1]", "out of range"),
+        ('duration = "10min"', "duration = 1e308", "at 200,000,000: stresses[0].duration",
+         "out of range"),
+        ("[law.draws]", '[law.scale]\n"world.HYPE.daily_volatility" = "1h"\n[law.draws]',
+         "at 200,000,000: scale of world.HYPE.daily_volatility", "is no factor"),
+        ("[law.draws]", '[law.set]\n"venue.liquidation.backstop_capital_usd" = "1/$x"\n'
+         '[law.draws]\nx = { low = -1.0, high = 1.0 }', "law.draws.x", "may be 0"),
+        ("[law.draws]", '[law.set]\n"venue.orders" = 5.0\n"venue.orders.x" = 5.0\n[law.draws]',
+         "at 200,000,000: set", "set as a whole"),
     ],
 )  # fmt: skip
 def test_each_problem_names_its_place(tmp_path, old, new, place, words):
@@ -83,6 +92,25 @@ def test_rows_are_resolved_before_anything_runs(tmp_path):
     assert any(name.startswith("other: ") and "ltvv" in name for name in found)
     row = '[[rows]]\nname = "other"\nprobability = { fal = 0.0 }\n'
     assert "fall" in problems_of(tmp_path, GOOD + row)["rows[0].probability"].hint
+    row = '[[rows]]\nname = "other"\nset = { "venue.tokens.HYPE.ltv" = "$fal" }\n'
+    assert "fall" in problems_of(tmp_path, GOOD + row)["rows[0]: a text with $"].hint
+
+
+@pytest.mark.parametrize("value", ["1.5", "-1", '"x"', "[0.5]", "true", "nan"])
+def test_a_row_takes_no_probability_that_is_none(tmp_path, value):
+    row = f'[[rows]]\nname = "other"\nprobability = {{ fall = {value} }}\n'
+    assert "rows[0].probability.fall" in problems_of(tmp_path, GOOD + row)
+
+
+def test_what_is_measured_after_all_runs_is_checked_before_the_first(tmp_path):
+    text = '[absorption]\nasset = "HYPO"\nmedian_of = "$fall"\ntable_by = ["fal", "fall", "fall"]\n'
+    found = problems_of(tmp_path, GOOD + text)
+    assert "HYPE" in found["absorption.asset"].hint
+    assert "fall" in found["absorption.median_of"].hint
+    assert "fall" in found["absorption.table_by[0]"].hint
+    assert "two draws" in found["absorption.table_by"].problem
+    found = problems_of(tmp_path, GOOD + '[absorption]\ndivides = ["agents.holder.nothing"]\n')
+    assert "no place" in found["absorption: scale"].problem
 
 
 def test_names_that_do_not_ship_are_told_with_those_that_do(tmp_path):

@@ -469,3 +469,45 @@ def test_what_is_no_print_is_refused(tmp_path):
             BASE.with_(population=str(printed_file(tmp_path, content)))
     with pytest.raises(InvalidScenario, match="is not JSON"):
         BASE.with_(population=str(book_file(tmp_path, "{", "state.json")))
+
+
+# --- files that no desk meant to write -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + "a" * 140_000 + ",cash,USDC,1,,,,\n", "row 2 is not CSV"),
+        (HEAD + "a,cash,USDC,1e999999,,,,\n", "is too large"),
+        (HEAD + "a,token,HYPE,-9e999995,,,,\n", "is too large"),
+        (HEAD + "a,cash,USDC,1e-999999,,,,\n", "no whole number of units"),
+        (HEAD + "a,cash,USDC,1.0000000000000000000000000000000000001,,,,\n", "no whole number"),
+    ],
+)
+def test_cells_of_any_length_are_refused_with_their_row(tmp_path, text, words):
+    with pytest.raises(InvalidScenario, match=words):
+        BASE.with_(population=str(book_file(tmp_path, text)))
+
+
+def test_lines_may_end_as_on_any_system(tmp_path):
+    for end in ("\r", "\r\n"):
+        path = tmp_path / "book.csv"
+        path.write_bytes(b"\xef\xbb\xbf" + BOOK.replace("\n", end).encode())
+        assert len(read_book(path).holdings) == BOOK.count("\n") - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "brackets"),
+        ('[{"a": ' + "9" * 5000 + "}]", "digits"),
+        ('{"borrowLendUserState": {"tokenToState": 1}}', "is no list"),
+        ('{"borrowLendUserState": {"tokenToState": [[0]]}}', "is no list of pairs"),
+        ('{"borrowLendUserState": {"tokenToState": [[0, 1]]}}', "is no list of pairs"),
+        ('{"spotClearinghouseState": {"balances": [{"coin": "USDC", "total": "1e25"}]}}', "large"),
+        ('{"spotClearinghouseState": {"balances": [{"coin": "USDC", "total": "1e23"}]}}', "large"),
+    ],
+)
+def test_prints_of_nonsense_are_refused(tmp_path, text, words):
+    with pytest.raises(InvalidScenario, match=words):
+        BASE.with_(population=str(book_file(tmp_path, text, "book.json")))

@@ -45,6 +45,22 @@ def problems(**changes):
 # --- files ---------------------------------------------------------------------------------------
 
 
+def test_lists_are_values_and_tables_are_none():
+    found = study(levers={"stresses.0.assets": [["HYPE"], ["BTC", "HYPE"]]})
+    assert {point.scenario.stresses[0].assets for point in found.points} == {
+        ("HYPE",),
+        ("BTC", "HYPE"),
+    }
+    found = problems(levers={SIZE: [{"budget": 1.0}]}, series={"keep": [["market"]]})
+    assert "is no value" in found[f"levers.{SIZE}"]
+    assert "market" in found["series.keep[0]"]
+
+
+def test_times_beyond_all_steps_are_refused():
+    found = problems(levers={"stresses.0.duration": [1e308], "dt": [1e308]})
+    assert {name.split(".")[0] for name in found} == {"levers"}
+
+
 def test_every_combination_runs_with_every_seed_and_knows_its_values():
     found = study()
     assert found.n_cells == 2 * 3 * 3
