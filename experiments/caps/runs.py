@@ -17,6 +17,7 @@ from stressbook.experiments.caps.law import episode_seed
 from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.run import Progress
 from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.episode import BOOKED
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.market.compiling.arrays import F64
 
@@ -132,7 +133,10 @@ class Runner:
         return tuple(episode_seed(self.study.seed, purpose, i) for i in range(n))
 
     def job(self, asked: Asked, seed: int, *, decided: bool = False) -> Job:
-        """Return one episode as it is run; `decided`: it may stop where it can only fail."""
+        """Return one episode as it is run; `decided`: it may stop where it can only fail.
+
+        Of outcomes that may still fall nothing is decided before the end.
+        """
         outcome = self.study.outcome
         changes = demand_changes(asked.demand, self.study.cap.lever, asked.value, self._spec)
         return Job(
@@ -140,7 +144,7 @@ class Runner:
             seed,
             label=asked.label,
             run_on_s=self.study.law.run_on_s,
-            decided=(outcome.name, outcome.budget) if decided else None,
+            decided=(outcome.name, outcome.budget) if decided and outcome.name in BOOKED else None,
             levers=((self.study.cap.lever, asked.value),),
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stressbook.errors import StressbookError
+from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.sweeps.index import INDEX, reading
 from stressbook.experiments.sweeps.ownership import owner_of
 
@@ -96,6 +96,13 @@ def read_status(folder: Path) -> Status:
         for label, state, n in rows:
             shown = "waiting" if state == "running" and owner is None else state
             counts = by_label.setdefault(label, dict.fromkeys(STATES, 0))
+            if shown not in counts:
+                raise InvalidInput(
+                    f"holds cells that are {shown!r}",
+                    name="index",
+                    value=str(place / INDEX),
+                    allowed=", ".join(STATES),
+                )
             counts[shown] += n
         failures = db.execute(
             "SELECT label, seed, error FROM cells WHERE state = 'failed' ORDER BY id LIMIT ?",

@@ -14,6 +14,7 @@ from stressbook.experiments.caps.law import Draw
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import SecondParams
 from stressbook.experiments.sweeps.cell import Replicate
+from stressbook.experiments.sweeps.episode import BOOKED
 from tests.planted_caps import GRID, LAW, STUDY, Toy
 from tests.planted_losses import true_cap
 
@@ -104,6 +105,15 @@ def test_crashed_episodes_fail_and_are_not_drawn_again(monkeypatch):
     assert attempt.judgement.word == "refused"
     assert attempt.judgement.failures == 7
     assert attempt.runs.errors == {"LadderExhausted: left": 7}
+
+
+@pytest.mark.parametrize("name", ["reserve_shortfall_usd", "uncovered_usd"])
+def test_episodes_stop_early_only_where_the_outcome_cannot_fall(monkeypatch, name):
+    toy = Toy(monkeypatch)
+    driver.size_cap(STUDY.with_outcome(name=name))
+    decided = {job.decided for job in toy.calls} - {None}
+    assert decided <= {(job_name, STUDY.outcome.budget) for job_name in BOOKED}
+    assert bool(decided) == (name in BOOKED)
 
 
 def test_a_second_planned_attempt_tries_the_next_cap_below_on_seeds_of_its_own(monkeypatch):
