@@ -140,10 +140,11 @@ def facts(answer: CapAnswer) -> list[Fact]:
     certified = answer.certified
     last = answer.attempts[-1] if answer.attempts else None
     at_most = certified.upper(outcome.name, outcome.budget) if certified else math.nan
+    proposed = answer.proposal.cap if answer.proposal.cap > 0.0 else math.nan
     rows = [
         Fact("lever", study.cap.lever, study.law.summary),
         Fact("current", value_text(answer, study.current), _current_note(answer)),
-        Fact("proposed", value_text(answer, answer.proposal.cap), answer.proposal.reason),
+        Fact("proposed", value_text(answer, proposed), answer.proposal.reason),
         Fact(
             "certified",
             value_text(answer, certified.value) if certified else "none",
@@ -152,7 +153,7 @@ def facts(answer: CapAnswer) -> list[Fact]:
         Fact(
             "largest that holds",
             value_text(answer, answer.holds),
-            f"0 of {critical.n} episodes above {outcome.budget / _MILLION:,.4g} M USD"
+            f"0 of {critical.n} episodes fail, at it or below"
             if not math.isnan(answer.holds)
             else "some episode fails at the smallest cap that was tried",
         ),
@@ -193,7 +194,7 @@ def _current_note(answer: CapAnswer) -> str:
         return ""
     outcome = answer.study.outcome
     failed = sum(row.runs.failed(outcome.name, outcome.budget))
-    return f"{failed} of {row.runs.n} episodes above the budget, filled to it"
+    return f"{failed} of {row.runs.n} episodes fail, filled to it"
 
 
 def _binding(answer: CapAnswer) -> tuple[str, str]:

@@ -72,6 +72,24 @@ def test_every_cap_of_the_grid_is_told_with_its_failures(kind):
         assert told[value] == [f"{x:.0%}" for x in (one.value, one.low, one.high)]
 
 
+@pytest.mark.parametrize("kind", ["nothing_proposed", "crashing", "non_monotone"])
+def test_no_number_pretends_where_none_is_found(kind):
+    answer = answer_of(kind)
+    said = {fact.name: fact for fact in facts(answer)}
+    assert said["proposed"].value == said["certified"].value == "none"
+    fails_at_once = bool(answer.critical.failed[:, 0].any())
+    assert (said["largest that holds"].value == "none") == fails_at_once
+    assert said["largest that holds"].note.startswith("some" if fails_at_once else "0 of 59")
+
+
+def test_a_mean_of_too_few_episodes_has_no_interval_on_the_page():
+    shown = tables.severity_table(answer_of("refused"), "reserve_shortfall_usd").rows[-1]
+    assert shown[-1].below == "?"
+    whole = tables.loss_table(answer_of("refused")).rows[0]
+    one = loss_summary(answer_of("refused").at_tried().of(LOSS_NAMES[0]), LOSS_NAMES[0]).shortfall
+    assert whole[4].below == f"{usd(one.low)} to {usd(one.high)}"
+
+
 def test_rows_that_fail_more_often_are_told_and_the_others_counted():
     answer = answer_of("certified")
     text = answer_text(answer)

@@ -228,6 +228,8 @@ def _usd_cell(estimate: Estimate | None) -> Cell:
     if estimate is None or math.isnan(estimate.value):
         return Cell("none")
     ends = (estimate.low, estimate.high)
+    if all(map(math.isnan, ends)):
+        return Cell(usd(estimate.value), "?")
     if all(end == estimate.value for end in ends):
         return Cell(usd(estimate.value))
     return Cell(usd(estimate.value), " to ".join(_known(ends)))
