@@ -15,12 +15,14 @@ from stressbook.experiments.caps.reading import (
     certificate_sentence,
     crashes,
     facts,
+    row_notes,
     rows_with_failures,
     value_text,
     verdict,
 )
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.statistics.certificate import supported_alphas
+from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.experiments.words import UNVALIDATED, Text, table
 
 __all__ = ["answer_text"]
@@ -99,11 +101,11 @@ def _row_lines(answer: CapAnswer) -> Iterator[str]:
         f"{outcome.seeds} fail: failures, upper bound, p against that"
     )
     if worse:
-        yield table([_row_cells(answer, row) for row in worse[:_SHOWN_ROWS]], aligned="lrrr")
+        yield table([_row_cells(answer, row) for row in worse[:_SHOWN_ROWS]], aligned="lrrl")
     if len(worse) > _SHOWN_ROWS:
         yield f"  and {len(worse) - _SHOWN_ROWS} more with more failures, on the page"
     if fewer:
-        yield table([_row_cells(answer, row) for row in fewer], aligned="lrrr")
+        yield table([_row_cells(answer, row) for row in fewer], aligned="lrrl")
     left = len(compared) - len(worse) - len(fewer)
     yield f"  {left} rows without more failures, which is no proof that they make no difference"
     yield from (f"  {row.about.name}: {row.infeasible}" for row in answer.rows if row.infeasible)
@@ -118,13 +120,19 @@ def _row_cells(answer: CapAnswer, row: RowAnswer) -> tuple[str, ...]:
     assert one is not None
     at = "" if row.about.at == "certified" else f", {value_text(answer, row.value)}"
     told = " differs" if one.differs else ""
-    counts = f"{one.failures}/{one.n}"
-    return f"{row.about.name}{at}", counts, f"{one.upper:.1%}", f"p {one.p:.2g}{told}"
+    notes = row_notes(row)
+    told += f" ({notes})" if notes else ""
+    outcome, n = answer.study.outcome, row.runs.n
+    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    upper = upper_bound(failed, n, confidence=outcome.confidence)
+    return f"{row.about.name}{at}", f"{failed}/{n}", f"{upper:.1%}", f"p {one.p:.2g}{told}"
 
 
 def _check_lines(answer: CapAnswer) -> Iterator[str]:
     if answer.break_even is not None:
-        yield f"break-even absorption: x {answer.break_even} of what is assumed"
+        found = answer.break_even
+        told = "lies" if found.is_outside else "x"
+        yield f"break-even absorption, of what is assumed: {told} {found}"
     if answer.absorption is not None:
         yield f"absorption at x 1: {_absorbed(answer.absorption)}"
     if answer.absorption_at_break_even is not None:

@@ -25,6 +25,7 @@ __all__ = [
     "lifted",
     "per_year",
     "percent_text",
+    "row_notes",
     "rows_with_failures",
     "value_text",
     "verdict",
@@ -257,6 +258,12 @@ def rows_with_failures(answer: CapAnswer) -> list[RowAnswer]:
         if row.compared is not None and row.compared.only_here > row.compared.only_default
     ]  # fmt: skip
     return sorted(worse, key=lambda row: -(row.compared.failures if row.compared else 0))
+
+
+def row_notes(row: RowAnswer) -> str:
+    """Return what must be known of a row's numbers: what they leave out, failures that crashed."""
+    crashed = sum(row.runs.errors.values())
+    return ", ".join(filter(None, (row.note, f"{crashed} crashed" if crashed else "")))
 
 
 def crashes(answer: CapAnswer) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The page of a cap study by the kind of its answer: what it says, and what it may not say."""
 
+import math
 import re
 from dataclasses import replace
 from functools import cache
@@ -212,7 +213,11 @@ def test_the_break_even_is_told_in_usd_with_its_bounds():
     assert "towards less it is open" in said
     assert "not run" in said
     outside = words.break_even_words(answer_of("never_binding"))
-    assert len(outside) == 1
+    assert len(outside) == 2
+    bound = answer_of("never_binding").break_even.bound_high
+    assert f"confidence from {bound:.2g} on" in outside[1]
+    untold = replace(answer, break_even=replace(found, value=0.0, bound_high=math.inf))
+    assert "No multiplier that was tried is told" in words.break_even_words(untold)[1]
     assert "stay below 5.0 % down to 0.25" in outside[0]
     assert words.break_even_words(answer_of("crashing")) == []
 

@@ -1,6 +1,7 @@
 """The answer of a cap study on one screen, and what its recommendation says of load 1."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,12 +12,15 @@ from stressbook.experiments.caps.reading import (
     certificate_sentence,
     facts,
     percent_text,
+    row_notes,
     rows_with_failures,
     verdict,
 )
 from stressbook.experiments.statistics.exact import share_estimate, upper_bound
 from stressbook.experiments.words import UNVALIDATED
 from stressbook.report import cap_tables as tables
+from stressbook.report.cap_rows import row_table
+from stressbook.report.cap_words import reservations
 from stressbook.report.numbers import usd
 from tests.unit import cap_answers as made
 
@@ -102,6 +106,19 @@ def test_rows_that_fail_more_often_are_told_and_the_others_counted():
     assert f"{len(compared) - len(worse)} rows without more failures" in text
     (infeasible,) = [row for row in answer.rows if row.infeasible]
     assert f"{infeasible.about.name}: {infeasible.infeasible}" in text
+
+
+def test_what_a_row_leaves_out_and_its_crashes_are_told_wherever_it_is():
+    answer = answer_of("certified")
+    (row,) = [row for row in answer.rows if row.about.name == "absorption x 1/3"]
+    note = "4 of 59 episodes cannot be filled so, and are left out"
+    row = replace(row, runs=replace(row.runs, errors={"LadderExhausted: left": 3}), note=note)
+    told = f"{note}, 3 crashed"
+    assert row_notes(row) == told
+    answer = replace(answer, rows=(row,))
+    assert f"8/59  23.1%  p 0.0078 ({told})" in answer_text(answer)
+    assert told in [one[0].below for one in row_table(answer).rows]
+    assert f"absorption x 1/3 (8/59, {told})" in " ".join(reservations(answer))
 
 
 def test_load_1_stands_beside_the_step_limit():

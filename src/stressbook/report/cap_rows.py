@@ -7,7 +7,7 @@ from typing import Final
 
 from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
 from stressbook.experiments.caps.losses import column_means
-from stressbook.experiments.caps.reading import value_text
+from stressbook.experiments.caps.reading import row_notes, value_text
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.report.layout import Table, table_of
@@ -54,11 +54,12 @@ def _numerics(answer: CapAnswer) -> str:
 def _row(answer: CapAnswer, row: RowAnswer) -> Row:
     if row.infeasible:
         return Cell(row.about.name, row.infeasible), "cannot be run", "", "", "", ""
-    at = row.note if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
+    at = "" if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
     _, *counts, mean = _plain_row(answer, row.about.name, row.runs)
     if row.compared is not None:
         counts[2:] = [f"{row.compared.p:.2g}", "differs" if row.compared.differs else ""]
-    return Cell(row.about.name, at), *counts, mean
+    below = ", ".join(filter(None, (at, row_notes(row))))
+    return Cell(row.about.name, below), *counts, mean
 
 
 def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:

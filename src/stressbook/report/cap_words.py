@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.experiments.caps.answer import CapAnswer
+from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
 from stressbook.experiments.caps.reading import (
     crashes,
     lifted,
+    row_notes,
     rows_with_failures,
     value_text,
 )
@@ -76,12 +77,7 @@ def reservations(answer: CapAnswer) -> list[str]:
         found.append(break_even_words(answer)[0])
     worse = rows_with_failures(answer)
     if worse:
-        named = [
-            f"{row.about.name} ({row.compared.failures}/{row.compared.n}"
-            f"{', differs' if row.compared.differs else ''})"
-            for row in worse[:_SHOWN_ROWS]
-            if row.compared
-        ]
+        named = [_named(answer, row) for row in worse[:_SHOWN_ROWS]]
         more = f" and {len(worse) - _SHOWN_ROWS} more" if len(worse) > _SHOWN_ROWS else ""
         found.append(f"More failures than by default, if varied singly: {'; '.join(named)}{more}.")
     tokens = [place.split(".")[2] for place in lifted(answer)]
@@ -96,6 +92,14 @@ def reservations(answer: CapAnswer) -> list[str]:
     return found
 
 
+def _named(answer: CapAnswer, row: RowAnswer) -> str:
+    outcome = answer.study.outcome
+    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    differs = "differs" if row.compared is not None and row.compared.differs else ""
+    told = (f"{failed}/{row.runs.n}", differs, row_notes(row))
+    return f"{row.about.name} ({', '.join(filter(None, told))})"
+
+
 def break_even_words(answer: CapAnswer) -> list[str]:
     """Return what the break-even says: the multiplier, what is not told apart, the bounds."""
     found = answer.break_even
@@ -103,15 +107,22 @@ def break_even_words(answer: CapAnswer) -> list[str]:
         return []
     alpha = f"{percent(answer.study.outcome.alpha)} %"
     low, high = found.range
+    untold = "No multiplier that was tried is told from it with 95 % confidence."
     if found.value == 0.0:
         return [
             f"Break-even: failures stay below {alpha} down to {low:g} of the absorption that is "
-            "assumed, the least that was tried."
+            "assumed, the least that was tried.",
+            f"That they are below it is told with 95 % confidence from {found.bound_high:.2g} on."
+            if math.isfinite(found.bound_high)
+            else untold,
         ]
     if math.isinf(found.value):
         return [
             f"Break-even: failures stay above {alpha} up to {high:g} times the absorption that is "
-            "assumed, the most that was tried."
+            "assumed, the most that was tried.",
+            f"That they are above it is told with 95 % confidence up to {found.bound_low:.2g}."
+            if found.bound_low > 0.0
+            else untold,
         ]
     said = [
         f"Break-even: failures reach {alpha} where the market absorbs {found.value:.2g} of what is "
