@@ -116,6 +116,12 @@ def test_episodes_stop_early_only_where_the_outcome_cannot_fall(monkeypatch, nam
     assert bool(decided) == (name in BOOKED)
 
 
+def test_a_crashed_run_fails_in_every_row():
+    runs = cap_runs.Runs((1, 2, 3), {"x": np.array([np.nan, 25.0, 26.0])}, {"left": 1})
+    assert runs.failed("x", 25.0) == [True, False, True]
+    assert runs.failed("none of them ended", 25.0) == [True, True, True]
+
+
 def test_a_second_planned_attempt_tries_the_next_cap_below_on_seeds_of_its_own(monkeypatch):
     first = {cap_runs.episode_seed(STUDY.seed, "attempt 1", i) for i in range(400)}
     toy = Toy(monkeypatch, lambda seed, *_: 1e9 if seed in first else 0.0)
