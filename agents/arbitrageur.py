@@ -5,7 +5,10 @@ and they rest bids and asks farther away: a forced seller, who takes only, meets
 who rest. Capital grows with the gap. A taking order is bounded to half of what closes the gap, so
 that several traders do not overshoot, and carries the last price that still pays as its limit.
 Whatever is done on the venue is undone outside at once; tokens and USDC go in and out where they
-are short. The dial `arbitrage` scales capacity: an outage of transfers.
+are short. Sizes were fitted to the usual impact of flow outside: where books there are thinner, all
+orders shrink in proportion, so that hedging them moves prices no further than usual
+(docs/decisions/0062-arbitrage-and-thin-books.md). The dial `arbitrage` scales capacity: an outage
+of transfers.
 
 Source: Gromb and Vayanos, Limits of arbitrage, Annual Review of Financial Economics 2010 (capital
 as the limit). Sizes, speeds and edges are assumed, from trial runs: capital of 1 % of volume gave
@@ -61,13 +64,14 @@ DEPTH_EXPONENT: Final = 0.8  # of the makers' ladders: what lies within a gap
 PARAMETERS = array_record(
     "asset spot_lots",
     "equity_usd purse_usd speed_per_ms gap_scale_bp boost_max edge_bp shift_bp rest_frac "
-    "tolerance_frac margin_frac",
+    "tolerance_frac margin_frac usual_impact_per_musd",
     float_arrays={"capital_usd": 2, "fee_bp": 2, "rest_bp": N_LEVELS},
 )
 MEMORY = array_record(
     hedged_book.INTS + " counter take_side take_tick take_lots",
-    # of the leg at hand: signed holding, capacity, what may be bought and sold
-    hedged_book.FLOATS + " holding_usd capital_usd bid_room_usd ask_room_usd",
+    # of the leg at hand: signed holding, capacity, what may be bought and sold; size of orders
+    # over what they are where the outside has its usual depth
+    hedged_book.FLOATS + " holding_usd capital_usd bid_room_usd ask_room_usd pace",
     int_arrays=targets(N_SLOTS) | hedged_book.INT_LEGS,
     float_arrays=hedged_book.FLOAT_LEGS,
 )
@@ -152,6 +156,12 @@ class ArbitrageurParams:
         help="USDC that can be brought in as positions grow, of the volume of both legs",
         low=0.0,
     )
+    usual_impact_bp_per_musd: Mapping[str, float] = param(
+        {"BTC": 0.3, "ETH": 0.8, "SOL": 2.5, "HYPE": 10.0},
+        unit="bp/MUSD",
+        help="impact outside at which orders have their full size; thinner books take less",
+        source="of the scenario `hyperliquid`, under which sizes and speeds were fitted",
+    )
     stock_days: float = param(
         0.05, unit="day", help="tokens at the opening, of spot volume, all traders"
     )
@@ -214,6 +224,7 @@ def set_orders(m: Any, p: Any, asset: Any, book: Any, kind: int, price: float, d
     full = full if full < 1.0 else 1.0
     full = full if full > -1.0 else -1.0
     value = price * (1.0 - 1e-4 * p.shift_bp * full)
+    m.pace = _pace(p, asset, kind)
     half_spread = asset.perp_half_spread if kind == OUTSIDE_PERP else asset.spot_half_spread
     cost_bp = p.fee_bp[kind] + p.edge_bp + 1e4 * half_spread
     if m.capital_usd > 0.0:
@@ -224,13 +235,20 @@ def set_orders(m: Any, p: Any, asset: Any, book: Any, kind: int, price: float, d
         away = value * 1e-4 * (cost_bp + gap_bp)
         slack = int(p.tolerance_frac * away / book.tick_usd)
         capacity = _capacity_usd(m, p, gap_bp)
-        size = p.rest_frac * capacity * p.speed_per_ms * dt
+        size = m.pace * p.rest_frac * capacity * p.speed_per_ms * dt
         slot = kind * N_SIDES + level
         usd = _least(size, capacity - m.holding_usd, m.bid_room_usd)
         set_target(m, slot, bid_tick(value - away, book.tick_usd), lots_of(usd, lot_usd), slack)
         slot += N_LEVELS
         usd = _least(size, capacity + m.holding_usd, m.ask_room_usd)
         set_target(m, slot, ask_tick(value + away, book.tick_usd), lots_of(usd, lot_usd), slack)
+
+
+@inline_kernel
+def _pace(p: Any, asset: Any, kind: int) -> Any:
+    """Return the usual impact outside over the present one, at most 1."""
+    impact = asset.perp_impact_per_musd if kind == OUTSIDE_PERP else asset.spot_impact_per_musd
+    return p.usual_impact_per_musd / impact if impact > p.usual_impact_per_musd > 0.0 else 1.0
 
 
 @inline_kernel
@@ -272,7 +290,8 @@ def _clip_usd(m: Any, p: Any, gap_bp: float, holding: float, depth_usd: float, d
     closing = 0.5 * depth_usd * pow_(gap_bp / DEPTH_DISTANCE_BP, DEPTH_EXPONENT)
     # A swept book shows no depth; the limit price bounds what happens there.
     least = p.rest_frac * clip
-    return _least(clip, closing if closing > least else least, capacity - holding)
+    closing = closing if closing > least else least
+    return _least(m.pace * clip, m.pace * closing, capacity - holding)
 
 
 @kernel
@@ -353,4 +372,5 @@ def account_parameters(
     r["rest_frac"] = params.rest_frac
     r["tolerance_frac"] = params.tolerance_frac
     r["margin_frac"] = params.margin_frac
+    r["usual_impact_per_musd"] = 1e-4 * params.usual_impact_bp_per_musd.get(name, 0.0)
     return r

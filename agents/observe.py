@@ -118,6 +118,8 @@ def observe_market(v: VenueState, mkt: Market, t_ms: int) -> None:
         seen.outside_perp_usd = v.outside[a].perp_usd
         seen.spot_half_spread = v.outside[a].spot_half_spread
         seen.perp_half_spread = v.outside[a].perp_half_spread
+        seen.spot_impact_per_musd = v.outside[a].spot_impact_per_musd
+        seen.perp_impact_per_musd = v.outside[a].perp_impact_per_musd
         seen.volatility_ratio = v.outside[a].volatility_ratio
         seen.step_volatility = v.outside[a].step_volatility
         seen.venue_depth = dial.venue_depth

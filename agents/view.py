@@ -25,12 +25,14 @@ INSTRUMENT_VIEW = record_dtype(
 ASSET_VIEW = record_dtype(
     "perp_inst spot_inst token max_leverage",  # -1 where there is none
     # funding_hourly: last booked rate; premium: mean of this hour's samples;
+    # impact_per_musd: by how much 1 M USD of flow outside displaces a price now, as a fraction;
     # volatility_ratio: outside volatility over its long-run value (1 in calm);
     # venue_depth: dial, share of makers' size that is left (1 in calm);
     # arbitrage: dial, share of arbitrage capacity that is left;
     # defence: dial, 0 where voluntary defensive reactions are switched off (arm N)
     "oracle_usd mark_usd funding_hourly premium outside_spot_usd outside_perp_usd "
-    "spot_half_spread perp_half_spread volatility_ratio venue_depth arbitrage "
+    "spot_half_spread perp_half_spread spot_impact_per_musd perp_impact_per_musd "
+    "volatility_ratio venue_depth arbitrage "
     "defence "
     "step_volatility",  # long-run standard deviation of one step's log return
 )

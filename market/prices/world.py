@@ -283,6 +283,8 @@ def _publish(out: Record, asset: Record, spot: Record, perp: Record, dial: Recor
     out.perp_usd = leg_price(perp, fundamental_usd)
     out.spot_half_spread = spot.half_spread * dial.outside_spread
     out.perp_half_spread = perp.half_spread * dial.outside_spread
+    out.spot_impact_per_musd = spot.slope_per_musd / dial.outside_depth
+    out.perp_impact_per_musd = perp.slope_per_musd / dial.outside_depth
 
 
 @inline_kernel

@@ -325,6 +325,8 @@ def _open_prices(w: WorldState, params: WorldParams) -> None:
         out.spot_usd = asset.opening_usd * exp(float(spot.basis))
         out.perp_usd = asset.opening_usd * exp(float(perp.basis))
         out.spot_half_spread, out.perp_half_spread = spot.half_spread, perp.half_spread
+        out.spot_impact_per_musd = spot.slope_per_musd
+        out.perp_impact_per_musd = perp.slope_per_musd
         out.volatility_ratio, out.step_volatility = 1.0, asset.step_sd
         asset.window_log = ln(float(out.spot_usd))
         open_crowd(

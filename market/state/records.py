@@ -110,8 +110,9 @@ N_ORACLE_HISTORY: Final = 512  # composed oracles kept for the lag dial, one a p
 # What the world shows the venue and the agents, per asset: outside prices in USD.
 OUTSIDE = record_dtype(
     "",
-    # half-spreads: fractions of the price
+    # half-spreads: fractions of the price; impacts: displacement by 1 M USD of flow now
     "fundamental_usd spot_usd perp_usd spot_half_spread perp_half_spread "
+    "spot_impact_per_musd perp_impact_per_musd "
     # volatility of the outside spot over its long-run value; long-run sd of a step's log return
     "volatility_ratio step_volatility",
 )

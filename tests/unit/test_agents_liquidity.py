@@ -29,6 +29,7 @@ from stressbook.agents.view import (
     Accounts,
     Market,
 )
+from stressbook.experiments.scenario import load_scenario
 from stressbook.market.prices.outside_market import OUTSIDE_PERP, OUTSIDE_SPOT
 from stressbook.market.state.codes import (
     BUY,
@@ -101,6 +102,7 @@ class Pit:
         asset.perp_inst, asset.spot_inst, asset.token = PERP_INST, SPOT_INST, 1
         asset.volatility_ratio = asset.venue_depth = asset.arbitrage = asset.defence = 1.0
         asset.spot_half_spread = asset.perp_half_spread = 0.00003
+        asset.spot_impact_per_musd = asset.perp_impact_per_musd = 0.3e-4
         self.outside(PRICE)
         self.book(PERP_INST, EMPTY_BID, EMPTY_ASK)
         self.book(SPOT_INST, EMPTY_BID, EMPTY_ASK)
@@ -699,6 +701,32 @@ def test_an_outage_scales_capacity_and_a_full_one_leaves_nothing_resting():
     messages = pit.step()
     assert not (messages["op"] == OP_NEW).any()
     assert not any(pit.resting)
+
+
+@pytest.mark.parametrize("kind", [SPOT, PERP])
+def test_orders_shrink_in_proportion_to_what_thin_books_outside_take(kind):
+    def orders(impact, depth_usd):
+        pit = arbitrage_pit(equity_days=1.0)
+        pit.asset[f"{'perp' if kind == PERP else 'spot'}_impact_per_musd"] *= impact
+        pit.book(LEG[kind], 60_000, int(PRICE * (1 - 30e-4)), depth_usd=depth_usd)
+        taken = [int(m.qty_lots) for m in takes(pit.step())]
+        return np.array(
+            taken + [lots for side in (BUY, SELL) for _, lots in pit.quotes(0, kind, side)]
+        )
+
+    # what bounds a clip: what closes the gap, capital, the floor of a swept book
+    for depth_usd in (1e6, 1e12, 0.0):
+        usual, thin, thick = (orders(impact, depth_usd) for impact in (1.0, 50.0, 0.5))
+        assert len(usual) == 3 + 8
+        assert thin == pytest.approx(usual / 50, rel=0.01, abs=1.0)
+        assert thick.tolist() == usual.tolist()
+
+
+def test_the_usual_impact_is_that_of_the_world_the_sizes_were_fitted_to():
+    usual = ArbitrageurParams().usual_impact_bp_per_musd
+    for asset in load_scenario("hyperliquid").world.assets:
+        assert usual[asset.name] == asset.spot.impact_bp_per_musd == asset.perp.impact_bp_per_musd
+    assert arbitrage_pit().parameters["usual_impact_per_musd"] == pytest.approx([0.3e-4] * 3)
 
 
 def test_arbitrageur_rests_beyond_cost_on_both_sides_of_both_legs_growing_with_the_gap():
