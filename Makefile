@@ -10,7 +10,7 @@ LINKED := build/linked
 # Each compiles kernels and holds a venue or two: a gigabyte of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: demo test check format bench verify constraints install clean linked \
+.PHONY: demo test check format bench verify reproduce constraints install clean linked \
 	check-format check-lint check-types check-imports
 
 demo: $(VENV)/installed-run
@@ -47,6 +47,11 @@ verify: $(VENV)/installed-dev
 	$(BIN)/python -m stressbook.experiments.validation --workers 2 \
 		--page docs/behaviour.md --reference results/reference/behaviour.json
 	$(BIN)/python -m pytest -m verify
+
+# The reference studies again, compared with what is kept: about half an hour on two idle cores. A
+# second call goes on where the first was stopped; `make reproduce WRITE=--write` keeps new results.
+reproduce: $(VENV)/installed-dev
+	$(BIN)/python -m stressbook.experiments.studies.reference --workers 2 $(WRITE)
 
 install: $(VENV)/installed-dev
 

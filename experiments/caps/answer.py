@@ -167,7 +167,7 @@ class CapAnswer:
     n_runs : int
         Episodes that the answer rests on.
     run_s : float
-        Mean time of one on one core, s; of this machine.
+        Mean time of one where it ran, s; of this machine.
     absorption_at_break_even : Absorption, optional
         As `absorption`, at the multiplier of the break-even; None where that is out of range.
     """

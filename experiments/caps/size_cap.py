@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.agents.carry_sizes import CAP_SHARE
-from stressbook.errors import InvalidScenario, StressbookError
+from stressbook.errors import InvalidInput, InvalidScenario, StressbookError
 from stressbook.experiments.caps.absorption import Absorption, absorption
 from stressbook.experiments.caps.answer import (
     Attempt,
@@ -45,9 +45,11 @@ from stressbook.experiments.statistics.exact import least_runs
 from stressbook.experiments.statistics.paired import compare_rows
 from stressbook.experiments.statistics.staircase import Staircase, staircase
 from stressbook.experiments.store import claim_folder, write_json
+from stressbook.experiments.sweeps.status import mean_cell_s
 
-__all__ = ["expected_runs", "size_cap"]
+__all__ = ["MOST_EPISODES", "expected_runs", "require_few", "size_cap"]
 
+MOST_EPISODES: Final = 10_000  # that are run without being asked for
 _FAILED_ENOUGH: Final = 6  # seeds, to tell which element of the law they fail by
 _NO_RUNS: Final = Runs((), {}, {})
 
@@ -58,6 +60,25 @@ def expected_runs(study: CapStudy) -> int:
     columns = 1.5 * len(study.cap.grid) + len(study.rows) + 1 + _points(study)
     columns += len(study.cap.grid) * len(study.second.grid)
     return round(n * columns) + _plan(study).n
+
+
+def require_few(study: CapStudy, *, allow_many: bool = False) -> None:
+    """Refuse a study of more episodes than are run without being asked for.
+
+    Raises
+    ------
+    InvalidInput
+        With the number that it takes, unless many are allowed.
+    """
+    n = expected_runs(study)
+    if n > MOST_EPISODES and not allow_many:
+        raise InvalidInput(
+            "are more than are run without being asked for",
+            name="episodes",
+            value=n,
+            allowed=f"about {MOST_EPISODES:,}, of the grid, the certificate and all rows",
+            hint="add --yes, allow_many=True in Python, or ask for fewer seeds or caps",
+        )
 
 
 def size_cap(
@@ -135,7 +156,7 @@ def size_cap(
         step_limit=_step_limit(study, grid),
         pairs=_pairs(runner, seeds),
         n_runs=runner.n_done,
-        run_s=workers * (time.monotonic() - start_s) / max(runner.n_done, 1),
+        run_s=_run_s(runner, time.monotonic() - start_s),
     )
     if progress is not None:
         progress(1.0)
@@ -151,6 +172,12 @@ def _plan(study: CapStudy) -> CertificatePlan:
         outcome.power_at * outcome.alpha,
         outcome.attempts,
     )
+
+
+def _run_s(runner: Runner, elapsed_s: float) -> float:
+    """Return the mean time of an episode; a folder knows that of former calls as well."""
+    kept_s = 0.0 if runner.folder is None else mean_cell_s(runner.folder)
+    return kept_s or runner.workers * elapsed_s / max(runner.n_done, 1)
 
 
 def _proposing(study: CapStudy) -> int:
@@ -203,7 +230,7 @@ def _rows(
     outcome = study.outcome
     plain = default.failed(outcome.name, outcome.budget)
     failed = {
-        row.about.name: _beside(row.runs, default.seeds, plain, outcome)
+        row.about.name: _beside(row.runs, default.seeds, outcome)
         for row in found
         if not row.infeasible
     }
@@ -211,12 +238,10 @@ def _rows(
     return tuple(replace(row, compared=compared.get(row.about.name)) for row in found)
 
 
-def _beside(
-    runs: Runs, seeds: Sequence[int], default: Sequence[bool], outcome: OutcomeParams
-) -> list[bool]:
-    """Return which seeds failed; where the row could not be filled, as by default."""
+def _beside(runs: Runs, seeds: Sequence[int], outcome: OutcomeParams) -> list[bool | None]:
+    """Return which seeds failed; None where the row could not be filled."""
     mine = dict(zip(runs.seeds, runs.failed(outcome.name, outcome.budget), strict=True))
-    return [mine.get(seed, fails) for seed, fails in zip(seeds, default, strict=True)]
+    return [mine.get(seed) for seed in seeds]
 
 
 def _row(runner: Runner, row: Row, value: float, seeds: Sequence[int]) -> RowAnswer:

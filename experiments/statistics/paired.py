@@ -44,14 +44,14 @@ class ComparedRow:
 
 
 def compare_rows(
-    rows: Mapping[str, Sequence[bool]], default: Sequence[bool], *, level: float = 0.95
+    rows: Mapping[str, Sequence[bool | None]], default: Sequence[bool], *, level: float = 0.95
 ) -> list[ComparedRow]:
     """Compare rows with the default row over the same seeds.
 
     Parameters
     ----------
-    rows : mapping of str to sequence of bool, shape (n,)
-        Whether each seed failed; a run that crashed has.
+    rows : mapping of str to sequence of bool or None, shape (n,)
+        Whether each seed failed; a run that crashed has, and None is of a seed that was not run.
     default : sequence of bool, shape (n,)
         Of the default row: the same seeds in the same order.
     level : float, default 0.95
@@ -84,14 +84,19 @@ def compare_rows(
         problems.append(Problem("holds no seeds", "default"))
     if problems:
         raise InvalidInput.from_problems(problems)
-    p = [paired_share_p(row, default) for row in rows.values()]
+    by_name = {
+        name: [(a, b) for a, b in zip(row, default, strict=True) if a is not None]
+        for name, row in rows.items()
+    }
+    p = [
+        paired_share_p([a for a, _ in pairs], [b for _, b in pairs]) for pairs in by_name.values()
+    ]
     stands = holm(p, alpha=1.0 - level)
     found = []
-    for i, (name, row) in enumerate(rows.items()):
-        pairs = list(zip(row, default, strict=True))
-        here = sum(bool(a and not b) for a, b in pairs)
-        there = sum(bool(b and not a) for a, b in pairs)
-        count = sum(map(bool, row))
-        upper = upper_bound(count, n, confidence=level)
-        found.append(ComparedRow(name, count, n, upper, here, there, p[i], stands[i]))
+    for i, (name, pairs) in enumerate(by_name.items()):
+        here = sum(a and not b for a, b in pairs)
+        there = sum(b and not a for a, b in pairs)
+        count = sum(a for a, _ in pairs)
+        upper = upper_bound(count, len(pairs), confidence=level) if pairs else 1.0
+        found.append(ComparedRow(name, count, len(pairs), upper, here, there, p[i], stands[i]))
     return found

@@ -1,3 +1,1 @@
-"""Studies that ship, as TOML files: each answers one question."""
-
-"""Shipped studies: what `stressbook sweep NAME` runs."""
+"""Studies that ship: TOML files for `sweep` and `size-cap`, and those whose results are kept."""

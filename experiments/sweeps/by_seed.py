@@ -66,7 +66,9 @@ def means_by_seed(runs: PointRuns, outcome: str, *, failed: float = math.nan) ->
 
 
 def shares_over(runs: PointRuns, outcome: str, budget: float) -> F64:
-    """Return of each seed the share of its runs that are over a budget, failed ones among them.
+    """Return of each seed the share of its runs that are over a budget.
+
+    A run that failed is over it, and so is one without a value: nothing shows it to be within.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def shares_over(runs: PointRuns, outcome: str, budget: float) -> F64:
     ndarray of float64, shape (n,)
     """
     rows = [
-        [bool(run.error) or run.outcomes.get(outcome, math.nan) > budget for run in several]
+        [bool(run.error) or not run.outcomes.get(outcome, math.nan) <= budget for run in several]
         for several in runs
     ]
     return np.mean(np.array(rows, np.float64), axis=0)

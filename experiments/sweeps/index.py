@@ -19,7 +19,7 @@ from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.ownership import owned
 
-__all__ = ["INDEX", "Index", "State", "reading"]
+__all__ = ["INDEX", "Index", "State", "is_there", "reading"]
 
 INDEX: Final = "index.sqlite"
 State = Literal["waiting", "running", "done", "failed"]
@@ -97,18 +97,13 @@ class Index:
 
     def _prepare(self) -> None:
         db = self._db
+        is_new = _version(db) == 0 and not _tables(db)
+        if not is_new:
+            _require_ours(db, self._place)  # before anything is changed
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # survives the end of a process
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if is_new:
             db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
-        elif version != _VERSION:
-            raise InvalidInput(
-                "was written by another version",
-                name="index",
-                value=self._place,
-                hint="give another folder",
-            )
         db.execute(_MOVES)
         # Who had them running is gone: the folder is ours.
         db.execute("UPDATE cells SET state = 'waiting' WHERE state = 'running'")
@@ -133,6 +128,8 @@ class Index:
         try:
             yield
         except sqlite3.Error as error:
+            if _is_no_database(error):
+                raise _not_ours(self._place) from error
             raise StressbookError(
                 f"cannot be {what}: {error}",
                 name="index",
@@ -265,7 +262,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         If the folder holds no index, or it cannot be read.
     """
     path = folder / INDEX
-    if not path.is_file():
+    if not is_there(path):
         raise InvalidInput(
             "holds no index of runs",
             name="folder",
@@ -274,9 +271,55 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         )
     try:
         with closing(_reader(path)) as db:
+            _require_ours(db, str(path))
             yield db
     except sqlite3.Error as error:
+        if _is_no_database(error):
+            raise _not_ours(str(path)) from error
         raise InvalidInput(f"cannot be read: {error}", name="index", value=str(path)) from error
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a file is there; one that cannot be, such as of a name too long, is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _require_ours(db: sqlite3.Connection, place: str) -> None:
+    """Refuse what another program, or another version of this one, has written."""
+    if not _tables(db) >= {"cells", "values_of_cells"}:
+        raise _not_ours(place)
+    if _version(db) != _VERSION:
+        raise InvalidInput(
+            "was written by another version",
+            name="index",
+            value=place,
+            hint="give another folder",
+        )
+
+
+def _tables(db: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _is_no_database(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "") in ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+def _not_ours(place: str) -> InvalidInput:
+    return InvalidInput(
+        "is no index of runs",
+        name="index",
+        value=place,
+        hint="move it away, or give another folder",
+    )
 
 
 def _reader(path: Path) -> sqlite3.Connection:

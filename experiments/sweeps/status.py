@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.sweeps.index import INDEX, reading
+from stressbook.experiments.sweeps.index import INDEX, is_there, reading
 from stressbook.experiments.sweeps.ownership import owner_of
 
-__all__ = ["STATES", "Status", "index_folder", "n_done", "read_status"]
+__all__ = ["STATES", "Status", "index_folder", "mean_cell_s", "n_done", "read_status"]
 
 STATES: Final = ("done", "failed", "running", "waiting")
 _MOST_TOLD: Final = 20  # failures that are spelt out
@@ -40,6 +40,8 @@ class Status:
         Label, seed and reason of the first of them.
     stopped_early : int
         Cells that ended where their outcome was decided.
+    cell_s : float
+        Mean time of a cell that is done, where it ran, s; 0 where none is.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Status:
     left_s: float | None
     failures: tuple[tuple[str, int, str], ...]
     stopped_early: int
+    cell_s: float
 
     @property
     def n_cells(self) -> int:
@@ -60,7 +63,7 @@ class Status:
 def index_folder(folder: Path) -> Path:
     """Return where the index of a folder of results is: in it, or in its `runs`."""
     runs = folder / "runs"
-    return runs if not (folder / INDEX).is_file() and (runs / INDEX).is_file() else folder
+    return runs if not is_there(folder / INDEX) and is_there(runs / INDEX) else folder
 
 
 def n_done(folder: Path) -> int:
@@ -69,6 +72,14 @@ def n_done(folder: Path) -> int:
         return read_status(folder).counts["done"]
     except StressbookError:
         return 0
+
+
+def mean_cell_s(folder: Path) -> float:
+    """Return the mean time of a cell that is done, s; 0 where none is."""
+    try:
+        return read_status(folder).cell_s
+    except StressbookError:
+        return 0.0
 
 
 def read_status(folder: Path) -> Status:
@@ -108,7 +119,10 @@ def read_status(folder: Path) -> Status:
             "SELECT label, seed, error FROM cells WHERE state = 'failed' ORDER BY id LIMIT ?",
             (_MOST_TOLD,),
         ).fetchall()
-        (early,) = db.execute("SELECT coalesce(sum(stopped_early), 0) FROM cells").fetchone()
+        early, cell_s = db.execute(
+            "SELECT coalesce(sum(stopped_early), 0), coalesce(avg(seconds), 0.0) FROM cells "
+            "WHERE state = 'done'"
+        ).fetchone()
         ends = db.execute(
             "SELECT ended_at * 86400.0 FROM cells WHERE ended_at IS NOT NULL "
             "ORDER BY ended_at DESC LIMIT ?",
@@ -118,7 +132,7 @@ def read_status(folder: Path) -> Status:
     rate = _rate_per_s([end for (end,) in ends])
     left = counts["running"] + counts["waiting"]
     left_s = left / rate if owner is not None and rate > 0.0 else None
-    return Status(place, owner, counts, by_label, rate, left_s, tuple(failures), early)
+    return Status(place, owner, counts, by_label, rate, left_s, tuple(failures), early, cell_s)
 
 
 def _rate_per_s(ends_s: Sequence[float]) -> float:

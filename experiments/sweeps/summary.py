@@ -1,7 +1,7 @@
 """What a study came to: each outcome in each cell of levers, with intervals, all judged together.
 
 A cell holds the runs of one combination of levers, over uncertainties and seeds. Failed runs have
-no outcome; against a budget they count as over it. Where cells stop by what comes out, intervals
+no outcome; whatever has none counts as over a budget. Where cells stop by what comes out, intervals
 are confidence sequences, or none, and cells are not judged against each other.
 """
 
@@ -50,8 +50,8 @@ class StudyCell:
     budget, alpha : float, optional
         As asked.
     over : Estimate
-        Share of runs over the budget, failed ones among them, with the exact interval of Clopper
-        and Pearson, where cells stop with the confidence sequence; n is 0 without a budget.
+        Share of runs over the budget, those without a value among them, with the exact interval of
+        Clopper and Pearson, where cells stop with the confidence sequence; n is 0 without a budget.
     n_seeds : int
         Seeds of the cell: where it stopped.
     stopped : str
@@ -132,7 +132,7 @@ def _row(found: StudyRuns, cell: int, levers: dict[str, Any], aim: Aim, level: f
     failed = sum(bool(run.error) for run in runs)
     over = share_estimate(0, 0, level=level)
     if aim.budget is not None:
-        over = share_estimate(failed + int((values > aim.budget).sum()), len(runs), level=level)
+        over = share_estimate(int((~(values <= aim.budget)).sum()), len(runs), level=level)
     return StudyCell(
         cell,
         levers,

@@ -3,6 +3,7 @@
 import pytest
 
 from stressbook.errors import InvalidInput, InvalidScenario, UnknownName
+from stressbook.experiments.caps.size_cap import require_few
 from stressbook.experiments.caps.study_file import load_cap_study
 
 GOOD = """
@@ -144,3 +145,14 @@ def test_a_study_starts_from_another_and_says_what_differs(tmp_path):
     child.write_text("inherits = 3\n")
     with pytest.raises(InvalidScenario, match="not a text"):
         load_cap_study(child)
+
+
+def test_a_study_of_more_episodes_than_one_waits_for_has_to_be_asked_for(tmp_path):
+    import stressbook as sb
+
+    file = tmp_path / "mine.cap.toml"
+    file.write_text(GOOD)
+    with pytest.raises(InvalidInput, match=r"episodes = .*more than .*\n.*10,000[\s\S]*--yes"):
+        sb.size_cap(file, overrides=("outcome.alpha=0.001", "outcome.seeds=2995"))
+    require_few(load_cap_study(file, overrides=["outcome.seeds=600"]))
+    require_few(load_cap_study(file, overrides=["outcome.seeds=2995"]), allow_many=True)

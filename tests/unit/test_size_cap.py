@@ -230,5 +230,6 @@ def test_episodes_that_a_row_cannot_fill_are_left_out_of_it(monkeypatch):
     row = driver.size_cap(STUDY).rows[0]
     assert row.runs.n == 55
     assert row.note.startswith("4 of 59 episodes cannot be filled")
+    assert (row.compared.n, row.compared.failures) == (55, 0)
     assert (row.compared.only_here, row.compared.only_default) == (0, 0)
     assert not row.infeasible

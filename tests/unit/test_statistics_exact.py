@@ -72,6 +72,9 @@ def test_rows_are_compared_on_the_same_seeds_and_corrected_together():
     assert a.p == pytest.approx(2 / 64)
     assert not a.differs  # Holm over three rows asks for 1/60
     assert compare_rows({"a": worse}, default)[0].differs
+    (part,) = compare_rows({"a": [True, None, False, None]}, [False, True, False, False])
+    assert (part.failures, part.n, part.only_here, part.only_default) == (1, 2, 1, 0)
+    assert part.upper == upper_bound(1, 2)
     assert (same.p, same.upper) == (1.0, upper_bound(2, 59))
     assert (other.only_here, other.only_default) == (1, 2)
 

@@ -1,5 +1,6 @@
 """Sweeps that stop by what they find, and sweeps against a control with its placebo."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from stressbook.errors import InvalidInput, InvalidScenario
 from stressbook.experiments.claims import claims
 from stressbook.experiments.inference import mean_estimate
 from stressbook.experiments.statistics.sequences import failure_sequence, mean_sequence
+from stressbook.experiments.sweeps.by_seed import shares_over
 from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.experiments.sweeps.contrast import judged_cells, placebo_changed
 from stressbook.experiments.sweeps.index import reading
@@ -154,6 +156,21 @@ def test_a_seed_is_one_replicate_over_what_is_not_known_and_a_failure_the_worst(
     shares = [float(x > 15.0) for x in values]
     assert cell.over == mean_sequence(shares, low=0.0, high=1.0).at(n)
     assert cell.n_failed == 2
+
+
+def test_what_has_no_value_is_over_a_budget():
+    def lacks(jobs, progress=None):
+        return [
+            replace(run, outcomes={"liquidated_usd": math.nan}) if run.seed == 6 else run
+            for run in drawn(jobs)
+        ]
+
+    found = run_study(study(levers={FALL: [0.2]}), function=lacks)
+    cell = study_cells(found)[0]
+    over = [not run.outcomes["liquidated_usd"] <= 15.0 for run in found.runs[0]]
+    assert (cell.over.value, cell.n_failed) == (np.mean(over), 0)
+    assert np.mean(over) > np.mean([run.outcomes["liquidated_usd"] > 15.0 for run in found.runs[0]])
+    assert shares_over(found.runs, "liquidated_usd", 15.0).tolist() == over
 
 
 def test_a_value_outside_of_the_stated_range_ends_the_study():

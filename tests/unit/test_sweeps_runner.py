@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -256,19 +256,41 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         Index(tmp_path / "taken")
 
 
+def left_alone(folder, problem):
+    """Opening and reading are refused alike, and the file is as it was."""
+    before = (folder / INDEX).read_bytes()
+    with pytest.raises(InvalidInput, match=problem):
+        Index(folder)
+    with pytest.raises(InvalidInput, match=problem):
+        read_status(folder)
+    assert (folder / INDEX).read_bytes() == before
+
+
 def test_an_index_of_another_version_is_left_alone(tmp_path):
-    with sqlite3.connect(tmp_path / INDEX) as db:
+    Index(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / INDEX)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(InvalidInput, match="was written by another version"):
-        Index(tmp_path)
+    left_alone(tmp_path, "was written by another version")
+
+
+def test_files_that_are_no_index_are_left_alone(tmp_path):
+    (tmp_path / INDEX).write_bytes(b"no database, whatever its name says\n" * 40)
+    left_alone(tmp_path, "is no index of runs")
+    (tmp_path / INDEX).unlink()
+    with closing(sqlite3.connect(tmp_path / INDEX)) as db:
+        db.execute("CREATE TABLE cells (id INTEGER)")
+        db.execute("PRAGMA user_version = 1")
+    left_alone(tmp_path, "is no index of runs")
 
 
 # --- status --------------------------------------------------------------------------------------
 
 
 def test_status_tells_states_labels_and_reasons(tmp_path):
-    with pytest.raises(InvalidInput, match="holds no index of runs"):
-        read_status(tmp_path)
+    for nothing in (tmp_path, tmp_path / ("x" * 300)):
+        with pytest.raises(InvalidInput, match="holds no index of runs"):
+            read_status(nothing)
     tiny_sweep(tmp_path / "runs", tiny_jobs(14))
     status = read_status(tmp_path)
     assert status.counts == {"done": 12, "failed": 2, "running": 0, "waiting": 0}
@@ -279,3 +301,9 @@ def test_status_tells_states_labels_and_reasons(tmp_path):
     )
     assert (status.owner, status.left_s, status.n_cells) == (None, None, 14)
     assert status.rate_per_s > 0.0
+    took_s = [s for s, state in rows(tmp_path / "runs", "seconds, state") if state == "done"]
+    assert status.cell_s == pytest.approx(sum(took_s) / 12)
+    with closing(sqlite3.connect(tmp_path / "runs" / INDEX)) as db, db:
+        db.execute("UPDATE cells SET state = 'lost' WHERE seed = 3")
+    with pytest.raises(InvalidInput, match=r"holds cells that are 'lost'"):
+        read_status(tmp_path)

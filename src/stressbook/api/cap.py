@@ -18,6 +18,7 @@ from stressbook.experiments.caps.reading import (
     facts,
     verdict,
 )
+from stressbook.experiments.caps.size_cap import require_few
 from stressbook.experiments.caps.size_cap import size_cap as answer_study
 from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.caps.study_file import load_cap_study
@@ -205,6 +206,7 @@ def size_cap(
     workers: int = 1,
     dask: str | None = None,
     executor: Executor | None = None,
+    allow_many: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> CapResult:
     """Return how large a cap may be under a study's scenario law.
@@ -223,6 +225,8 @@ def size_cap(
         Address of a Dask scheduler, whose workers run instead of own processes.
     executor : concurrent.futures.Executor, optional
         Any other, as of MPI.
+    allow_many : bool, default False
+        Whether a study may take more than 10,000 episodes.
     progress : callable, optional
         Told the share that is done, 0 to 1.
 
@@ -235,11 +239,13 @@ def size_cap(
     UnknownName, InvalidScenario
         If there is no such study, or with all that is wrong with it.
     InvalidInput
-        If the folder holds something else.
+        If the folder holds something else, or the study takes more episodes than are run without
+        being asked for.
     """
     if dask is not None and executor is not None:
         raise InvalidInput("excludes an executor", name="dask", value=dask, allowed="one of them")
     asked = study if isinstance(study, CapStudy) else load_cap_study(study, overrides=overrides)
+    require_few(asked, allow_many=allow_many)
     place = None if folder is None else Path(folder)
     with dask_executor(dask) if dask is not None else nullcontext(executor) as chosen:
         answer = answer_study(

@@ -28,6 +28,7 @@ def size_cap(
         str | None,
         typer.Option(metavar="ADDRESS", help="Scheduler of Dask, whose workers run the study."),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Run more episodes than 10,000.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="End with 1 unless the present cap is certified.")
     ] = False,
@@ -42,17 +43,25 @@ def size_cap(
     """
     from stressbook.api import Scenario
     from stressbook.api import size_cap as answer
-    from stressbook.experiments.caps.size_cap import expected_runs
+    from stressbook.experiments.caps.size_cap import expected_runs, require_few
     from stressbook.experiments.caps.study_file import load_cap_study
 
     asked = load_cap_study(study, overrides=sets)
+    require_few(asked, allow_many=yes)
     place = out or RUNS / f"{asked.name}-{asked.digest()[:8]}"
     note(f"about {expected_runs(asked):,} episodes", quiet=quiet)
     with stopping(goes_on(place)):
         if dask is None:
             compile_once(Scenario(asked.scenario), engine="kernel", quiet=quiet)
         with progress_of(asked.name, quiet=quiet) as progress:
-            found = answer(asked, folder=place, workers=workers, dask=dask, progress=progress)
+            found = answer(
+                asked,
+                folder=place,
+                workers=workers,
+                dask=dask,
+                allow_many=yes,
+                progress=progress,
+            )
     page = found.report(place / "report.html")
     if as_json:
         result_json({**found.to_json(), "path": str(place), "report": str(page)})

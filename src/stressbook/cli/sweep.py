@@ -137,6 +137,7 @@ def _status_table(found: Status) -> dict[str, Any]:
         "states": found.counts,
         "labels": found.by_label,
         "rate_per_s": found.rate_per_s,
+        "cell_s": found.cell_s,
         "left_s": found.left_s,
         "stopped_early": found.stopped_early,
         "failures": [

@@ -1,0 +1,1 @@
+"""Studies whose results are kept here: `make reproduce` runs them again and compares."""
