@@ -10,6 +10,7 @@ import pytest
 
 import stressbook as sb
 from stressbook.api.study import StudyResult
+from stressbook.api.study_table import row_of
 from stressbook.errors import InvalidScenario, UnknownName
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.sweeps import study_file
@@ -241,7 +242,12 @@ def test_cells_have_means_failures_and_exact_shares_over_their_budget():
     assert (first.is_within, second.is_within) == (False, False)
     assert not holds(study_cells(found))
     lax = study(outcomes={"liquidated_usd": {"budget": 27.0}})
-    assert [cell.is_within for cell in study_cells(run_study(lax, function=known))] == [False, True]
+    cells = study_cells(run_study(lax, function=known))
+    assert [cell.is_within for cell in cells] == [False, True]
+    # None of nine leaves up to 34 % open: alpha 5 % is not shown, alpha 40 % is.
+    assert [row_of(cell, lax)[-2] for cell in cells] == ["NO", "open"]
+    mild = study(outcomes={"liquidated_usd": {"budget": 27.0, "alpha": 0.4}})
+    assert row_of(study_cells(run_study(mild, function=known))[1], mild)[-2] == "yes"
 
 
 def test_cells_are_judged_against_the_first_all_together():
