@@ -180,6 +180,8 @@ def label_of(outcome: str, *, alone: bool = False) -> str:
         return _LABELS_OF_LOSSES_IN_TABLES[outcome]
     if outcome.startswith("drawdown_"):
         return f"Largest fall of the {outcome.split('_')[1]} mark"
+    if outcome.startswith("spread_"):
+        return f"Median spread of the {outcome.split('_')[1]} perp, bp"
     return _LABELS.get(outcome) or _DISPOSAL.get(outcome) or outcome
 
 

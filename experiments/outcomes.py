@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -277,14 +277,37 @@ def measure(
     Returns
     -------
     dict of str to float
-        `OUTCOMES` by name, then `drawdown_<ASSET>_frac`.
+        `OUTCOMES` by name, then `drawdown_<ASSET>_frac` and `spread_<ASSET>_bp`: as
+        `outcome_names` has them.
     """
     run = _Run(sim, since_step, onset_s)
     found = {outcome.name: outcome.measure(run) for outcome in OUTCOMES}
     falls = drawdown_frac(run.asset["mark_usd"], run.onset)
     for name, fall in zip(sim.scenario.assets, falls, strict=True):
         found[f"drawdown_{name}_frac"] = float(fall)
+    for name, inst in zip(sim.scenario.assets, run.v.asset["perp_inst"], strict=True):
+        found[f"spread_{name}_bp"] = _spread_bp(run.book[run.onset :], int(inst))
     return found
+
+
+def _spread_bp(book: Records, inst: int) -> float:
+    """Return the median spread that a book ends a step with; NaN if it never had two sides."""
+    spreads: F64 = book["end_spread_frac"][:, inst] if inst >= 0 else np.empty(0)
+    there = spreads[np.isfinite(spreads)]
+    return float(1e4 * np.median(there)) if len(there) else np.nan
+
+
+def outcome_names(assets: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of all outcomes of a run with these assets.
+
+    Examples
+    --------
+    >>> outcome_names(["BTC", "HYPE"])[-4:]
+    ('drawdown_BTC_frac', 'drawdown_HYPE_frac', 'spread_BTC_bp', 'spread_HYPE_bp')
+    """
+    drawdowns = (f"drawdown_{asset}_frac" for asset in assets)
+    spreads = (f"spread_{asset}_bp" for asset in assets)
+    return (*(outcome.name for outcome in OUTCOMES), *drawdowns, *spreads)
 
 
 def meaning_of(outcome: str) -> str:
@@ -295,13 +318,16 @@ def meaning_of(outcome: str) -> str:
     >>> meaning_of("drawdown_HYPE_frac")
     'largest fall of the mark of HYPE after the onset'
     """
+    if outcome.startswith("spread_"):
+        asset = outcome.removeprefix("spread_").removesuffix("_bp")
+        return f"median spread of the perp of {asset} after the onset, of steps with two sides"
     asset = outcome.removeprefix("drawdown_").removesuffix("_frac")
     return _MEANINGS.get(outcome, f"largest fall of the mark of {asset} after the onset")
 
 
 def unit_of(outcome: str) -> str:
-    """Return the unit of an outcome: "USD", "h", or "1" for counts and fractions."""
-    return _UNITS.get(outcome, "1")
+    """Return the unit of an outcome: "USD", "h", "bp", or "1" for counts and fractions."""
+    return _UNITS.get(outcome, "bp" if outcome.startswith("spread_") else "1")
 
 
 _MEANINGS: Final = {outcome.name: outcome.help for outcome in OUTCOMES}
@@ -314,5 +340,6 @@ __all__ = [
     "meaning_of",
     "measure",
     "onset_step",
+    "outcome_names",
     "unit_of",
 ]

@@ -170,6 +170,11 @@ class CapStudy:
         places = venue_places(self.scenario.venue_spec())
         return float(places[self.cap.lever.removeprefix("venue.")])
 
+    @property
+    def asset(self) -> str:
+        """Asset whose market is looked at: the one that absorption is asked of, or the first."""
+        return self.absorption.asset or self.scenario.assets[0]
+
     def episodes(self) -> Episodes:
         """Return what makes the scenario of each episode."""
         return Episodes(self.scenario, self.law)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from itertools import pairwise
@@ -29,7 +29,7 @@ from stressbook.experiments.caps.study_checks import (
     no_probabilities,
     unknown_draws,
 )
-from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.outcomes import outcome_names
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.scenario_files.binding import bind
 from stressbook.experiments.scenario_files.file import apply_overrides, merge, read_file
@@ -203,7 +203,7 @@ class _Reader:
             self._check_grid("cap", cap.grid)
         if second is not None and second.lever:
             self._check_grid("second", second.grid)
-        self._check_outcome(self.table.get("outcome"))
+        self._check_outcome(self.table.get("outcome"), scenario.assets if scenario else ())
         if scenario is not None and cap is not None:
             self._check_lever("cap", cap.lever, scenario)
         if scenario is not None and second is not None and second.lever:
@@ -240,10 +240,10 @@ class _Reader:
             self.problems += error.problems
             return None
 
-    def _check_outcome(self, table: Any) -> None:
+    def _check_outcome(self, table: Any, assets: Sequence[str]) -> None:
         """Look at the name by itself, so that it is told beside other problems of its table."""
         name = table.get("name") if isinstance(table, Mapping) else None
-        known = [one.name for one in OUTCOMES]
+        known = outcome_names(assets)
         if isinstance(name, str) and name not in known:
             self.problems.append(unknown_name("outcome.name", name, known=known))
 

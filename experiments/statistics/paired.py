@@ -88,9 +88,7 @@ def compare_rows(
         name: [(a, b) for a, b in zip(row, default, strict=True) if a is not None]
         for name, row in rows.items()
     }
-    p = [
-        paired_share_p([a for a, _ in pairs], [b for _, b in pairs]) for pairs in by_name.values()
-    ]
+    p = [paired_share_p([a for a, _ in pairs], [b for _, b in pairs]) for pairs in by_name.values()]
     stands = holm(p, alpha=1.0 - level)
     found = []
     for i, (name, pairs) in enumerate(by_name.items()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stressbook.errors import InvalidScenario, Problem, StressbookError
-from stressbook.experiments.outcomes import OUTCOMES
+from stressbook.experiments.outcomes import outcome_names
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.scenario_files import table as scenario_table
 from stressbook.experiments.scenario_files.file import read_file
@@ -291,8 +291,7 @@ class _Reader:
                 seen.add(factor.place)
 
     def _aims(self, base: Scenario) -> tuple[Aim, ...]:
-        known = [*(outcome.name for outcome in OUTCOMES)]
-        known += [f"drawdown_{asset}_frac" for asset in base.assets]
+        known = outcome_names(base.assets)
         found = []
         for name, item in self._part("outcomes").items():
             if name not in known:

@@ -155,6 +155,7 @@ def _runs(study, seeds, loss, owed_usd, factor=1.0):
         "gap_at_adl_usd": 0.4 * losses,
         "peak_borrowed_usd": owed_usd * is_there,
         "open_interest_usd": (2.3e9 - 0.1 * owed_usd) * is_there,
+        "spread_HYPE_bp": (8.0 + owed_usd / 1e9) * is_there,
         "user_cap_bound": float(owed_usd > 0.0) * is_there,
     }
     return Runs(seeds, outcomes, errors)

@@ -9,6 +9,8 @@ import pytest
 import stressbook as sb
 from stressbook.api.figure import draw_run, run_panels
 from stressbook.errors import InvalidInput, UnknownName
+from stressbook.experiments.outcome_words import label_of
+from stressbook.experiments.outcomes import meaning_of, outcome_names, unit_of
 from stressbook.experiments.store import load_run, read_manifest, write_json, write_whole
 from stressbook.market.state.codes import EV_RISK_ORDER_CANCELLED, EV_SLICE
 from stressbook.report.run_page import run_html
@@ -103,6 +105,15 @@ def test_a_run_shows_itself(run):
 def test_outcomes_are_a_copy(run):
     run.outcomes["n_breaches"] = -1.0
     assert run.outcomes["n_breaches"] > 0.0
+
+
+def test_every_outcome_has_its_name_and_its_unit(run):
+    assert tuple(run.outcomes) == outcome_names(run.record.scenario.assets)
+    assert (unit_of("spread_HYPE_bp"), label_of("spread_HYPE_bp")[:13]) == ("bp", "Median spread")
+    assert "spread of the perp of HYPE" in meaning_of("spread_HYPE_bp")
+    ended = run.record.series.book["end_spread_frac"][run.record.onset_step :, 1]
+    assert run.outcomes["spread_HYPE_bp"] == pytest.approx(1e4 * np.nanmedian(ended))
+    assert run.outcomes["spread_HYPE_bp"] != run.outcomes["spread_BTC_bp"]
 
 
 def test_an_outcome_that_there_is_none_of_is_told_with_the_nearest(run):

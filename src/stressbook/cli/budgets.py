@@ -77,10 +77,9 @@ def budgets_of(texts: Sequence[str], *, check: bool, assets: Sequence[str]) -> d
 
 
 def _check_names(budgets: Mapping[str, float], assets: Sequence[str]) -> None:
-    from stressbook.experiments.outcomes import OUTCOMES
+    from stressbook.experiments.outcomes import outcome_names
 
-    known = [outcome.name for outcome in OUTCOMES]
-    known += [f"drawdown_{asset}_frac" for asset in assets]
+    known = outcome_names(assets)
     for name in budgets:
         if name not in known:
             raise UnknownName("outcome", name, known=known)

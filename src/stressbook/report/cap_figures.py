@@ -153,25 +153,31 @@ def draw_losses(answer: CapAnswer, *, ax: Axes | None = None) -> Axes:
 
 
 def draw_frontier(answer: CapAnswer, *, axes: Sequence[Axes] | None = None) -> Figure:
-    """Draw expected loss against what a cap allows: borrowed USDC and open interest."""
+    """Draw expected loss against what a cap allows: borrowed USDC, open interest, the spread."""
     figure = Figure(figsize=(8.6, 3.2), layout="constrained")
-    places = list(axes) if axes is not None else list(figure.subplots(1, 2, sharey=True))
-    outcome = answer.study.outcome
+    places = list(axes) if axes is not None else list(figure.subplots(1, 3, sharey=True))
+    outcome, asset = answer.study.outcome, answer.study.asset
+    shown = (
+        ("peak_borrowed_usd", _MILLION, "USDC borrowed, peak, M USD"),
+        ("open_interest_usd", _MILLION, "open interest, end, M USD"),
+        (f"spread_{asset}_bp", 1.0, f"{asset} perp, median spread, bp"),
+    )
     for grid in answer.grids.values():
         colour, line, marker = _OF_DEMAND[grid.demand]
         loss = column_means(grid.table(outcome.name)) / _MILLION
-        for ax, name in zip(places, ("peak_borrowed_usd", "open_interest_usd"), strict=True):
-            allowed = column_means(grid.table(name)) / _MILLION
+        for ax, (name, unit, _) in zip(places, shown, strict=True):
+            allowed = column_means(grid.table(name)) / unit
             ax.plot(allowed, loss, color=colour, ls=line, marker=marker, ms=4, label=grid.demand)
             if grid is answer.grid and answer.attempts:
                 _ring(ax, answer, allowed, loss)
-    _not_magnified(places[1])
-    for ax in places:
-        ax.xaxis.set_major_locator(MaxNLocator(6))
-    places[0].set_xlabel("USDC borrowed at its peak, M USD")
-    places[1].set_xlabel("open interest at the end, M USD")
-    places[0].set_ylabel(f"mean {outcome.name}, M USD")
-    _legend(places[0])
+    for ax, (_, _, label) in zip(places, shown, strict=True):
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.set_xlabel(label)
+    for ax in places[1:]:
+        _not_magnified(ax)
+    places[0].set_ylabel(f"mean {outcome.name},\nM USD")
+    handles, labels = places[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
