@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from stressbook.experiments.caps.absorption import Absorption
 from stressbook.experiments.caps.runs import Runs
-from stressbook.experiments.caps.study import CapStudy, RowParams
+from stressbook.experiments.caps.study import CapStudy, OutcomeParams, RowParams
 from stressbook.experiments.statistics.binding import Binding, platform_binding, user_binding
 from stressbook.experiments.statistics.break_even import BreakEven
 from stressbook.experiments.statistics.certificate import Judgement
@@ -76,11 +75,10 @@ class Attempt:
     judgement: Judgement
     runs: Runs
 
-    def upper(self, name: str, budget: float) -> float:
+    def upper(self, outcome: OutcomeParams) -> float:
         """Return the exact upper bound on P(failure) of all its episodes, whose n was planned."""
-        failed = self.runs.failed(name, budget)
         confidence = self.judgement.plan.attempt_confidence
-        return upper_bound(sum(failed), len(failed), confidence=confidence)
+        return upper_bound(outcome.n_failed(self.runs), self.runs.n, confidence=confidence)
 
 
 @dataclass(frozen=True)
@@ -193,22 +191,30 @@ class CapAnswer:
         return next(iter(self.grids.values()))
 
     @property
+    def last(self) -> Attempt | None:
+        """The attempt at the cap last tried, if any was."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
     def certified(self) -> Attempt | None:
         """The certificate, if there is one."""
-        last = self.attempts[-1] if self.attempts else None
+        last = self.last
         return last if last is not None and last.judgement.word == "certified" else None
 
     @property
     def critical(self) -> CriticalCaps:
         """What each seed still bears."""
+        return self.critical_of(self.grid)
+
+    def critical_of(self, grid: CapGrid) -> CriticalCaps:
+        """Return what each seed still bears under a demand."""
         outcome = self.study.outcome
-        return self.grid.critical(outcome.name, outcome.budget)
+        return grid.critical(outcome.name, outcome.budget)
 
     @property
     def holds(self) -> float:
         """Largest value of the grid up to which no episode fails; NaN if the first has one."""
-        outcome = self.study.outcome
-        return largest_clear(self.grid, outcome.name, outcome.budget)
+        return largest_clear(self.grid, self.study.outcome)
 
     def column(self, value: float) -> Runs | None:
         """Return the runs of a value of the answer's grid."""
@@ -217,9 +223,9 @@ class CapAnswer:
 
     def at_tried(self) -> Runs | None:
         """Return all episodes at the cap last tried: those of the proposal and its certificate."""
-        if not self.attempts:
+        last = self.last
+        if last is None:
             return None
-        last = self.attempts[-1]
         first = self.column(last.value)
         return last.runs if first is None else joined(first, last.runs)
 
@@ -241,8 +247,7 @@ class CapAnswer:
         runs = self.at_tried()
         if runs is None:
             return []
-        outcome = self.study.outcome
-        failed = np.array(runs.failed(outcome.name, outcome.budget))
+        failed = np.array(self.study.outcome.failed(runs))
         bins = {draw.name: (draw.low, draw.high) for draw in self.study.law.draws}
         drawn = [self.study.law.drawn(seed) for seed in runs.seeds]
         ranks = []
@@ -269,14 +274,14 @@ class CapAnswer:
         return rows
 
 
-def largest_clear(grid: CapGrid, name: str, budget: float, *, most: float = math.inf) -> float:
+def largest_clear(grid: CapGrid, outcome: OutcomeParams, *, most: float = math.inf) -> float:
     """Return the largest value of a grid, up to `most`, at and below which no episode fails.
 
     A value that passes above one that fails is none: it would flatter, as of single seeds.
     """
     found = math.nan
     for value, runs in zip(grid.values, grid.runs, strict=True):
-        if value > most or any(runs.failed(name, budget)):
+        if value > most or outcome.n_failed(runs):
             break
         found = value
     return found
@@ -299,8 +304,3 @@ def _bounds(name: str, bins: dict[str, tuple[float, float]], i: int, n: int) -> 
     low, high = bins[name]
     width = (high - low) / n
     return {f"{name}_from": low + i * width, f"{name}_to": low + (i + 1) * width}
-
-
-def rows_by_name(rows: Sequence[RowAnswer]) -> dict[str, RowAnswer]:
-    """Return rows by their name."""
-    return {row.about.name: row for row in rows}

@@ -57,9 +57,8 @@ def _short(note: str) -> str:
 
 
 def _curve_lines(answer: CapAnswer) -> Iterator[str]:
-    outcome = answer.study.outcome
     curves = [
-        dict(zip(grid.values, grid.critical(outcome.name, outcome.budget).curve(), strict=True))
+        dict(zip(grid.values, answer.critical_of(grid).curve(), strict=True))
         for grid in answer.grids.values()
     ]
     yield "episodes above the budget by cap, with exact 95 % bounds"
@@ -88,16 +87,17 @@ def _share(share: Estimate | None) -> str:
 def _row_lines(answer: CapAnswer) -> Iterator[str]:
     """Tell rows that fail more often than the default, those that cannot be run, and the rest."""
     compared = [row for row in answer.rows if row.compared is not None]
-    if not compared:
+    last = answer.last
+    if not compared or last is None:
         return
     worse = rows_with_failures(answer)
     named = {row.about.name for row in worse}
     fewer = [row for row in compared if _differs(row) and row.about.name not in named]
-    default = answer.column(answer.attempts[-1].value)
+    default = answer.column(last.value)
     outcome = answer.study.outcome
-    k = sum(default.failed(outcome.name, outcome.budget)) if default else 0
+    k = outcome.n_failed(default) if default else 0
     yield (
-        f"varied singly at {value_text(answer, answer.attempts[-1].value)}, where {k} of "
+        f"varied singly at {value_text(answer, last.value)}, where {k} of "
         f"{outcome.seeds} fail: failures, upper bound, p against that"
     )
     if worse:
@@ -123,7 +123,7 @@ def _row_cells(answer: CapAnswer, row: RowAnswer) -> tuple[str, ...]:
     notes = row_notes(row)
     told += f" ({notes})" if notes else ""
     outcome, n = answer.study.outcome, row.runs.n
-    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    failed = outcome.n_failed(row.runs)
     upper = upper_bound(failed, n, confidence=outcome.confidence)
     return f"{row.about.name}{at}", f"{failed}/{n}", f"{upper:.1%}", f"p {one.p:.2g}{told}"
 
@@ -152,4 +152,4 @@ def _absorbed(taken: Absorption) -> str:
 
 
 def _n_fresh(answer: CapAnswer) -> int:
-    return answer.attempts[-1].judgement.plan.n if answer.attempts else answer.critical.n
+    return answer.last.judgement.plan.n if answer.last is not None else answer.critical.n

@@ -98,7 +98,7 @@ def excess_over_zero(answer: CapAnswer, name: str) -> Estimate | None:
 
     Paired by the seeds of the proposal; None where no cap of the grid was tried.
     """
-    column = answer.column(answer.attempts[-1].value) if answer.attempts else None
+    column = answer.column(answer.last.value) if answer.last is not None else None
     if column is None or not answer.zero.n:
         return None
     return paired_difference(column.of(name), answer.zero.of(name))

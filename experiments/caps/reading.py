@@ -78,8 +78,8 @@ def verdict(answer: CapAnswer) -> str:
             f"Nothing to certify: at {smallest}, the smallest cap that was tried, {failing} of {n} "
             "episodes fail already."
         )
-    last = answer.attempts[-1]
-    return f"Refused: a cap of {value_text(answer, last.value)} was proposed and not certified."
+    tried = value_text(answer, answer.attempts[-1].value)
+    return f"Refused: a cap of {tried} was proposed and not certified."
 
 
 def certificate_sentence(answer: CapAnswer) -> str:
@@ -87,12 +87,11 @@ def certificate_sentence(answer: CapAnswer) -> str:
 
     All planned episodes are run, so that failures and bound are those of the whole plan.
     """
-    if not answer.attempts:
+    last, outcome = answer.last, answer.study.outcome
+    if last is None:
         return ""
-    last, outcome = answer.attempts[-1], answer.study.outcome
     plan = last.judgement.plan
-    failed = sum(last.runs.failed(outcome.name, outcome.budget))
-    crashed = int(np.isnan(last.runs.of(outcome.name)).sum())
+    failed, crashed = outcome.n_failed(last.runs), last.runs.n_crashed
     or_crashed = f" or crashed ({crashed} of them)" if crashed else ""
     counted = (
         f"At {value_text(answer, last.value)}, {failed} of {plan.n} fresh episodes lost more than "
@@ -101,7 +100,7 @@ def certificate_sentence(answer: CapAnswer) -> str:
     )
     if last.judgement.word != "certified":
         return f"{counted}: refused."
-    upper = last.upper(outcome.name, outcome.budget)
+    upper = last.upper(outcome)
     rate = answer.study.law.episodes_per_year
     return (
         f"{counted}: P(loss above it) is at most {percent_text(upper)} an episode at "
@@ -137,10 +136,8 @@ def per_year(answer: CapAnswer, share: float) -> float:
 def facts(answer: CapAnswer) -> list[Fact]:
     """Return the rows of the recommendation, in the order in which they are read."""
     study, critical = answer.study, answer.critical
-    outcome = study.outcome
-    certified = answer.certified
-    last = answer.attempts[-1] if answer.attempts else None
-    at_most = certified.upper(outcome.name, outcome.budget) if certified else math.nan
+    certified, last = answer.certified, answer.last
+    at_most = certified.upper(study.outcome) if certified else math.nan
     proposed = answer.proposal.cap if answer.proposal.cap > 0.0 else math.nan
     rows = [
         Fact("lever", study.cap.lever, study.law.summary),
@@ -175,7 +172,7 @@ def lifted(answer: CapAnswer) -> dict[str, float]:
     """Return the platform supply caps that the fill lifts, at the cap last tried or the largest."""
     if answer.grid.demand != "filled":
         return {}
-    value = answer.attempts[-1].value if answer.attempts else answer.grid.values[-1]
+    value = answer.last.value if answer.last is not None else answer.grid.values[-1]
     found = lifted_caps(value, answer.study.scenario.venue_spec())
     found.pop(answer.study.cap.lever, None)
     return found
@@ -183,9 +180,8 @@ def lifted(answer: CapAnswer) -> dict[str, float]:
 
 def _tried(attempt: Attempt, answer: CapAnswer) -> str:
     plan, outcome = attempt.judgement.plan, answer.study.outcome
-    failed = sum(attempt.runs.failed(outcome.name, outcome.budget))
-    upper = attempt.upper(outcome.name, outcome.budget)
-    counted = f"{failed} of {plan.n} fresh episodes, {plan.allowed} allowed"
+    upper = attempt.upper(outcome)
+    counted = f"{outcome.n_failed(attempt.runs)} of {plan.n} fresh episodes, {plan.allowed} allowed"
     return f"{counted}; P at most {percent_text(upper)}"
 
 
@@ -193,8 +189,7 @@ def _current_note(answer: CapAnswer) -> str:
     row = next((row for row in answer.rows if row.about.at == "current"), None)
     if row is None or not row.runs.n:
         return ""
-    outcome = answer.study.outcome
-    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    failed = answer.study.outcome.n_failed(row.runs)
     return f"{failed} of {row.runs.n} episodes fail, filled to it"
 
 
@@ -230,7 +225,7 @@ def _at_load_1(answer: CapAnswer) -> Fact | None:
     if row is None:
         return None
     outcome = answer.study.outcome
-    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    failed = outcome.n_failed(row.runs)
     upper = upper_bound(failed, row.runs.n, confidence=outcome.confidence)
     at = f"{row.about.name}, at {value_text(answer, row.value)}; P at most {percent_text(upper)}"
     return Fact("at load 1", f"{failed} of {row.runs.n} fail", f"{at}, no certificate")
@@ -262,7 +257,7 @@ def rows_with_failures(answer: CapAnswer) -> list[RowAnswer]:
 
 def row_notes(row: RowAnswer) -> str:
     """Return what must be known of a row's numbers: what they leave out, failures that crashed."""
-    crashed = sum(row.runs.errors.values())
+    crashed = row.runs.n_crashed
     return ", ".join(filter(None, (row.note, f"{crashed} crashed" if crashed else "")))
 
 

@@ -75,6 +75,11 @@ class Runs:
         """Episodes."""
         return len(self.seeds)
 
+    @property
+    def n_crashed(self) -> int:
+        """Those of them that crashed."""
+        return sum(self.errors.values())
+
     def of(self, name: str) -> F64:
         """Return an outcome by seed; all NaN if every run crashed."""
         return self.outcomes.get(name, np.full(self.n, np.nan))

@@ -228,7 +228,7 @@ def _rows(
     if default is None:
         return tuple(found)
     outcome = study.outcome
-    plain = default.failed(outcome.name, outcome.budget)
+    plain = outcome.failed(default)
     failed = {
         row.about.name: _beside(row.runs, default.seeds, outcome)
         for row in found
@@ -240,7 +240,7 @@ def _rows(
 
 def _beside(runs: Runs, seeds: Sequence[int], outcome: OutcomeParams) -> list[bool | None]:
     """Return which seeds failed; None where the row could not be filled."""
-    mine = dict(zip(runs.seeds, runs.failed(outcome.name, outcome.budget), strict=True))
+    mine = dict(zip(runs.seeds, outcome.failed(runs), strict=True))
     return [mine.get(seed) for seed in seeds]
 
 
@@ -251,7 +251,7 @@ def _row(runner: Runner, row: Row, value: float, seeds: Sequence[int]) -> RowAns
         (runs,) = runner.run([asked], seeds)
     except InvalidScenario as error:
         return RowAnswer(row.about, value, _NO_RUNS, None, error.problems[0].problem)
-    if runs.errors and sum(runs.errors.values()) == runs.n:
+    if runs.errors and runs.n_crashed == runs.n:
         return RowAnswer(row.about, value, runs, None, next(iter(runs.errors)))
     if not runs.refused:
         return RowAnswer(row.about, value, runs, None)
@@ -285,7 +285,7 @@ def _other_demand(runner: Runner, seeds: Sequence[int]) -> dict[str, CapGrid]:
 def _binding(runner: Runner, grid: CapGrid, seeds: Sequence[int]) -> BindingStress | None:
     """Take each element of the law away where seeds fail, and count those that then pass."""
     outcome = runner.study.outcome
-    failed = [runs.failed(outcome.name, outcome.budget) for runs in grid.runs]
+    failed = [outcome.failed(runs) for runs in grid.runs]
     counts = [sum(column) for column in failed]
     enough = [k for k, n in enumerate(counts) if n >= _FAILED_ENOUGH]
     if not any(counts):
@@ -300,8 +300,7 @@ def _binding(runner: Runner, grid: CapGrid, seeds: Sequence[int]) -> BindingStre
     ]
     found = runner.run(columns, bad, decided=True)
     cleared = {
-        name: sum(not fails for fails in runs.failed(outcome.name, outcome.budget))
-        for name, runs in zip(acting, found, strict=True)
+        name: runs.n - outcome.n_failed(runs) for name, runs in zip(acting, found, strict=True)
     }
     return BindingStress(value, len(bad), cleared)
 
@@ -316,7 +315,7 @@ def _break_even(runner: Runner, tried: float, seeds: Sequence[int]) -> BreakEven
         label = f"absorption x {multiplier:.3g}"
         asked = Asked(label, tried, study.demand, _absorbing(study, multiplier))
         (runs,) = runner.run([asked], seeds, decided=True)
-        return sum(runs.failed(study.outcome.name, study.outcome.budget)), runs.n
+        return study.outcome.n_failed(runs), runs.n
 
     return break_even(try_point, alpha=study.outcome.alpha)
 
@@ -364,5 +363,4 @@ def _pairs(runner: Runner, seeds: Sequence[int]) -> Staircase | None:
 
 def _step_limit(study: CapStudy, grid: CapGrid) -> float:
     """Return the largest value up to twice the present one up to which no seed fails."""
-    outcome = study.outcome
-    return largest_clear(grid, outcome.name, outcome.budget, most=2.0 * study.current)
+    return largest_clear(grid, study.outcome, most=2.0 * study.current)

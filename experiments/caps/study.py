@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stressbook.experiments.caps.demand import PLATFORM_CAP, Demand
 from stressbook.experiments.caps.episodes import Changes, Episodes
@@ -14,6 +14,9 @@ from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.market.rules.parameters import param
+
+if TYPE_CHECKING:
+    from stressbook.experiments.caps.runs import Runs
 
 __all__ = [
     "AbsorptionParams",
@@ -70,6 +73,14 @@ class OutcomeParams:
     seeds: int = param(
         59, unit="1", help="episodes that propose, and of each shown row", low=2, high=10_000
     )
+
+    def failed(self, runs: Runs) -> list[bool]:
+        """Return which episodes failed: above the budget, or crashed."""
+        return runs.failed(self.name, self.budget)
+
+    def n_failed(self, runs: Runs) -> int:
+        """Return how many episodes failed."""
+        return sum(self.failed(runs))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,7 +177,7 @@ class CapResult:
         outcome = self.answer.study.outcome
         found = []
         for grid in self.answer.grids.values():
-            curve = grid.critical(outcome.name, outcome.budget).curve()
+            curve = self.answer.critical_of(grid).curve()
             for value, runs, share in zip(grid.values, grid.runs, curve, strict=True):
                 losses = runs.of(outcome.name)
                 there = losses[np.isfinite(losses)]
@@ -186,13 +186,13 @@ class CapResult:
                         "demand": grid.demand,
                         "value": value,
                         "n": runs.n,
-                        "failures": sum(runs.failed(outcome.name, outcome.budget)),
+                        "failures": outcome.n_failed(runs),
                         "share": share.value,
                         "low": share.low,
                         "high": share.high,
                         "mean_loss": float(there.mean()) if len(there) else None,
                         "p95_loss": float(np.quantile(there, 0.95)) if len(there) else None,
-                        "crashed": sum(runs.errors.values()),
+                        "crashed": runs.n_crashed,
                     }
                 )
         return found

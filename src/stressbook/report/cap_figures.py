@@ -41,8 +41,8 @@ def _scale(answer: CapAnswer) -> tuple[float, str]:
 def _mark_caps(ax: Axes, answer: CapAnswer, by: float) -> None:
     current = answer.study.current / by
     ax.axvline(current, color="0.45", lw=0.9, ls=":", label=f"as it stands, {current:g}")
-    if answer.attempts:
-        last = answer.attempts[-1]
+    last = answer.last
+    if last is not None:
         colour = COLOURS["oracle"] if answer.certified else COLOURS["forced"]
         word = "certified" if answer.certified else "tried, refused"
         ax.axvline(
@@ -76,12 +76,11 @@ def draw_curves(answer: CapAnswer, *, ax: Axes | None = None) -> Axes:
     outcome = answer.study.outcome
     apart = 0.006 * max(answer.grid.values) / by  # so that neither hides the other
     for k, grid in enumerate(answer.grids.values()):
-        curve = grid.critical(outcome.name, outcome.budget).curve()
+        curve = answer.critical_of(grid).curve()
         _draw_shares(ax, np.array(grid.values) / by + k * apart, curve, grid.demand)
-    if answer.attempts:
-        last = answer.attempts[-1]
-        failed = last.runs.failed(outcome.name, outcome.budget)
-        share = share_estimate(sum(failed), len(failed))
+    last = answer.last
+    if last is not None:
+        share = share_estimate(outcome.n_failed(last.runs), last.runs.n)
         _draw_shares(ax, np.array([last.value / by - apart]), [share], "fresh episodes")
     _mark_alpha(ax, outcome.alpha)
     _mark_caps(ax, answer, by)
@@ -168,8 +167,9 @@ def draw_frontier(answer: CapAnswer, *, axes: Sequence[Axes] | None = None) -> F
         for ax, (name, unit, _) in zip(places, shown, strict=True):
             allowed = column_means(grid.table(name)) / unit
             ax.plot(allowed, loss, color=colour, ls=line, marker=marker, ms=4, label=grid.demand)
-            if grid is answer.grid and answer.attempts:
-                _ring(ax, answer, allowed, loss)
+            if grid is answer.grid and answer.last is not None:
+                k = grid.values.index(answer.last.value)
+                _ring(ax, answer, allowed[k], loss[k])
     for ax, (_, _, label) in zip(places, shown, strict=True):
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.set_xlabel(label)
@@ -189,12 +189,11 @@ def _not_magnified(ax: Axes) -> None:
         ax.set_xlim(0.95 * middle, 1.05 * middle)
 
 
-def _ring(ax: Axes, answer: CapAnswer, allowed: F64, loss: F64) -> None:
+def _ring(ax: Axes, answer: CapAnswer, allowed: float, loss: float) -> None:
     """Ring the cap last tried."""
-    k = answer.grid.values.index(answer.attempts[-1].value)
     word = "certified" if answer.certified else "tried, refused"
     colour = COLOURS["oracle"] if answer.certified else COLOURS["forced"]
-    ax.plot([allowed[k]], [loss[k]], "o", ms=11, mfc="none", mec=colour, mew=1.4, label=word)
+    ax.plot([allowed], [loss], "o", ms=11, mfc="none", mec=colour, mew=1.4, label=word)
 
 
 def draw_heat(

@@ -72,7 +72,7 @@ def _words(answer: CapAnswer) -> dict[str, Any]:
         "outcome": outcome,
         "n_seeds": outcome.seeds,
         "demand": study.demand,
-        "tried": value_text(answer, answer.attempts[-1].value) if answer.attempts else "",
+        "tried": value_text(answer, answer.last.value) if answer.last is not None else "",
         "bindings": [(grid.demand, binding_words(answer, grid)) for grid in answer.grids.values()],
         "never_binds": binding_words(answer, answer.grid)
         if answer.grid.binding(study.cap.lever).never_binds

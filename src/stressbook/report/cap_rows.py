@@ -31,7 +31,7 @@ def row_table(answer: CapAnswer) -> Table | None:
     groups: dict[str, list[RowAnswer]] = {}
     for row in answer.rows:
         groups.setdefault(row.about.group or "varied", []).append(row)
-    default = answer.column(answer.attempts[-1].value) if answer.attempts else None
+    default = answer.column(answer.last.value) if answer.last is not None else None
     cells: list[Row] = []
     if default is not None:
         cells.append(_plain_row(answer, "the law as it is", default))
@@ -64,7 +64,7 @@ def _row(answer: CapAnswer, row: RowAnswer) -> Row:
 
 def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:
     outcome = answer.study.outcome
-    failed = runs.failed(outcome.name, outcome.budget)
-    upper = upper_bound(sum(failed), len(failed), confidence=outcome.confidence)
+    failed = outcome.n_failed(runs)
+    upper = upper_bound(failed, runs.n, confidence=outcome.confidence)
     mean = usd(float(column_means(runs.of(outcome.name)[:, None])[0]))
-    return name, f"{sum(failed)}/{len(failed)}", f"{percent(upper)} %", "", "", mean
+    return name, f"{failed}/{runs.n}", f"{percent(upper)} %", "", "", mean

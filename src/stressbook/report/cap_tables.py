@@ -67,8 +67,8 @@ def curve_table(answer: CapAnswer) -> Table:
 
 def loss_table(answer: CapAnswer) -> Table | None:
     """Return losses at the cap last tried, with their excess over nobody borrowing."""
-    runs = answer.at_tried()
-    if runs is None:
+    runs, last = answer.at_tried(), answer.last
+    if runs is None or last is None:
         return None
     rows = []
     for name in LOSS_NAMES:
@@ -78,7 +78,7 @@ def loss_table(answer: CapAnswer) -> Table | None:
         n = Cell(str(one.n), f"{one.crashed} crashed" if one.crashed else "")
         rows.append([Cell(name, meaning_of(name)), *cells, n])
     head = ("M USD", "median", "95 % point", "99 % point", "worst 5 %", "above cap 0", "n")
-    return table_of(f"Losses at {value_text(answer, answer.attempts[-1].value)}", head, rows)
+    return table_of(f"Losses at {value_text(answer, last.value)}", head, rows)
 
 
 def severity_table(answer: CapAnswer, loss_name: str) -> Table | None:
@@ -90,7 +90,7 @@ def severity_table(answer: CapAnswer, loss_name: str) -> Table | None:
     is_outcome = loss_name == outcome.name
     draw = next(one for one in answer.study.law.draws if one.name == name)
     drawn = np.array([answer.study.law.drawn(seed)[name] for seed in runs.seeds])
-    failed = np.array(runs.failed(outcome.name, outcome.budget))
+    failed = np.array(outcome.failed(runs))
     edges = np.linspace(draw.low, draw.high, _BINS + 1)
     rows = []
     for low, high in pairwise(edges.tolist()):
@@ -136,8 +136,7 @@ def count_table(answer: CapAnswer) -> Table:
     critical, outcome = answer.critical, answer.study.outcome
     rows = [("episodes", plain(answer.n_runs, 0))]
     for k, one in enumerate(answer.attempts, start=1):
-        failed = sum(one.runs.failed(outcome.name, outcome.budget))
-        text = f"{failed} of {one.runs.n}, {one.judgement.plan.allowed} allowed"
+        text = f"{outcome.n_failed(one.runs)} of {one.runs.n}, {one.judgement.plan.allowed} allowed"
         at = value_text(answer, one.value)
         rows.append((f"failures of certificate {k}, {at}: {one.judgement.word}", text))
     odd = int(critical.is_non_monotone.sum())
@@ -154,25 +153,21 @@ def _second(value: float, unit: str) -> str:
 
 def _curve_cells(answer: CapAnswer, grid: CapGrid) -> dict[float, tuple[Cell, Cell]]:
     outcome = answer.study.outcome
-    losses = grid.table(outcome.name)
-    columns = zip(
-        grid.values,
-        grid.critical(outcome.name, outcome.budget).failed.sum(axis=0),
-        np.isnan(losses).sum(axis=0),
-        column_means(losses),
-        strict=True,
-    )
+    means = column_means(grid.table(outcome.name))
     return {
-        value: (_share_cell(int(bad), len(losses), int(crashed)), Cell(usd(float(mean))))
-        for value, bad, crashed, mean in columns
+        value: (
+            _share_cell(outcome.n_failed(runs), runs.n, runs.n_crashed),
+            Cell(usd(float(mean))),
+        )
+        for value, runs, mean in zip(grid.values, grid.runs, means, strict=True)
     }
 
 
 def _marks(answer: CapAnswer) -> dict[float, list[str]]:
     found: dict[float, list[str]] = {answer.study.current: ["as it stands"]}
-    if answer.attempts:
+    if answer.last is not None:
         word = "certified" if answer.certified else "tried, refused"
-        found.setdefault(answer.attempts[-1].value, []).append(word)
+        found.setdefault(answer.last.value, []).append(word)
     return found
 
 
@@ -195,23 +190,22 @@ def _end(answer: CapAnswer, value: float) -> str:
 
 
 def _fresh_head(answer: CapAnswer) -> str:
-    if not answer.attempts:
+    if answer.last is None:
         return "fresh episodes"
-    return f"fresh episodes at {value_text(answer, answer.attempts[-1].value)}"
+    return f"fresh episodes at {value_text(answer, answer.last.value)}"
 
 
 def _fresh_alpha(answer: CapAnswer, alpha: float) -> str:
-    if not answer.attempts:
+    last, outcome = answer.last, answer.study.outcome
+    if last is None:
         return "none run: no cap was tried"
-    last, outcome = answer.attempts[-1], answer.study.outcome
     plan = last.judgement.plan
     (found,) = supported_alphas(
         plan.n, alphas=[alpha], confidence=plan.confidence, attempts=plan.attempts
     )
     if found.allowed < 0:
         return f"not supported, needs {plain(found.least_runs, 0)} episodes"
-    failed = sum(last.runs.failed(outcome.name, outcome.budget))
-    text = f"{failed} of {plan.n} failed, {found.allowed} allowed"
+    text = f"{outcome.n_failed(last.runs)} of {plan.n} failed, {found.allowed} allowed"
     return text if alpha == outcome.alpha else f"{text}; read afterwards, not planned"
 
 

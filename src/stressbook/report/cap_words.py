@@ -6,8 +6,6 @@ import math
 import re
 from typing import Final
 
-import numpy as np
-
 from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
 from stressbook.experiments.caps.reading import (
     crashes,
@@ -36,9 +34,7 @@ def failure_words(answer: CapAnswer) -> str:
     if answer.attempts or answer.proposal.cap != 0.0:
         return ""
     smallest = answer.grid.runs[0]
-    outcome = answer.study.outcome
-    failed = sum(smallest.failed(outcome.name, outcome.budget))
-    crashed = int(np.isnan(smallest.of(outcome.name)).sum())
+    failed, crashed = answer.study.outcome.n_failed(smallest), smallest.n_crashed
     if not crashed:
         return ""
     why = "; ".join(crash_reasons(answer))
@@ -93,8 +89,7 @@ def reservations(answer: CapAnswer) -> list[str]:
 
 
 def _named(answer: CapAnswer, row: RowAnswer) -> str:
-    outcome = answer.study.outcome
-    failed = sum(row.runs.failed(outcome.name, outcome.budget))
+    failed = answer.study.outcome.n_failed(row.runs)
     differs = "differs" if row.compared is not None and row.compared.differs else ""
     told = (f"{failed}/{row.runs.n}", differs, row_notes(row))
     return f"{row.about.name} ({', '.join(filter(None, told))})"
