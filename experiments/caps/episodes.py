@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput
+from stressbook.experiments.caps.drawn_text import drawn_text, filled_in
 from stressbook.experiments.caps.law import ScenarioLaw
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.venue_table import venue_places
@@ -90,7 +91,7 @@ class Episodes:
         ):
             for place, value in settings.items():
                 for one in self._places(place):
-                    values[one] = _filled_in(value, drawn)
+                    values[one] = filled_in(value, drawn)
             for place, factor in scales.items():
                 for one in self._places(place):
                     now = values.get(one, self._value(one))
@@ -106,10 +107,10 @@ class Episodes:
 
     def _stress(self, table: Mapping[str, Any], drawn: Mapping[str, float]) -> dict[str, Any]:
         found = {"at": self.law.onset_s} | {
-            key: _filled_in(value, drawn) for key, value in table.items()
+            key: filled_in(value, drawn) for key, value in table.items()
         }
         for key in ("at", "duration"):
-            if str(table.get(key, "")).startswith("$"):
+            if drawn_text(table.get(key)) is not None:
                 found[key] = max(_GRAIN_S, round(found[key] / _GRAIN_S) * _GRAIN_S)
         return found
 
@@ -139,21 +140,8 @@ class Episodes:
         return node
 
 
-def _filled_in(value: Any, drawn: Mapping[str, float]) -> Any:
-    """Return a value of the law with draws in place of their names."""
-    if isinstance(value, str) and value.startswith("$"):
-        return drawn[value[1:]]
-    if isinstance(value, str) and value.startswith("1/$"):
-        return 1.0 / drawn[value[3:]]
-    if isinstance(value, Mapping):
-        return {key: _filled_in(item, drawn) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_filled_in(item, drawn) for item in value]
-    return value
-
-
 def _factor(factor: Any, drawn: Mapping[str, float], place: str) -> float:
-    value = _filled_in(factor, drawn)
+    value = filled_in(factor, drawn)
     if isinstance(value, bool) or not isinstance(value, int | float):
         allowed = 'a number, "$draw" or "1/$draw"'
         raise InvalidInput("is no factor", name=f"scale of {place}", value=value, allowed=allowed)

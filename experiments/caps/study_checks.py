@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stressbook.errors import Problem
+from stressbook.experiments.caps.drawn_text import drawn_texts
 from stressbook.experiments.caps.law import ScenarioLaw
 from stressbook.experiments.caps.study import AbsorptionParams
 from stressbook.experiments.scenario_files.values import unknown_name
@@ -13,23 +14,9 @@ from stressbook.experiments.scenario_files.values import unknown_name
 __all__ = [
     "absorption_problems",
     "divisions_by_zero",
-    "names_in",
     "no_probabilities",
     "unknown_draws",
 ]
-
-_INVERSE: Final = "1/$"
-
-
-def names_in(value: Any) -> list[str]:
-    """Return the names of draws that texts of a law speak of, in order.
-
-    Examples
-    --------
-    >>> names_in({"a": "$fall", "b": [{"c": "1/$depth"}], "d": "fall"})
-    ['fall', 'depth']
-    """
-    return [text.removeprefix("1/").removeprefix("$") for text in _draws_in(value)]
 
 
 def unknown_draws(parts: Any, law: ScenarioLaw, place: str) -> list[Problem]:
@@ -51,14 +38,14 @@ def unknown_draws(parts: Any, law: ScenarioLaw, place: str) -> list[Problem]:
     known = [draw.name for draw in law.draws]
     return [
         unknown_name(f"{place}: a text with $", name, known=known)
-        for name in dict.fromkeys(names_in(parts))
+        for name in dict.fromkeys(one.name for one in drawn_texts(parts))
         if name not in known
     ]
 
 
 def divisions_by_zero(parts: Any, law: ScenarioLaw) -> list[Problem]:
     """Return a problem for each draw that is divided by and may be 0."""
-    inverted = {text.removeprefix(_INVERSE) for text in _draws_in(parts) if text[0] == "1"}
+    inverted = {one.name for one in drawn_texts(parts) if one.is_inverse}
     return [
         Problem(
             "may be 0, and is divided by",
@@ -105,16 +92,3 @@ def absorption_problems(
             )
         )
     return found
-
-
-def _draws_in(value: Any) -> Iterable[str]:
-    """Yield the texts that stand for a draw or its inverse."""
-    if isinstance(value, str):
-        if value.startswith(("$", _INVERSE)):
-            yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _draws_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _draws_in(item)

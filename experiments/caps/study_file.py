@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from stressbook.errors import InvalidScenario, Problem, StressbookError, UnknownName
 from stressbook.experiments.caps.demand import demand_changes
+from stressbook.experiments.caps.drawn_text import drawn_texts
 from stressbook.experiments.caps.episodes import Changes, Episodes
 from stressbook.experiments.caps.law import Draw, Element, ScenarioLaw
 from stressbook.experiments.caps.study import (
@@ -25,7 +26,6 @@ from stressbook.experiments.caps.study import (
 from stressbook.experiments.caps.study_checks import (
     absorption_problems,
     divisions_by_zero,
-    names_in,
     no_probabilities,
     unknown_draws,
 )
@@ -319,7 +319,7 @@ class _Reader:
         """Report draws that are not declared, and those that nothing reads."""
         known = [draw.name for draw in law.draws]
         parts = [law.settings, law.scales, [e.stresses for e in law.elements]]
-        used = names_in(parts)
+        used = {one.name for one in drawn_texts(parts)}
         self.problems += [*unknown_draws(parts, law, "law"), *divisions_by_zero(parts, law)]
         self.problems += [
             Problem("is read by nothing", f"law.draws.{name}", hint=f"write ${name} somewhere")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stressbook.experiments.caps.answer import CapAnswer
+from stressbook.experiments.caps.drawn_text import drawn_text, drawn_texts
 from stressbook.experiments.caps.law import Draw, ScenarioLaw
 from stressbook.experiments.caps.reading import lifted
 from stressbook.experiments.words import amount
@@ -44,13 +45,13 @@ def moved_by(law: ScenarioLaw, name: str) -> str:
     found = [
         one.name if one.probability > 0.0 else f"{one.name} (rows alone)"
         for one in law.elements
-        if any(_reads(value, name) for stress in one.stresses for value in stress.values())
+        if _reads(one.stresses, name)
     ]
     found += [place for place, value in law.settings.items() if _reads(value, name)]
     found += [
-        f"{place} {'divided by it' if str(value).startswith('1/') else 'times it'}"
+        f"{place} {'divided by it' if one.is_inverse else 'times it'}"
         for place, value in law.scales.items()
-        if _reads(value, name)
+        if (one := drawn_text(value)) is not None and one.name == name
     ]
     return "; ".join(found)
 
@@ -121,11 +122,12 @@ def _stress(table: Mapping[str, Any]) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return str(value).removeprefix("$")
+    one = drawn_text(value)
+    return str(value) if one is None else f"1/{one.name}" if one.is_inverse else one.name
 
 
 def _reads(value: object, name: str) -> bool:
-    return value in (f"${name}", f"1/${name}")
+    return any(one.name == name for one in drawn_texts(value))
 
 
 def _is_set(value: object) -> bool:
