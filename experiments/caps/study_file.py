@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from stressbook.errors import InvalidScenario, Problem, StressbookError, UnknownName
+from stressbook.errors import InvalidScenario, Problem, StressbookError
 from stressbook.experiments.caps.demand import demand_changes
-from stressbook.experiments.caps.drawn_text import drawn_texts
-from stressbook.experiments.caps.episodes import Changes, Episodes
-from stressbook.experiments.caps.law import Draw, Element, ScenarioLaw
+from stressbook.experiments.caps.episodes import Changes
+from stressbook.experiments.caps.file_parts import bound, places_and_values, table_list
+from stressbook.experiments.caps.law import ScenarioLaw
+from stressbook.experiments.caps.law_file import read_law
 from stressbook.experiments.caps.study import (
     AbsorptionParams,
     CapParams,
@@ -31,7 +31,6 @@ from stressbook.experiments.caps.study_checks import (
 )
 from stressbook.experiments.outcomes import outcome_names
 from stressbook.experiments.scenario import Scenario, load_scenario
-from stressbook.experiments.scenario_files.binding import bind
 from stressbook.experiments.scenario_files.file import apply_overrides, merge, read_file
 from stressbook.experiments.scenario_files.values import (
     unfit_numbers,
@@ -39,24 +38,10 @@ from stressbook.experiments.scenario_files.values import (
     unread_key,
 )
 from stressbook.experiments.scenario_files.venue_table import venue_places
+from stressbook.experiments.studies.shipped import cap_study_file
 from stressbook.market.rules.parameters import param
 
-__all__ = ["CAP_STUDIES", "cap_study_names", "cap_summary", "load_cap_study"]
-
-CAP_STUDIES: Final = "stressbook.experiments.studies"
-_SUFFIX: Final = ".cap.toml"
-_KEYS: Final = (
-    "name",
-    "summary",
-    "scenario",
-    "seed",
-    "cap",
-    "second",
-    "outcome",
-    "law",
-    "absorption",
-    "rows",
-)
+__all__ = ["cap_summary", "load_cap_study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,51 +52,13 @@ class _Head:
     seed: int = param(1, unit="1", help="of all its episodes", low=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _LawHead:
-    summary: str = param("", unit="text", help="the law, in a sentence")
-    onset: float | str = param(600.0, unit="s", help="warm-up before an episode", low=1.0)
-    duration: float | str = param(7_200.0, unit="s", help="length of an episode", low=1.0)
-    run_on: float | str = param(
-        3_600.0, unit="s", help="how long an unsettled episode may go on", low=0.0
-    )
-    episodes_per_year: float = param(
-        1.0, unit="1/year", help="assumed rate of such episodes", low=0.0
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _DrawParams:
-    low: float = param(0.0, unit="1", help="lower bound")
-    high: float = param(1.0, unit="1", help="upper bound")
-    unit: str = param("1", unit="text", help="of the number")
-    source: str = param("assumed", unit="text", help="where the bounds come from")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ElementParams:
-    name: str = param("", unit="text", help="of the element")
-    probability: float = param(
-        1.0, unit="1", help="with which it acts in an episode", low=0.0, high=1.0
-    )
-    source: str = param("assumed", unit="text", help="where the probability comes from")
-
-
-def cap_study_names() -> list[str]:
-    """Return the names of the studies that ship.
-
-    Examples
-    --------
-    >>> "usdc-borrow-cap" in cap_study_names()
-    True
-    """
-    found = (entry.name for entry in files(CAP_STUDIES).iterdir())
-    return sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX))
+_HEAD_KEYS: Final = tuple(entry.name for entry in fields(_Head))
+_KEYS: Final = (*_HEAD_KEYS, "cap", "second", "outcome", "law", "absorption", "rows")
 
 
 def cap_summary(name: str) -> str:
     """Return the question of a study that ships."""
-    return str(_inherited(_path(name), ()).get("summary", ""))
+    return str(_inherited(cap_study_file(name), ()).get("summary", ""))
 
 
 def load_cap_study(name_or_path: str | Path, *, overrides: Iterable[str] = ()) -> CapStudy:
@@ -140,7 +87,7 @@ def load_cap_study(name_or_path: str | Path, *, overrides: Iterable[str] = ()) -
     >>> load_cap_study("usdc-borrow-cap").outcome.budget
     25000000.0
     """
-    path = _path(name_or_path)
+    path = cap_study_file(name_or_path)
     table = apply_overrides(_inherited(path, ()), list(overrides))
     reader = _Reader(table, path)
     study = reader.read()
@@ -162,22 +109,13 @@ def _inherited(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(name, str):
         problem = Problem("is not a text", "inherits", name, "a name, or a path that ends .toml")
         raise InvalidScenario.from_problems([problem], source=path.name)
-    parent = path.parent / name if name.endswith(".toml") else _path(name)
+    parent = path.parent / name if name.endswith(".toml") else cap_study_file(name)
     if parent.resolve() in chain:
         problem = Problem("inherits from itself", "inherits", name, hint="break the loop")
         raise InvalidScenario.from_problems([problem], source=path.name)
     base = _inherited(parent, chain)
     own = {key: item for key, item in base.items() if key not in ("name", "summary")}
     return merge(own, table)
-
-
-def _path(name_or_path: str | Path) -> Path:
-    text = str(name_or_path)
-    if text.endswith(".toml"):
-        return Path(text)
-    if text not in cap_study_names():
-        raise UnknownName("cap study", text, known=cap_study_names(), hint="or a path to a .toml")
-    return Path(str(files(CAP_STUDIES))) / f"{text}{_SUFFIX}"
 
 
 class _Reader:
@@ -195,7 +133,7 @@ class _Reader:
         cap = self._bound(CapParams, self.table.get("cap", {}), "cap")
         second = self._bound(SecondParams, self.table.get("second", {}), "second")
         outcome = self._bound(OutcomeParams, self.table.get("outcome", {}), "outcome")
-        law = self._law(self.table.get("law", {}))
+        law = read_law(self.table.get("law", {}), self.problems)
         absorbs = self._bound(AbsorptionParams, self.table.get("absorption", {}), "absorption")
         rows = self._rows(self.table.get("rows", []), law)
         scenario = self._scenario(head.scenario if head else "")
@@ -228,9 +166,7 @@ class _Reader:
         return study
 
     def _bound(self, cls: type, table: Any, place: str, skip: tuple[str, ...] = ()) -> Any:
-        if isinstance(table, Mapping):
-            table = {key: value for key, value in table.items() if key not in skip}
-        return bind(cls, table, place=place, assets=(), problems=self.problems)
+        return bound(cls, table, place, self.problems, skip=skip)
 
     def _scenario(self, name: str) -> Scenario | None:
         beside = self.path.parent / name
@@ -267,73 +203,13 @@ class _Reader:
             caps = ", ".join(place for place in numbers if "cap" in place)
             self.problems.append(replace(problem, allowed=caps))
 
-    def _law(self, table: Any) -> ScenarioLaw | None:
-        if not isinstance(table, Mapping):
-            self.problems.append(Problem("is no table", "law", table, "a table", "write [law]"))
-            return None
-        head = self._bound(_LawHead, table, "law", skip=("draws", "set", "scale", "elements"))
-        draws = [
-            Draw(name, one.low, one.high, one.unit, one.source)
-            for name, raw in _tables(table.get("draws", {}), "law.draws", self.problems)
-            if (one := self._bound(_DrawParams, raw, f"law.draws.{name}")) is not None
-        ]
-        for draw in draws:
-            if not draw.low < draw.high:
-                place = f"law.draws.{draw.name}"
-                self.problems.append(
-                    Problem("is an empty range", place, [draw.low, draw.high], "low below high")
-                )
-        settings = _plain_table(table.get("set", {}), "law.set", self.problems)
-        scales = _plain_table(table.get("scale", {}), "law.scale", self.problems)
-        elements = self._elements(table.get("elements", []))
-        if head is None:
-            return None
-        law = ScenarioLaw(
-            head.summary,
-            head.onset,
-            head.duration,
-            head.run_on,
-            head.episodes_per_year,
-            tuple(draws),
-            settings,
-            scales,
-            elements,
-        )
-        self._check_names(law)
-        return law
-
-    def _elements(self, rows: Any) -> tuple[Element, ...]:
-        found = []
-        for index, row in enumerate(_rows_of(rows, "law.elements", self.problems)):
-            place = f"law.elements[{index}]"
-            one = self._bound(_ElementParams, row, place, skip=("stresses",))
-            stresses = _rows_of(row.get("stresses", []), f"{place}.stresses", self.problems)
-            if one is not None:
-                found.append(Element(one.name, one.probability, tuple(stresses), one.source))
-        names = [one.name for one in found]
-        for name in {name for name in names if names.count(name) > 1}:
-            self.problems.append(Problem("is there twice", "law.elements.name", name, "each once"))
-        return tuple(found)
-
-    def _check_names(self, law: ScenarioLaw) -> None:
-        """Report draws that are not declared, and those that nothing reads."""
-        known = [draw.name for draw in law.draws]
-        parts = [law.settings, law.scales, [e.stresses for e in law.elements]]
-        used = {one.name for one in drawn_texts(parts)}
-        self.problems += [*unknown_draws(parts, law, "law"), *divisions_by_zero(parts, law)]
-        self.problems += [
-            Problem("is read by nothing", f"law.draws.{name}", hint=f"write ${name} somewhere")
-            for name in known
-            if name not in used
-        ]
-
     def _rows(self, rows: Any, law: ScenarioLaw | None) -> tuple[Row, ...]:
         found = []
         more = ("set", "scale", "probability")
-        for index, raw in enumerate(_rows_of(rows, "rows", self.problems)):
+        for index, raw in enumerate(table_list(rows, "rows", self.problems)):
             place = f"rows[{index}]"
             about = self._bound(RowParams, raw, place, skip=more)
-            parts = [_plain_table(raw.get(k, {}), f"{place}.{k}", self.problems) for k in more]
+            parts = [places_and_values(raw.get(k, {}), f"{place}.{k}", self.problems) for k in more]
             if law is not None:
                 known = [element.name for element in law.elements]
                 self.problems += [
@@ -349,60 +225,25 @@ class _Reader:
         return tuple(found)
 
     def _check_episodes(self, study: CapStudy) -> None:
-        """Resolve the law at the ends of the grid, and each row: a study fails before it runs."""
+        """Resolve the largest cap and each row, all elements acting: it fails before it runs."""
         spec = study.scenario.venue_spec()
         try:
             episodes = study.episodes()
         except StressbookError as error:
             self.problems += error.problems
             return
-        everything = {element.name: 1.0 for element in study.law.elements}
-        tried = [(f"at {value:,.0f}", Changes(), value) for value in study.cap.grid[-1:]]
-        tried += [(row.about.name, row.changes, study.cap.grid[0]) for row in study.rows]
+        acting = Changes(probability={element.name: 1.0 for element in study.law.elements})
+        smallest, largest = study.cap.grid[0], study.cap.grid[-1]
+        tried = [(f"at {largest:,.0f}", Changes(), largest)]
+        tried += [(row.about.name, row.changes, smallest) for row in study.rows]
         for place in (*study.absorption.multiplies, *study.absorption.divides):
-            tried.append(("absorption", Changes(scales={place: 1.0}), study.cap.grid[0]))
+            tried.append(("absorption", Changes(scales={place: 1.0}), smallest))
         for name, changes, value in tried:
             try:
-                changed = demand_changes(study.demand, study.cap.lever, value, spec) | changes
-                _all_elements(episodes, changed, everything)
+                filled = demand_changes(study.demand, study.cap.lever, value, spec)
+                episodes.scenario(0, filled | changes | acting)
             except StressbookError as error:
                 self.problems += [
                     Problem(p.problem, f"{name}: {p.name}", p.value, p.allowed, p.hint)
                     for p in error.problems
                 ]
-
-
-_HEAD_KEYS: Final = tuple(entry.name for entry in fields(_Head))
-
-
-def _all_elements(episodes: Episodes, changes: Changes, everything: dict[str, float]) -> None:
-    episodes.scenario(0, Changes(changes.settings, changes.scales, everything))
-
-
-def _tables(table: Any, place: str, problems: list[Problem]) -> list[tuple[str, Any]]:
-    if not isinstance(table, Mapping):
-        problems.append(Problem("is no table", place, table, "a table", f"write [{place}.NAME]"))
-        return []
-    return list(table.items())
-
-
-def _plain_table(table: Any, place: str, problems: list[Problem]) -> dict[str, Any]:
-    """Return a table of dotted places; quotes around them may be left out."""
-    if not isinstance(table, Mapping):
-        problems.append(Problem("is no table", place, table, "a table of places and values"))
-        return {}
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            below = _plain_table(value, f"{place}.{key}", problems)
-            found |= {f"{key}.{rest}": item for rest, item in below.items()}
-        else:
-            found[key] = value
-    return found
-
-
-def _rows_of(rows: Any, place: str, problems: list[Problem]) -> list[Mapping[str, Any]]:
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        problems.append(Problem("is no list of tables", place, rows, hint=f"write [[{place}]]"))
-        return []
-    return rows

@@ -1,1 +1,4 @@
-"""Studies that ship: TOML files for `sweep` and `size-cap`, and those whose results are kept."""
+"""Studies that ship: TOML files for `sweep` and `size-cap`, and those whose results are kept.
+
+Files of `sweep` are NAME.toml, those of `size-cap` NAME.cap.toml.
+"""

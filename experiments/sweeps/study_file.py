@@ -19,6 +19,7 @@ from stressbook.experiments.scenario_files.values import (
     unread_key,
     value_types,
 )
+from stressbook.experiments.studies.shipped import study_file
 from stressbook.experiments.sweeps.design import DESIGNS, Design, n_points, points
 from stressbook.experiments.sweeps.factor import SCALES, Factor, placed, places_of
 from stressbook.experiments.sweeps.series import SERIES
@@ -26,10 +27,9 @@ from stressbook.experiments.sweeps.study import Aim, Point, Study
 from stressbook.experiments.sweeps.study_choices import control_of, read_stop, require_pairs
 from stressbook.experiments.sweeps.study_keys import AimFields, Header, Range
 
-__all__ = ["MOST_CELLS", "load_study", "study_from_table", "study_names"]
+__all__ = ["MOST_CELLS", "load_study", "study_from_table"]
 
 MOST_CELLS: Final = 10_000  # that are run without being asked for
-_SHIPPED: Final = Path(__file__).parents[1] / "studies"
 _TABLES: Final = ("levers", "uncertainties", "outcomes", "limits", "series", "stop", "control")
 _DEFAULT_OUTCOMES: Final = ("reserve_shortfall_usd", "liquidated_usd", "peak_borrowed_usd")
 _MOST_TOLD: Final = 20  # problems of combinations
@@ -54,26 +54,9 @@ def load_study(path: str | Path, *, allow_many: bool = False) -> Study:
     InvalidScenario
         With every problem of the file at once.
     """
-    file = _find(Path(path))
+    file = study_file(path)
     table = {"name": file.stem, **read_file(file)}
     return study_from_table(table, source=file.name, beside=file.parent, allow_many=allow_many)
-
-
-def study_names() -> list[str]:
-    """Return the names of the studies that ship; those that size a cap are of another kind.
-
-    Examples
-    --------
-    >>> "caps-and-ltv-small" in study_names()
-    True
-    """
-    found = (path.name for path in _SHIPPED.glob("*.toml"))
-    return sorted(name.removesuffix(".toml") for name in found if not name.endswith(".cap.toml"))
-
-
-def _find(path: Path) -> Path:
-    shipped = _SHIPPED / f"{path}.toml"
-    return shipped if path.suffix != ".toml" and shipped.is_file() else path
 
 
 def study_from_table(

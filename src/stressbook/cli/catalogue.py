@@ -16,11 +16,12 @@ __all__ = ["list_scenarios", "plan", "schema", "show"]
 
 def list_scenarios(as_json: Json = False) -> None:
     """List the shipped scenarios, the rules of `preset`, margin regimes and kinds of stress."""
-    from stressbook.experiments.caps.study_file import cap_study_names, cap_summary
+    from stressbook.experiments.caps.study_file import cap_summary
     from stressbook.experiments.scenario import load_scenario
     from stressbook.experiments.scenario_files.file import catalogue_names
     from stressbook.experiments.stress import REGISTRY
-    from stressbook.experiments.sweeps.study_file import load_study, study_names
+    from stressbook.experiments.studies.shipped import cap_study_names, study_names
+    from stressbook.experiments.sweeps.study_file import load_study
     from stressbook.experiments.words import table
     from stressbook.market.regimes import load_regime, regime_names
     from stressbook.market.rules.presets import preset_summaries
