@@ -11,7 +11,7 @@ from typing import Any, Final
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.venue_table import venue_places
 
-__all__ = ["SCALES", "Factor", "placed", "places_of", "short_names"]
+__all__ = ["SCALES", "Factor", "dotted", "placed", "places_of", "short_names"]
 
 SCALES: Final = ("linear", "log")
 
@@ -73,6 +73,17 @@ class Factor:
         else:
             value = self.low + (self.high - self.low) * share
         return round(value) if self.is_whole else value
+
+
+def dotted(place: str) -> str:
+    """Return a place as it is written with dots alone.
+
+    Examples
+    --------
+    >>> dotted("stresses[0].fall_frac")
+    'stresses.0.fall_frac'
+    """
+    return place.replace("[", ".").replace("]", "")
 
 
 def places_of(scenario: Scenario) -> dict[str, Any]:

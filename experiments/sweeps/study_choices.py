@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stressbook.errors import Problem
+from stressbook.experiments.sweeps.factor import dotted
 from stressbook.experiments.sweeps.stopping import StopRule
 from stressbook.experiments.sweeps.study import Aim, Study
-from stressbook.experiments.sweeps.study_keys import StopFields
+from stressbook.experiments.sweeps.study_keys import StopFields, read_fields
 
 __all__ = ["control_of", "read_stop", "require_pairs"]
 
 _GRID: Final = 1e-3  # of the range: no interval of a mean becomes narrower
 _MOST_TOLD: Final = 6  # combinations
-Bind = Callable[[type, Mapping[str, Any], str], dict[str, Any]]
 
 
 def read_stop(
-    part: Mapping[str, Any], aims: Sequence[Aim], bind: Bind, problems: list[Problem]
+    part: Mapping[str, Any], aims: Sequence[Aim], problems: list[Problem]
 ) -> StopRule | None:
     """Return when cells stop, None where the file has no such table.
 
@@ -29,14 +29,12 @@ def read_stop(
         The table `[stop]`.
     aims : sequence of Aim
         Outcomes that the study looks at.
-    bind : callable
-        Reads the fields of a class from a table.
     problems : list of Problem
         Takes what is wrong.
     """
     if not part:
         return None
-    found = bind(StopFields, part, "stop")
+    found = read_fields(StopFields, part, "stop", problems)
     named = {aim.outcome: aim for aim in aims}
     aim = named.get(found["outcome"])
     if aim is None:
@@ -150,6 +148,6 @@ def _flat(table: Mapping[str, Any], lead: str = "") -> list[tuple[str, Any]]:
     """Return places and values, of keys in quotes and of keys that were not."""
     found = []
     for key, item in table.items():
-        place = f"{lead}{key}".replace("[", ".").replace("]", "")
+        place = dotted(f"{lead}{key}")
         found += _flat(item, f"{place}.") if isinstance(item, Mapping) else [(place, item)]
     return found

@@ -10,22 +10,20 @@ from typing import Any, Final
 from stressbook.errors import InvalidScenario, Problem, StressbookError
 from stressbook.experiments.outcomes import outcome_names
 from stressbook.experiments.scenario import Scenario, load_scenario
-from stressbook.experiments.scenario_files import table as scenario_table
 from stressbook.experiments.scenario_files.file import read_file
 from stressbook.experiments.scenario_files.values import (
-    read_value,
     unfit_numbers,
     unknown_name,
     unread_key,
-    value_types,
 )
 from stressbook.experiments.studies.shipped import study_file
 from stressbook.experiments.sweeps.design import DESIGNS, Design, n_points, points
-from stressbook.experiments.sweeps.factor import SCALES, Factor, placed, places_of
+from stressbook.experiments.sweeps.factor import Factor
+from stressbook.experiments.sweeps.factor_file import read_factors, require_once, resolved
 from stressbook.experiments.sweeps.series import SERIES
 from stressbook.experiments.sweeps.study import Aim, Point, Study
 from stressbook.experiments.sweeps.study_choices import control_of, read_stop, require_pairs
-from stressbook.experiments.sweeps.study_keys import AimFields, Header, Range
+from stressbook.experiments.sweeps.study_keys import AimFields, Header, read_fields
 
 __all__ = ["MOST_CELLS", "load_study", "study_from_table"]
 
@@ -108,17 +106,20 @@ class _Reader:
     def read(self, *, allow_many: bool) -> Study | None:
         known = [*(entry.name for entry in fields(Header)), *_TABLES]
         self.problems += [unread_key("", k, known=known) for k in self.table if k not in known]
-        header = self._bound(Header, {k: v for k, v in self.table.items() if k not in _TABLES}, "")
+        single = {key: item for key, item in self.table.items() if key not in _TABLES}
+        header = read_fields(Header, single, "", self.problems)
         base = self._base(header["scenario"])
         if header["design"] not in DESIGNS:
             self.problems.append(unknown_name("design", header["design"], known=DESIGNS))
         if base is None:
             return None
-        levers = self._factors("levers", base)
-        uncertain = self._factors("uncertainties", base)
-        self._require_once(levers, uncertain)
+        levers, uncertain = (
+            read_factors(part, self._part(part), base, self.problems)
+            for part in ("levers", "uncertainties")
+        )
+        require_once({"levers": levers, "uncertainties": uncertain}, self.problems)
         aims, series = self._aims(base), self._series()
-        stop = read_stop(self._part("stop"), aims, self._bound, self.problems)
+        stop = read_stop(self._part("stop"), aims, self.problems)
         most = None if allow_many else self._most_cells()
         if self.problems or unfit_numbers(self.table):
             return None  # what follows would tell them again
@@ -164,22 +165,6 @@ class _Reader:
         self.problems.append(Problem("is no table", name, found, "a table", f"write [{name}]"))
         return {}
 
-    def _bound(self, cls: type, table: Mapping[str, Any], place: str) -> dict[str, Any]:
-        """Return the fields of a class, of which `place` names the table."""
-        types, known = value_types(cls), {entry.name: entry for entry in fields(cls)}
-        self.problems += [
-            unread_key(place, key, known=known) for key in table if key not in known and place
-        ]
-        lead = f"{place}." if place else ""
-        return {
-            name: read_value(
-                table[name], types[name], place=f"{lead}{name}", entry=entry, problems=self.problems
-            )
-            if name in table
-            else entry.default
-            for name, entry in known.items()
-        }
-
     def _base(self, name: Any) -> Scenario | None:
         if not name or not isinstance(name, str):
             given = {"value": name} if name else {}
@@ -195,84 +180,6 @@ class _Reader:
             ]
             return None
 
-    def _factors(self, part: str, base: Scenario) -> list[Factor]:
-        places = places_of(base)
-        found = []
-        for raw, item in self._part(part).items():
-            for written, given in _unquoted(raw, item, places):
-                factor = self._factor(part, written, given, places, base)
-                if factor is not None:
-                    found.append(factor)
-        return found
-
-    def _factor(
-        self, part: str, written: str, item: Any, places: Mapping[str, Any], base: Scenario
-    ) -> Factor | None:
-        name, place = f"{part}.{written}", _dotted(written)
-        if place not in places:
-            problem = unread_key(part, written, known=places, listed=("places of the scenario",))
-            hint = problem.hint or f"stressbook show {base.name} prints them"
-            self.problems.append(replace(problem, hint=hint))
-            return None
-        n_before = len(self.problems)
-        factor = self._values(name, place, item, places[place])
-        if factor is None or len(self.problems) > n_before:
-            return None
-        self._require_allowed(base, factor, name)
-        return factor if len(self.problems) == n_before else None
-
-    def _values(self, name: str, place: str, item: Any, now: Any) -> Factor | None:
-        is_whole = isinstance(now, int) and not isinstance(now, bool)
-        if isinstance(item, Mapping):
-            return self._range(name, place, item, is_whole=is_whole)
-        if not isinstance(item, list | tuple):
-            hint = f"write [{item!r}]"
-            allowed = "a list of values, or { low, high, n, scale }"
-            self.problems.append(Problem("is no list", name, item, allowed, hint))
-            return None
-        if not item:
-            self.problems.append(Problem("is empty", name, [], "1 or more values"))
-        tables = [one for one in item if isinstance(one, Mapping)]
-        if tables:
-            self.problems.append(
-                Problem("is no value", name, tables[0], "values, each of one place")
-            )
-        twice = [one for k, one in enumerate(item) if one in item[:k]]
-        if twice:
-            self.problems.append(Problem("has a value twice", name, twice[0], "each value once"))
-        return Factor(place, tuple(_fixed(one) for one in item), is_whole=is_whole)
-
-    def _range(
-        self, name: str, place: str, item: Mapping[str, Any], *, is_whole: bool
-    ) -> Factor | None:
-        found = self._bound(Range, item, name)
-        missing = [key for key in ("low", "high") if key not in item]
-        self.problems += [
-            Problem("is missing", f"{name}.{key}", allowed="a number") for key in missing
-        ]
-        if found["scale"] not in SCALES:
-            self.problems.append(unknown_name(f"{name}.scale", found["scale"], known=SCALES))
-        numbers = all(isinstance(found[key], int | float) for key in ("low", "high"))
-        if missing or not numbers:
-            return None
-        low, high = found["low"], found["high"]
-        if not low < high:
-            allowed = f"more than low = {low!r}"
-            self.problems.append(Problem("leaves an empty range", f"{name}.high", high, allowed))
-        if found["scale"] == "log" and low <= 0.0:
-            allowed = "more than 0 on a log scale"
-            self.problems.append(Problem("is out of range", f"{name}.low", low, allowed))
-        return Factor(place, (), low, high, found["n"], found["scale"], is_whole)
-
-    def _require_once(self, levers: Sequence[Factor], uncertain: Sequence[Factor]) -> None:
-        seen: set[str] = set()
-        for part, factors in (("levers", levers), ("uncertainties", uncertain)):
-            for factor in factors:
-                if factor.place in seen:
-                    name = f"{part}.{factor.place}"
-                    self.problems.append(Problem("is there twice", name, allowed="once"))
-                seen.add(factor.place)
-
     def _aims(self, base: Scenario) -> tuple[Aim, ...]:
         known = outcome_names(base.assets)
         found = []
@@ -284,7 +191,7 @@ class _Reader:
                 allowed = "a table, as in { budget = 25e6, alpha = 0.05 } or {}"
                 self.problems.append(Problem("is no table", f"outcomes.{name}", item, allowed))
             else:
-                aim = self._bound(AimFields, item, f"outcomes.{name}")
+                aim = read_fields(AimFields, item, f"outcomes.{name}", self.problems)
                 if "alpha" in item and "budget" not in item:
                     text = "needs a budget"
                     self.problems.append(Problem(text, f"outcomes.{name}.alpha", item["alpha"]))
@@ -350,50 +257,13 @@ class _Reader:
         table, found = base.to_table(), []
         for row in dict.fromkeys(rows):
             values = {factor.place: value for factor, value in zip(factors, row, strict=True)}
-            scenario, problems = _resolved(table, values) if values else (base, ())
+            scenario, problems = resolved(table, values) if values else (base, ())
             self.problems += [replace(one, name=_told(values) + one.name) for one in problems]
             if scenario is not None:
                 found.append(Point(values, scenario))
             if len(self.problems) > _MOST_TOLD:
                 break
         return tuple(found)
-
-    def _require_allowed(self, base: Scenario, factor: Factor, name: str) -> None:
-        """Report what is wrong with a value itself; with others' it is left to combinations."""
-        table = base.to_table()
-        for value in factor.levels():
-            _, found = _resolved(table, {factor.place: value})
-            self.problems += [
-                replace(one, name=name) for one in found if _dotted(one.name) == factor.place
-            ]
-
-
-def _resolved(
-    table: Mapping[str, Any], values: Mapping[str, Any]
-) -> tuple[Scenario | None, Sequence[Problem]]:
-    """Return a scenario with values in their places, or what is wrong with it."""
-    try:
-        return Scenario(**scenario_table.read(placed(table, values), source="")), ()
-    except StressbookError as error:
-        return None, error.problems
-
-
-def _fixed(value: Any) -> Any:
-    """Return a value whose lists, of assets for one, cannot be changed."""
-    return tuple(_fixed(one) for one in value) if isinstance(value, list) else value
-
-
-def _dotted(place: str) -> str:
-    return place.replace("[", ".").replace("]", "")
-
-
-def _unquoted(key: str, item: Any, places: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the places of a table whose dotted keys were not put in quotes."""
-    is_range = isinstance(item, Mapping) and {"low", "high", "n", "scale"} & set(item)
-    if not isinstance(item, Mapping) or is_range or key in places:
-        return [(key, item)]
-    below = [_unquoted(f"{key}.{name}", one, places) for name, one in item.items()]
-    return [found for each in below for found in each] or [(key, item)]
 
 
 def _told(values: Mapping[str, Any]) -> str:

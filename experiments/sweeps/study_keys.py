@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
+from stressbook.errors import Problem
+from stressbook.experiments.scenario_files.values import read_value, unread_key, value_types
 from stressbook.market.rules.parameters import param
 
-__all__ = ["AimFields", "Header", "Range", "StopFields"]
+__all__ = ["AimFields", "Header", "Range", "StopFields", "read_fields"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +56,32 @@ class StopFields:
     low: float | None = param(None, unit="", help="least value that the outcome can have")
     high: float | None = param(None, unit="", help="largest value that the outcome can have")
     check_every: int = param(10, unit="1", help="seeds between two looks", low=1, high=10**6)
+
+
+def read_fields(
+    cls: type, table: Mapping[str, Any], place: str, problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the fields of a class as a table gives them; what it leaves out has its default.
+
+    Parameters
+    ----------
+    cls : type
+        One of this file.
+    table : mapping
+        Of the study's file.
+    place : str
+        Its name; empty of the whole file, whose other keys are read elsewhere.
+    problems : list of Problem
+        Takes what is wrong; such a field has a value without meaning.
+    """
+    types, known = value_types(cls), {entry.name: entry for entry in fields(cls)}
+    problems += [unread_key(place, key, known=known) for key in table if key not in known and place]
+    lead = f"{place}." if place else ""
+    return {
+        name: read_value(
+            table[name], types[name], place=f"{lead}{name}", entry=entry, problems=problems
+        )
+        if name in table
+        else entry.default
+        for name, entry in known.items()
+    }

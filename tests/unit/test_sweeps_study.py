@@ -13,7 +13,7 @@ from stressbook.api.study import StudyResult
 from stressbook.api.study_table import row_of
 from stressbook.errors import InvalidScenario, UnknownName
 from stressbook.experiments.scenario import load_scenario
-from stressbook.experiments.sweeps import study_file
+from stressbook.experiments.sweeps import factor_file, study_file
 from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.experiments.sweeps.design import points
 from stressbook.experiments.sweeps.factor import Factor, placed, places_of
@@ -140,7 +140,7 @@ def test_more_cells_than_allowed_are_refused_unless_asked_for(monkeypatch):
     assert allowed.n_cells == 12_000
     monkeypatch.setattr(study_file, "points", pytest.fail)  # nothing is resolved in vain
     wide = {FALL: {"low": 0.1, "high": 0.2, "n": 10_000}, SIZE: {"low": 0.1, "high": 0.2, "n": 9}}
-    monkeypatch.setattr(study_file, "_resolved", lambda *_: (None, ()))
+    monkeypatch.setattr(factor_file, "resolved", lambda *_: (None, ()))
     assert "90000" in problems(replicates=1, levers=wide, uncertainties={})["cells"]
 
 
