@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.bench_memory import resident_mb
 from benchmarks.goals import Times, judged
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
 from stressbook.experiments.sweeps.index import Index, reading

@@ -23,8 +23,8 @@ from stressbook.experiments.moves import Horizons, target_assets
 from stressbook.experiments.outcome_words import MARGIN_ASKED
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
-from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.experiments.versus import require_same_clock, shared_onset_s

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.plugins import PluginSource
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress, Share
 from stressbook.experiments.workers import (
     Crew,
     Failure,
@@ -84,7 +84,7 @@ def map_jobs(
     >>> map_jobs(lambda job, progress=None: abs(job), [-2, 1])
     [2, 1]
     """
-    share = _Share(progress, n_before, len(jobs))
+    share = Share(progress, n_before + len(jobs), n_done=n_before)
     found: dict[int, ResultT | Failure] = {}
     if len(jobs) < 2:
         workers = min(workers, 1)  # a process would start for it alone
@@ -96,7 +96,7 @@ def map_jobs(
             found[rank] = result
             if finished is not None:
                 finished(rank, result)
-            share.finish()
+            share.add()
     return [found[rank] for rank in range(len(jobs))]
 
 
@@ -250,23 +250,6 @@ def require_whole(found: Sequence[ResultT | Failure], names: Sequence[str]) -> l
         lead = f"{len(failed)} of {len(found)} runs failed"
         raise StressbookError("\n".join([lead, *failed[:_MOST_TOLD]]).rstrip("."))
     return [one for one in found if not isinstance(one, Failure)]
-
-
-class _Share:
-    """Turns finished jobs, and parts of one, into a share."""
-
-    def __init__(self, progress: Progress | None, n_before: int, n_jobs: int) -> None:
-        self._progress, self._done = progress, n_before
-        self._total = max(n_before + n_jobs, 1)
-        self.part(0.0)
-
-    def part(self, share: float) -> None:
-        if self._progress is not None:
-            self._progress((self._done + share) / self._total)
-
-    def finish(self) -> None:
-        self._done += 1
-        self.part(0.0)
 
 
 def _nothing(_rank: int) -> None:

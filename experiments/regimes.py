@@ -31,8 +31,8 @@ from stressbook.experiments.episode import (
 from stressbook.experiments.kept import kept_file, read_kept, write_kept
 from stressbook.experiments.plugins import plugin_sources
 from stressbook.experiments.pool import Failure, map_missing, require_whole
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.regime_plan import RegimePlan, Variant
-from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stress import Stress

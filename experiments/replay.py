@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stressbook.errors import InvalidInput
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.regime_plan import RegimePlan, Variant
 from stressbook.experiments.regimes import run_regimes
 from stressbook.experiments.replicates import Job, run_jobs
-from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario, scenario_from_table
 from stressbook.experiments.store import MANIFEST, STUDY, load_kept_plugins, read_manifest
 

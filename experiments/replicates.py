@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.run import Progress, RunRecord, record_of
+from stressbook.experiments.progress import Progress
+from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.sweeps.cell import Job, Replicate

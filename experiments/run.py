@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +14,7 @@ from stressbook.experiments.accounting import own_class_ids
 from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.episode import system_usd
 from stressbook.experiments.outcomes import measure, onset_step
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.replies import replies_by_class
 from stressbook.experiments.scenario import Scenario
@@ -23,7 +23,6 @@ from stressbook.market.compiling.arrays import Records
 from stressbook.market.numbers.draws import class_numbers
 from stressbook.market.state.codes import REFUSAL_NAMES
 
-Progress = Callable[[float], None]  # told the share that is done, 0 to 1
 _CHUNKS = 50
 
 
@@ -191,4 +190,4 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-__all__ = ["Progress", "RunRecord", "manifest", "record_of", "run_scenario", "versions"]
+__all__ = ["RunRecord", "manifest", "record_of", "run_scenario", "versions"]

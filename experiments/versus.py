@@ -22,6 +22,7 @@ from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.moves import Horizons, target_assets
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.replicates import (
     Job,
     Replicate,
@@ -29,7 +30,6 @@ from stressbook.experiments.replicates import (
     run_jobs,
     seeds_from,
 )
-from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.words import duration
 

@@ -29,7 +29,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 
 from stressbook.errors import InvalidInput, StressbookError
 from stressbook.experiments.plugins import PluginSource, load_sources
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 
 __all__ = [
     "Crew",

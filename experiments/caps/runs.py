@@ -15,7 +15,7 @@ from stressbook.experiments.caps.demand import Demand, demand_changes
 from stressbook.experiments.caps.episodes import Changes
 from stressbook.experiments.caps.law import episode_seed
 from stressbook.experiments.caps.study import CapStudy
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.episode import BOOKED
 from stressbook.experiments.sweeps.runner import run_jobs

@@ -32,7 +32,7 @@ from stressbook.experiments.caps.demand import FILL, PLATFORM_CAP, Demand
 from stressbook.experiments.caps.episodes import Changes
 from stressbook.experiments.caps.runs import PROPOSAL, Asked, Runner, Runs
 from stressbook.experiments.caps.study import CapStudy, OutcomeParams, Row
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.statistics.break_even import BreakEven, break_even
 from stressbook.experiments.statistics.certificate import (
     CertificatePlan,

@@ -15,7 +15,8 @@ import numpy as np
 from stressbook.agents.own_book import own_keys
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.own_book.checks import scenario_accounts
-from stressbook.experiments.run import Progress, RunRecord, record_of
+from stressbook.experiments.progress import Progress
+from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.simulation import Simulation
 from stressbook.market.compiling.arrays import I64, Records
 from stressbook.market.state.codes import (

@@ -18,8 +18,8 @@ from stressbook.experiments.inference import (
     ratio_estimate,
 )
 from stressbook.experiments.own_book.account_outcomes import require_account
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
-from stressbook.experiments.run import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.statistics.exact import share_estimate

@@ -11,7 +11,8 @@ from stressbook.errors import StressbookError, UnknownName
 from stressbook.experiments.arms import one_lot_order
 from stressbook.experiments.moves import mark_moves
 from stressbook.experiments.own_book.account_outcomes import run_followed
-from stressbook.experiments.run import Progress, RunRecord, record_of
+from stressbook.experiments.progress import Progress
+from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.running_on import is_unsettled, run_on
 from stressbook.experiments.shortfall import MINUTE_MS
 from stressbook.experiments.simulation import Simulation

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from stressbook.experiments.plugins import PluginSource, plugin_sources
 from stressbook.experiments.pool import Crew, Failure, each_job, width_of
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress, Share
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
 from stressbook.experiments.sweeps.episode import run_together, warm_key
 from stressbook.experiments.sweeps.index import Index
@@ -122,29 +122,12 @@ def run_cells(
     """
     index.queue(keys, jobs)
     missing = index.waiting(keys)
-    share = _Share(progress, jobs)
+    share = Share(progress, len(jobs), n_done=len(jobs) - len(missing))
     run = _Run(jobs, keys, index, _Timed(function), workers, executor, share, crew)
-    run.share.add(len(jobs) - len(missing))
     width = workers if executor is None else width_of(executor) or 1
     killed = run.tasks(_grouped(jobs, missing, width), most_kills=1)
     if killed:
         run.tasks([(rank,) for rank in killed], most_kills=MOST_KILLS - 1)
-
-
-class _Share:
-    """Turns finished cells, and parts of a task, into a share."""
-
-    def __init__(self, progress: Progress | None, jobs: Sequence[Job]) -> None:
-        self._progress, self._done, self._total = progress, 0, max(len(jobs), 1)
-        self.n_running = 1
-
-    def add(self, n_cells: int) -> None:
-        self._done += n_cells
-        self.part(0.0)
-
-    def part(self, share: float) -> None:
-        if self._progress is not None:
-            self._progress((self._done + share * self.n_running) / self._total)
 
 
 @dataclass(frozen=True)
@@ -157,7 +140,7 @@ class _Run:
     function: _Timed
     workers: int
     executor: Executor | None
-    share: _Share
+    share: Share
     crew: Crew | None
 
     def tasks(self, tasks: Sequence[tuple[int, ...]], *, most_kills: int) -> list[int]:

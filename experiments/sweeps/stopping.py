@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stressbook.errors import InvalidInput
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.statistics.sequences import (
     ConfidenceSequence,
     Stop,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stressbook.experiments.pool import Crew
-from stressbook.experiments.run import Progress, versions
+from stressbook.experiments.progress import Progress
+from stressbook.experiments.run import versions
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import write_json
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from stressbook.experiments.plugins import plugin_sources, sources_key
 from stressbook.experiments.pool import Failure, map_missing, require_whole
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import write_json
 

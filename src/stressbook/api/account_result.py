@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stressbook.api.scenarios import Scenario, scenario
 from stressbook.experiments.inference import Estimate
 from stressbook.experiments.own_book.account_study import AccountStudy, Line, study_account
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.scenario import Scenario as Resolved
 from stressbook.experiments.words import Text, amount, duration, html_table, table
 

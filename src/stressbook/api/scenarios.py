@@ -18,8 +18,9 @@ from stressbook.api.result import RunResult
 from stressbook.api.sides import side_names, under_regimes
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.contrasts import compare_sides
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.replicates import Job, require_any, run_jobs, seeds_from
-from stressbook.experiments.run import Progress, run_scenario
+from stressbook.experiments.run import run_scenario
 from stressbook.experiments.scenario import Scenario as Resolved
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import Stress

@@ -16,7 +16,7 @@ from stressbook.api.study_table import heads, notes_of, row_of, shown
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.moves import Horizons
 from stressbook.experiments.outcomes import unit_of
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cluster import dask_executor
 from stressbook.experiments.sweeps.contrast import cells_by_horizon
 from stressbook.experiments.sweeps.factor import short_names

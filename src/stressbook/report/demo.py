@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.regime_plan import demo_plan
 from stressbook.experiments.regimes import run_regimes
-from stressbook.experiments.run import Progress
 from stressbook.experiments.store import STUDY, claim_folder, write_whole
 from stressbook.report.manifest import study_manifest, study_numbers, study_timelines
 from stressbook.report.study_page import write_study_report
