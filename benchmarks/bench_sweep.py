@@ -21,7 +21,7 @@ from stressbook.experiments.progress import Progress
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
 from stressbook.experiments.sweeps.index import Index, reading
-from stressbook.experiments.sweeps.runner import Function, run_cells
+from stressbook.experiments.sweeps.runner import CellsFunction, run_cells
 
 CELLS: Final = 10_000
 POINTS: Final = 100
@@ -60,7 +60,7 @@ def points() -> list[Scenario]:
     ]
 
 
-def swept(jobs: Sequence[Job], function: Function, workers: int, folder: Path) -> float:
+def swept(jobs: Sequence[Job], function: CellsFunction, workers: int, folder: Path) -> float:
     """Return how long a sweep takes that starts with nothing, keys and index included, s."""
     start_s = time.perf_counter()
     with Index(folder) as index:

@@ -13,21 +13,22 @@ from contextlib import closing
 from typing import Final, TypeVar
 
 from stressbook.errors import InvalidInput, StressbookError
+from stressbook.experiments.executors import on_executor, width_of
+from stressbook.experiments.packed_jobs import Failure, Function, Packed, caught, require_files
 from stressbook.experiments.plugins import PluginSource
 from stressbook.experiments.progress import Progress, Share
-from stressbook.experiments.workers import (
-    Crew,
-    Failure,
-    Function,
-    InProcesses,
-    Packed,
-    caught,
-    on_executor,
-    require_files,
-    width_of,
-)
+from stressbook.experiments.workers import Crew, InProcesses
 
-__all__ = ["Crew", "Failure", "each_job", "map_jobs", "map_missing", "require_whole", "width_of"]
+__all__ = [
+    "Crew",
+    "Failure",
+    "Function",
+    "each_job",
+    "map_jobs",
+    "map_missing",
+    "require_whole",
+    "width_of",
+]
 
 _MOST_TOLD: Final = 5  # failures that a message spells out
 _MOST_KILLS: Final = 3  # workers that a job may take with it

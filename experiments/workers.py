@@ -1,4 +1,4 @@
-"""Processes that run jobs: own ones, one job at a time in each, or somebody else's executor.
+"""Own processes that run jobs, one at a time in each.
 
 Each worker is a pool of one process, so that one that dies takes nothing with it but its job, which
 a fresh one tries again.
@@ -8,123 +8,34 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
-    Executor,
     Future,
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self
 
-from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.plugins import PluginSource, load_sources
-from stressbook.experiments.progress import Progress
+from stressbook.errors import StressbookError
+from stressbook.experiments.interrupts import interrupts_held
+from stressbook.experiments.packed_jobs import Failure, Packed, run_packed
 
-__all__ = [
-    "Crew",
-    "Failure",
-    "Function",
-    "InProcesses",
-    "Packed",
-    "caught",
-    "on_executor",
-    "require_files",
-    "width_of",
-]
+__all__ = ["Crew", "InProcesses"]
 
 _MOST_STARTS: Final = 3  # of a worker that dies before it begins
-_IN_FLIGHT: Final = 512  # jobs handed to an executor that does not tell how many it runs
 _AGAIN: Final = object()  # in place of a result: the job is tried again
 _DIED_EARLY: Final = "died before any run had ended"
 _GUARD: Final = (
     'a script keeps what it runs below `if __name__ == "__main__":`, and is a file, not standard '
     "input; else memory may have run out: ask for fewer workers"
 )
-J_contra = TypeVar("J_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-JobT = TypeVar("JobT")
-ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What is left of a job that did not end.
-
-    Parameters
-    ----------
-    error : str
-        Kind and message.
-    is_killed : bool
-        Whether the process died that ran it.
-    """
-
-    error: str
-    is_killed: bool = False
-
-
-class Function(Protocol[J_contra, R_co]):
-    """What runs a job, at the top of a module; told of its progress where it runs here."""
-
-    def __call__(self, job: J_contra, progress: Progress | None = None, /) -> R_co:
-        """Return what came of a job."""
-        ...
-
-
-def caught(
-    function: Function[JobT, ResultT], job: JobT, progress: Progress | None
-) -> ResultT | Failure:
-    """Run one job; what stressbook raises on purpose becomes the result."""
-    try:
-        return function(job, progress)
-    except StressbookError as error:
-        return Failure(f"{type(error).__name__}: {error}")
-
-
-def require_files(sources: Sequence[PluginSource]) -> None:
-    """Refuse own classes that no file holds: other processes would not find them."""
-    typed = [source.module for source in sources if source.path is None]
-    if typed:
-        raise _not_found_elsewhere(", ".join(typed))
-
-
-def _not_found_elsewhere(what: str) -> InvalidInput:
-    return InvalidInput(
-        "cannot be found by other processes",
-        name="own class",
-        value=what,
-        allowed="classes at the top of a file",
-        hint="put the class into a file that is imported, or use workers=1",
-    )
-
-
-class Packed:
-    """Jobs as they are sent, packed one by one: files of own classes have to be imported first."""
-
-    def __init__(
-        self, function: Function[Any, Any], jobs: Sequence[Any], sources: Sequence[PluginSource]
-    ) -> None:
-        self._function, self._jobs = function, jobs
-        self.sources = tuple(sources)
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __getitem__(self, rank: int) -> bytes:
-        try:
-            return pickle.dumps((self._function, self._jobs[rank]))
-        except (pickle.PicklingError, AttributeError) as error:
-            raise _not_found_elsewhere(str(error)) from error
 
 
 class _Worker:
@@ -138,7 +49,7 @@ class _Worker:
     def submit(self, packed: Packed, rank: int) -> Future[Any]:
         """Hand over a job."""
         # The process starts here, and would inherit a handler that prints a traceback.
-        with _interrupts_held():
+        with interrupts_held():
             try:
                 return self._submit(packed, rank)
             except BrokenExecutor:  # killed between two jobs
@@ -151,7 +62,7 @@ class _Worker:
             self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker)
             self._ready = self._pool.submit(_ready)
             self._process = next(iter(self._pool._processes.values()))
-        return self._pool.submit(_run_elsewhere, packed.sources, packed[rank])
+        return self._pool.submit(run_packed, packed.sources, packed[rank])
 
     def has_begun(self) -> bool:
         """Tell whether the process came as far as its first job."""
@@ -274,58 +185,8 @@ class InProcesses:
         return _AGAIN
 
 
-def on_executor(
-    executor: Executor, packed: Packed, begin: Callable[[int], None]
-) -> Iterator[tuple[int, Any]]:
-    """Hand jobs to somebody else's executor, a bounded number at a time."""
-    width = width_of(executor)
-    most = _IN_FLIGHT if width is None else 2 * width
-    running: dict[Future[Any], int] = {}
-    rank = 0
-    try:
-        while running or rank < len(packed):
-            while rank < len(packed) and len(running) < most:
-                begin(rank)
-                with _interrupts_held():  # workers may start at this call
-                    running[executor.submit(_run_elsewhere, packed.sources, packed[rank])] = rank
-                rank += 1
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), _result_of(future)
-    except BrokenExecutor as error:
-        raise StressbookError(
-            f"has broken: {error}",
-            name="executor",
-            hint="what has finished is kept where there is a folder; go on with a new executor",
-        ) from error
-    finally:
-        for future in running:
-            future.cancel()
-
-
-def width_of(executor: Executor) -> int | None:
-    """Return how many jobs an executor runs at a time, None if it does not say."""
-    known = getattr(executor, "_max_workers", None) or getattr(executor, "num_workers", None)
-    return known if isinstance(known, int) else None
-
-
-def _result_of(future: Future[Any]) -> Any:
-    try:
-        return future.result()
-    except Exception as error:
-        # What Dask's scheduler raises of a job that has taken several of its workers with it.
-        if type(error).__name__ == "KilledWorker":
-            return Failure("killed its worker", is_killed=True)
-        raise
-
-
 def _ready() -> None:
     """Tell that a worker has started."""
-
-
-def _run_elsewhere(sources: tuple[PluginSource, ...], packed: bytes) -> Any:
-    load_sources(sources)
-    function, job = pickle.loads(packed)
-    return caught(function, job, None)
 
 
 def _begin_worker() -> None:
@@ -342,18 +203,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

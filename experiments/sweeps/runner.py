@@ -12,36 +12,30 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from stressbook.experiments.plugins import PluginSource, plugin_sources
-from stressbook.experiments.pool import Crew, Failure, each_job, width_of
+from stressbook.experiments.pool import Crew, Failure, Function, each_job, width_of
 from stressbook.experiments.progress import Progress, Share
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
 from stressbook.experiments.sweeps.episode import run_together, warm_key
 from stressbook.experiments.sweeps.index import Index
 from stressbook.experiments.sweeps.sudden import Contents
 
-__all__ = ["MOST_KILLS", "Function", "run_cells", "run_jobs"]
+__all__ = ["MOST_KILLS", "CellsFunction", "run_cells", "run_jobs"]
 
 MOST_KILLS: Final = 3
 _MOST_TOGETHER: Final = 16  # what a killed worker costs at most
 
-
-class Function(Protocol):
-    """What runs cells, at the top of a module."""
-
-    def __call__(
-        self, jobs: Sequence[Job], progress: Progress | None = None, /
-    ) -> Sequence[Replicate]:
-        """Return what came of cells that share a warm-up."""
+# What runs cells that share a warm-up.
+CellsFunction = Function[Sequence[Job], Sequence[Replicate]]
 
 
 @dataclass(frozen=True)
 class _Timed:
     """Runs cells and takes the time, where they run."""
 
-    function: Function
+    function: CellsFunction
 
     def __call__(
         self, jobs: tuple[Job, ...], progress: Progress | None = None, /
@@ -102,7 +96,7 @@ def run_cells(
     workers: int = 1,
     progress: Progress | None = None,
     executor: Executor | None = None,
-    function: Function = run_together,
+    function: CellsFunction = run_together,
     crew: Crew | None = None,
 ) -> None:
     """Run those cells that an index does not hold, and keep them there.

@@ -19,7 +19,7 @@ from stressbook.experiments.sweeps.design import Design
 from stressbook.experiments.sweeps.episode import run_together
 from stressbook.experiments.sweeps.factor import Factor, short_names
 from stressbook.experiments.sweeps.index import Index
-from stressbook.experiments.sweeps.runner import Function, run_cells
+from stressbook.experiments.sweeps.runner import CellsFunction, run_cells
 from stressbook.experiments.sweeps.series import require_parquet
 from stressbook.experiments.sweeps.stopping import StopRule, run_in_rounds
 from stressbook.experiments.versus import shared_onset_s
@@ -250,7 +250,7 @@ def run_study(
     workers: int = 1,
     progress: Progress | None = None,
     executor: Executor | None = None,
-    function: Function = run_together,
+    function: CellsFunction = run_together,
 ) -> StudyRuns:
     """Run what is missing of a study.
 
