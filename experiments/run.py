@@ -19,11 +19,10 @@ from stressbook.experiments.recorder import Series, used
 from stressbook.experiments.replies import replies_by_class
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stepping import step_to
 from stressbook.market.compiling.arrays import Records
 from stressbook.market.numbers.draws import class_numbers
 from stressbook.market.state.codes import REFUSAL_NAMES
-
-_CHUNKS = 50
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def run_scenario(
     """
     sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
     try:
-        _advance(sim, progress)
+        step_to(sim, sim.n_steps_planned, progress)
         return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
     finally:
         sim.close()
@@ -157,18 +156,6 @@ def record_of(
         onset_step=onset_step(sim, onset_s),
         system_usd=system_usd(v),
     )
-
-
-def _advance(sim: Simulation, progress: Progress | None) -> None:
-    total = sim.n_steps_planned
-    chunk = max(1, total // _CHUNKS)
-    done = 0
-    while done < total:
-        n = min(chunk, total - done)
-        sim.advance(n)
-        done += n
-        if progress is not None:
-            progress(done / total)
 
 
 def manifest(record: RunRecord) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from stressbook.experiments.own_book.checks import scenario_accounts
 from stressbook.experiments.progress import Progress
 from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stepping import step_to
 from stressbook.market.compiling.arrays import I64, Records
 from stressbook.market.state.codes import (
     CAUSE_BORROW,
@@ -109,7 +110,6 @@ _CAUSES: Final = (
     CAUSE_SUPPLY,
     CAUSE_REDEEM,
 )
-_TELL_EVERY: Final = 200  # steps
 
 
 def require_account(scenario: Scenario, account: str) -> int:
@@ -300,11 +300,7 @@ def run_followed(
     sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
     try:
         followed = Followed(sim, account)
-        for step in range(sim.n_steps_planned):
-            sim.step()
-            followed.look()
-            if progress is not None and step % _TELL_EVERY == 0:
-                progress(step / sim.n_steps_planned)
+        step_to(sim, sim.n_steps_planned, progress, after_each=followed.look)
         record = record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
         return replace(record, outcomes=record.outcomes | followed.outcomes(record))
     finally:

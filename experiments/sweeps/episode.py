@@ -16,13 +16,12 @@ from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.running_on import is_unsettled, run_on
 from stressbook.experiments.shortfall import MINUTE_MS
 from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stepping import step_to
 from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.sudden import Contents
 from stressbook.market.state.records import VenueState
 
 __all__ = ["BOOKED", "play", "run_together", "warm_key"]
-
-_CHUNKS: Final = 50  # parts in which progress is told
 
 
 def _booked_shortfall_usd(v: VenueState) -> float:
@@ -153,13 +152,13 @@ def play(sim: Simulation, job: Job, progress: Progress | None = None) -> bool:
         Whether it was stopped because the outcome was decided.
     """
     is_decided = _decision(sim, job)
-    total = sim.n_steps_planned
     if job.is_placebo:
-        before = min(round(job.scenario.onset_s * 1000) // sim.dt_ms, total - 1)
-        if _step_to(sim, before, is_decided, progress):
+        onset = round(job.scenario.onset_s * 1000) // sim.dt_ms
+        before = min(onset, sim.n_steps_planned - 1)
+        if step_to(sim, before, progress, after_each=is_decided):
             return True
         sim.inject(one_lot_order)
-    if _step_to(sim, total, is_decided, progress):
+    if step_to(sim, sim.n_steps_planned, progress, after_each=is_decided):
         return True
     ran_on_s = run_on(sim, job.run_on_s, until=is_decided)
     is_cut = ran_on_s < job.run_on_s and is_unsettled(sim.engine.state)
@@ -179,27 +178,6 @@ def _decision(sim: Simulation, job: Job) -> Callable[[], bool] | None:
         return sim.t_ms % MINUTE_MS < sim.dt_ms and booked(sim.engine.state) > value
 
     return is_decided
-
-
-def _step_to(
-    sim: Simulation,
-    step: int,
-    is_decided: Callable[[], bool] | None,
-    progress: Progress | None,
-) -> bool:
-    """Step on; tell whether it was stopped."""
-    total = sim.n_steps_planned
-    chunk = max(1, total // _CHUNKS)
-    done = sim.t_ms // sim.dt_ms
-    while done < step:
-        n = min(chunk if is_decided is None else 1, step - done)
-        sim.advance(n)
-        done += n
-        if progress is not None and (done % chunk == 0 or done == total):
-            progress(done / total)
-        if is_decided is not None and is_decided():
-            return done < total
-    return False
 
 
 def warm_key(job: Job, contents: Contents) -> tuple[object, ...] | None:
