@@ -10,7 +10,7 @@ from typing import Any
 
 from stressbook.experiments.plugins import plugin_sources, sources_key
 from stressbook.experiments.scenario import Scenario
-from stressbook.experiments.sweeps.sudden import Contents
+from stressbook.experiments.sweeps.warm_up import Contents
 from stressbook.market.compiling.kernel_cache import sources_digest
 
 __all__ = ["Job", "Replicate", "keys_of"]

@@ -18,10 +18,10 @@ from stressbook.experiments.shortfall import MINUTE_MS
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.stepping import step_to
 from stressbook.experiments.sweeps.cell import Job, Replicate
-from stressbook.experiments.sweeps.sudden import Contents
+from stressbook.experiments.sweeps.warm_up import branch_ms
 from stressbook.market.state.records import VenueState
 
-__all__ = ["BOOKED", "play", "run_together", "warm_key"]
+__all__ = ["BOOKED", "play", "run_together"]
 
 
 def _booked_shortfall_usd(v: VenueState) -> float:
@@ -40,7 +40,7 @@ def run_together(jobs: Sequence[Job], progress: Progress | None = None, /) -> tu
     Parameters
     ----------
     jobs : sequence of Job
-        One, or several of one `warm_key`.
+        One, or several of one `stressbook.experiments.sweeps.warm_up.warm_key`.
     progress : callable, optional
         Called with the share that is done.
 
@@ -75,7 +75,7 @@ def _run_all(
         return (_run(sim, jobs[0], progress),)
     try:
         # A step early: whatever a stress does, it has not begun.
-        sim.advance(max(_branch_ms(jobs) // sim.dt_ms - 1, 0))
+        sim.advance(max(branch_ms(jobs) // sim.dt_ms - 1, 0))
     except Exception as error:
         return tuple(_failed(job, error) for job in jobs)
     start = sim.snapshot()
@@ -178,29 +178,3 @@ def _decision(sim: Simulation, job: Job) -> Callable[[], bool] | None:
         return sim.t_ms % MINUTE_MS < sim.dt_ms and booked(sim.engine.state) > value
 
     return is_decided
-
-
-def warm_key(job: Job, contents: Contents) -> tuple[object, ...] | None:
-    """Return what cells have in common that share a warm-up; None if there is none to share.
-
-    Parameters
-    ----------
-    job : Job
-        Its cell.
-    contents : Contents
-        What scenarios are made of.
-
-    Returns
-    -------
-    tuple or None
-    """
-    if job.account or not job.scenario.stresses:
-        return None
-    onset_s = job.scenario.onset_s if job.onset_s is None else job.onset_s
-    structure = contents.structure(job.scenario)
-    return structure, job.seed, job.engine, onset_s, job.scenario.onset_s, job.run_on_s
-
-
-def _branch_ms(jobs: Sequence[Job]) -> int:
-    """Return when the first stress of any cell begins, ms."""
-    return round(min(job.scenario.onset_s for job in jobs) * 1000)

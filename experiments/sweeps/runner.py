@@ -18,9 +18,9 @@ from stressbook.experiments.plugins import PluginSource, plugin_sources
 from stressbook.experiments.pool import Crew, Failure, Function, each_job, width_of
 from stressbook.experiments.progress import Progress, Share
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
-from stressbook.experiments.sweeps.episode import run_together, warm_key
+from stressbook.experiments.sweeps.episode import run_together
 from stressbook.experiments.sweeps.index import Index
-from stressbook.experiments.sweeps.sudden import Contents
+from stressbook.experiments.sweeps.warm_up import Contents, warm_key
 
 __all__ = ["MOST_KILLS", "CellsFunction", "run_cells", "run_jobs"]
 

@@ -10,9 +10,9 @@ from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.sweeps import episode
 from stressbook.experiments.sweeps.cell import Job, keys_of
-from stressbook.experiments.sweeps.episode import run_together, warm_key
+from stressbook.experiments.sweeps.episode import run_together
 from stressbook.experiments.sweeps.runner import run_jobs
-from stressbook.experiments.sweeps.sudden import Contents, is_sudden
+from stressbook.experiments.sweeps.warm_up import Contents, is_sudden, warm_key
 from tests.short_runs import FALL, short_scenario
 
 CAP = {"tokens": {"USDC": {"platform_borrow_cap": 1e8}}}

@@ -1,4 +1,4 @@
-"""Which levers are sudden: what differs in nothing else shares a warm-up.
+"""Which cells share a warm-up: those that differ in what is sudden alone.
 
 A stress acts from its start on. Everything else - margin regime, caps, loan-to-value, population,
 backstop, world - acts through the book that is built before the shock, so that runs which differ in
@@ -8,12 +8,16 @@ it have nothing in common but their draws.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stressbook.experiments.scenario import Scenario
 
-__all__ = ["SUDDEN", "Contents", "is_sudden"]
+if TYPE_CHECKING:
+    from stressbook.experiments.sweeps.cell import Job
+
+__all__ = ["SUDDEN", "Contents", "branch_ms", "is_sudden", "warm_key"]
 
 SUDDEN: Final = ("stresses",)  # keys of a scenario file
 _UNREAD: Final = ("name", "summary")  # no run depends on them
@@ -53,9 +57,35 @@ class Contents:
         known = self._known.get(id(scenario))
         if known is None:
             table = {k: item for k, item in scenario.to_table().items() if k not in _UNREAD}
-            lasting = {key: item for key, item in table.items() if key not in SUDDEN}
+            lasting = {key: item for key, item in table.items() if not is_sudden(key)}
             known = self._known[id(scenario)] = scenario, _digest(table), _digest(lasting)
         return known
+
+
+def warm_key(job: Job, contents: Contents) -> tuple[object, ...] | None:
+    """Return what cells have in common that share a warm-up; None if there is none to share.
+
+    Parameters
+    ----------
+    job : Job
+        Its cell.
+    contents : Contents
+        What scenarios are made of.
+
+    Returns
+    -------
+    tuple or None
+    """
+    if job.account or not job.scenario.stresses:
+        return None
+    onset_s = job.scenario.onset_s if job.onset_s is None else job.onset_s
+    structure = contents.structure(job.scenario)
+    return structure, job.seed, job.engine, onset_s, job.scenario.onset_s, job.run_on_s
+
+
+def branch_ms(jobs: Sequence[Job]) -> int:
+    """Return when the first stress of any cell begins, ms."""
+    return round(min(job.scenario.onset_s for job in jobs) * 1000)
 
 
 def _digest(table: dict[str, Any]) -> str:
