@@ -3,11 +3,12 @@
 Both are dials, so that a stress can turn them; readings in docs/decisions/0042.
 """
 
+from stressbook.market.compiling.arrays import F64
 from stressbook.market.compiling.bits import natural
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.state.records import VenueState
 
-__all__ = ["is_halted", "stands_still"]
+__all__ = ["is_halted", "is_up_for_all", "stands_still"]
 
 
 @inline_kernel
@@ -45,8 +46,24 @@ def stands_still(v: VenueState) -> bool:
     bool
         True if the dial `standstill` is up for every asset: breaches are of whole accounts.
     """
-    n_standing = 0
-    for asset in range(v.dial.shape[0]):
-        if v.dial[asset].standstill > 0.0:
-            n_standing += 1
-    return bool(n_standing == v.dial.shape[0])
+    return is_up_for_all(v.dial["standstill"])
+
+
+@inline_kernel
+def is_up_for_all(dial: F64) -> bool:
+    """Tell whether a dial that acts on whole accounts is above 0 for every asset.
+
+    Parameters
+    ----------
+    dial : ndarray of float64, shape (n_assets,)
+        One field of the dials.
+
+    Returns
+    -------
+    bool
+    """
+    n_up = 0
+    for asset in range(dial.shape[0]):
+        if dial[asset] > 0.0:
+            n_up += 1
+    return n_up == dial.shape[0]

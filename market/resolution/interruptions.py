@@ -6,6 +6,7 @@ is found in breach comes late, and only what would be done about it stays undone
 
 from stressbook.market.compiling.kernel import inline_kernel
 from stressbook.market.numbers.units import MS_PER_S, round_nearest
+from stressbook.market.orders.halts import is_up_for_all
 from stressbook.market.state.records import VenueState
 
 __all__ = ["is_check_due", "resolves"]
@@ -55,8 +56,4 @@ def resolves(v: VenueState) -> bool:
         False by rule, or while the dial `liquidator_out` is up for every asset: breaches are of
         whole accounts.
     """
-    n_out = 0
-    for asset in range(v.dial.shape[0]):
-        if v.dial[asset].liquidator_out > 0.0:
-            n_out += 1
-    return bool(v.par[0].resolution_on == 1 and n_out < v.dial.shape[0])
+    return bool(v.par[0].resolution_on == 1 and not is_up_for_all(v.dial["liquidator_out"]))
