@@ -95,7 +95,7 @@ def certificate_sentence(answer: CapAnswer) -> str:
     or_crashed = f" or crashed ({crashed} of them)" if crashed else ""
     counted = (
         f"At {value_text(answer, last.value)}, {failed} of {plan.n} fresh episodes lost more than "
-        f"{outcome.budget / _MILLION:,.4g} M USD ({outcome.name}){or_crashed}, "
+        f"{outcome.budget_text} ({outcome.name}){or_crashed}, "
         f"{plan.allowed} allowed"
     )
     if last.judgement.word != "certified":

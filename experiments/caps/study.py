@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stressbook.experiments.caps.demand import PLATFORM_CAP, Demand
 from stressbook.experiments.caps.episodes import Changes, Episodes
 from stressbook.experiments.caps.law import ScenarioLaw
+from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.scenario_files.venue_table import venue_places
@@ -73,6 +74,35 @@ class OutcomeParams:
     seeds: int = param(
         59, unit="1", help="episodes that propose, and of each shown row", low=2, high=10_000
     )
+
+    @property
+    def shown_in(self) -> tuple[float, str]:
+        """What its values are divided by where they are shown, and their unit; empty of counts."""
+        unit = unit_of(self.name)
+        return (1e6, "M USD") if unit == "USD" else (1.0, "" if unit == "1" else unit)
+
+    @property
+    def budget_text(self) -> str:
+        """The budget with its unit.
+
+        Examples
+        --------
+        >>> OutcomeParams().budget_text, OutcomeParams(name="n_breaches", budget=20.0).budget_text
+        ('25 M USD', '20')
+        """
+        by, unit = self.shown_in
+        return f"{self.budget / by:,.4g} {unit}".rstrip()
+
+    def titled(self, text: str) -> str:
+        """Return a title of its values, with their unit.
+
+        Examples
+        --------
+        >>> OutcomeParams().titled("mean loss"), OutcomeParams(name="n_breaches").titled("mean")
+        ('mean loss, M USD', 'mean')
+        """
+        _, unit = self.shown_in
+        return f"{text}, {unit}" if unit else text
 
     def failed(self, runs: Runs) -> list[bool]:
         """Return which episodes failed: above the budget, or crashed."""

@@ -84,7 +84,7 @@ def draw_curves(answer: CapAnswer, *, ax: Axes | None = None) -> Axes:
         _draw_shares(ax, np.array([last.value / by - apart]), [share], "fresh episodes")
     _mark_alpha(ax, outcome.alpha)
     _mark_caps(ax, answer, by)
-    ax.set_ylabel(f"above {outcome.budget / _MILLION:g} M USD, % of episodes")
+    ax.set_ylabel(f"above {outcome.budget_text}, % of episodes")
     ax.set_xlabel(f"{_lever_name(answer)}, {unit}")
     _from_zero(ax)
     _legend(ax)
@@ -131,7 +131,8 @@ def draw_losses(answer: CapAnswer, *, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax, width=8.6, height=3.4)
     by, unit = _scale(answer)
     outcome = answer.study.outcome
-    losses = answer.grid.table(outcome.name) / _MILLION
+    loss_by, _ = outcome.shown_in
+    losses = answer.grid.table(outcome.name) / loss_by
     x = np.array(answer.grid.values) / by
     for row in losses:
         ax.plot(x, row, color="0.75", lw=0.5)
@@ -140,12 +141,12 @@ def draw_losses(answer: CapAnswer, *, ax: Axes | None = None) -> Axes:
     high = [np.quantile(column, 0.95) if len(column) else np.nan for column in there]
     ax.plot(x, middle, "o-", ms=4, color="#0072B2", label="median")
     ax.plot(x, high, "s--", ms=4, color="#D55E00", label="95 % point")
-    ax.axhline(outcome.budget / _MILLION, color="0.2", lw=0.8, ls=(0, (1, 1)), label="budget")
+    ax.axhline(outcome.budget / loss_by, color="0.2", lw=0.8, ls=(0, (1, 1)), label="budget")
     _mark_caps(ax, answer, by)
     ax.set_yscale("symlog", linthresh=1.0)
     ax.set_ylim(bottom=0.0)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set_ylabel(f"{outcome.name}, M USD")
+    ax.set_ylabel(outcome.titled(outcome.name))
     ax.set_xlabel(f"{_lever_name(answer)}, {unit}")
     _legend(ax)
     return ax
@@ -163,7 +164,7 @@ def draw_frontier(answer: CapAnswer, *, axes: Sequence[Axes] | None = None) -> F
     )
     for grid in answer.grids.values():
         colour, line, marker = _OF_DEMAND[grid.demand]
-        loss = column_means(grid.table(outcome.name)) / _MILLION
+        loss = column_means(grid.table(outcome.name)) / outcome.shown_in[0]
         for ax, (name, unit, _) in zip(places, shown, strict=True):
             allowed = column_means(grid.table(name)) / unit
             ax.plot(allowed, loss, color=colour, ls=line, marker=marker, ms=4, label=grid.demand)
@@ -175,7 +176,7 @@ def draw_frontier(answer: CapAnswer, *, axes: Sequence[Axes] | None = None) -> F
         ax.set_xlabel(label)
     for ax in places[1:]:
         _not_magnified(ax)
-    places[0].set_ylabel(f"mean {outcome.name},\nM USD")
+    places[0].set_ylabel(outcome.titled(f"mean {outcome.name}").replace(", ", ",\n"))
     handles, labels = places[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure

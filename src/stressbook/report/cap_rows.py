@@ -11,14 +11,14 @@ from stressbook.experiments.caps.reading import row_notes, value_text
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.report.layout import Table, table_of
-from stressbook.report.numbers import Cell, percent, usd
+from stressbook.report.numbers import Cell, percent, sensible
 
 __all__ = ["row_table"]
 
-Row = Sequence[Cell | str]
+Cells = Sequence[Cell | str]
 
 _NUMERICS: Final = "numerics"
-_HEAD: Final = ("varied singly", "above the budget", "at most", "p", "", "mean loss, M USD")
+_HEAD: Final = ("varied singly", "above the budget", "at most", "p", "")
 
 
 def row_table(answer: CapAnswer) -> Table | None:
@@ -32,7 +32,7 @@ def row_table(answer: CapAnswer) -> Table | None:
     for row in answer.rows:
         groups.setdefault(row.about.group or "varied", []).append(row)
     default = answer.column(answer.last.value) if answer.last is not None else None
-    cells: list[Row] = []
+    cells: list[Cells] = []
     if default is not None:
         cells.append(_plain_row(answer, "the law as it is", default))
     titles = []
@@ -42,7 +42,8 @@ def row_table(answer: CapAnswer) -> Table | None:
         if group == _NUMERICS and default is not None:
             cells.append(_plain_row(answer, _numerics(answer), default))
         cells += [_row(answer, row) for row in rows]
-    return table_of("", _HEAD, cells, words=(4,), totals=titles)
+    head = (*_HEAD, answer.study.outcome.titled("mean loss"))
+    return table_of("", head, cells, words=(4,), totals=titles)
 
 
 def _numerics(answer: CapAnswer) -> str:
@@ -51,7 +52,7 @@ def _numerics(answer: CapAnswer) -> str:
     return f"oracle and mark every {period_s:g} s, steps of {scenario.dt_s:g} s: the default"
 
 
-def _row(answer: CapAnswer, row: RowAnswer) -> Row:
+def _row(answer: CapAnswer, row: RowAnswer) -> Cells:
     if row.infeasible:
         return Cell(row.about.name, row.infeasible), "cannot be run", "", "", "", ""
     at = "" if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
@@ -66,5 +67,5 @@ def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:
     outcome = answer.study.outcome
     failed = outcome.n_failed(runs)
     upper = upper_bound(failed, runs.n, confidence=outcome.confidence)
-    mean = usd(float(column_means(runs.of(outcome.name)[:, None])[0]))
+    mean = sensible(float(column_means(runs.of(outcome.name)[:, None])[0]) / outcome.shown_in[0])
     return name, f"{failed}/{runs.n}", f"{percent(upper)} %", "", "", mean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -24,7 +23,7 @@ from stressbook.experiments.statistics.critical_caps import cap_interval, order_
 from stressbook.experiments.statistics.exact import least_runs, share_estimate
 from stressbook.report.cap_words import crash_reasons
 from stressbook.report.layout import Table, table_of
-from stressbook.report.numbers import Cell, percent, plain, usd
+from stressbook.report.numbers import Cell, percent, plain, sensible, usd
 
 __all__ = [
     "alpha_table",
@@ -38,6 +37,7 @@ __all__ = [
 
 _ALPHAS: Final = (0.05, 0.01, 0.001)
 _BINS: Final = 4
+_IN_USD: Final = (1e6, "M USD")
 
 
 def fact_table(answer: CapAnswer) -> Table:
@@ -61,7 +61,7 @@ def curve_table(answer: CapAnswer) -> Table:
     ]
     head = ["cap"]
     for grid in grids:
-        head += [f"{grid.demand}: above the budget", "mean loss, M USD"]
+        head += [f"{grid.demand}: above the budget", answer.study.outcome.titled("mean loss")]
     return table_of("Failures by cap", head, rows)
 
 
@@ -74,7 +74,7 @@ def loss_table(answer: CapAnswer) -> Table | None:
     for name in LOSS_NAMES:
         one = loss_summary(runs.of(name), name)
         excess = excess_over_zero(answer, name)
-        cells = [_usd_cell(x) for x in (one.median, one.p95, one.p99, one.shortfall, excess)]
+        cells = [_cell(x) for x in (one.median, one.p95, one.p99, one.shortfall, excess)]
         n = Cell(str(one.n), f"{one.crashed} crashed" if one.crashed else "")
         rows.append([Cell(name, meaning_of(name)), *cells, n])
     head = ("M USD", "median", "95 % point", "99 % point", "worst 5 %", "above cap 0", "n")
@@ -88,6 +88,7 @@ def severity_table(answer: CapAnswer, loss_name: str) -> Table | None:
         return None
     name = about.table_by[0]
     is_outcome = loss_name == outcome.name
+    by, unit = outcome.shown_in if is_outcome else _IN_USD
     draw = next(one for one in answer.study.law.draws if one.name == name)
     drawn = np.array([answer.study.law.drawn(seed)[name] for seed in runs.seeds])
     failed = np.array(outcome.failed(runs))
@@ -96,13 +97,13 @@ def severity_table(answer: CapAnswer, loss_name: str) -> Table | None:
     for low, high in pairwise(edges.tolist()):
         inside = (drawn >= low) & ((drawn < high) | (high == draw.high))
         one = loss_summary(runs.of(loss_name)[inside], loss_name)
-        cells = [_usd_cell(x) for x in (one.median, one.p95, one.p99, one.shortfall)]
+        cells = [_cell(x, by) for x in (one.median, one.p95, one.p99, one.shortfall)]
         n = int(inside.sum())
         counted = _share_cell(int(failed[inside].sum()), n) if is_outcome else Cell(str(one.n))
         rows.append([Cell(f"{low:.3g} to {high:.3g}"), counted, *cells])
     count = "above the budget" if is_outcome else "n"
     head = (name, count, "median", "95 % point", "99 % point", "worst 5 %")
-    return table_of(f"{loss_name} by {name}, M USD", head, rows)
+    return table_of(f"{loss_name} by {name}, {unit}".rstrip(", "), head, rows)
 
 
 def alpha_table(answer: CapAnswer) -> Table:
@@ -153,11 +154,12 @@ def _second(value: float, unit: str) -> str:
 
 def _curve_cells(answer: CapAnswer, grid: CapGrid) -> dict[float, tuple[Cell, Cell]]:
     outcome = answer.study.outcome
+    by, _ = outcome.shown_in
     means = column_means(grid.table(outcome.name))
     return {
         value: (
             _share_cell(outcome.n_failed(runs), runs.n, runs.n_crashed),
-            Cell(usd(float(mean))),
+            Cell(sensible(float(mean) / by)),
         )
         for value, runs, mean in zip(grid.values, grid.runs, means, strict=True)
     }
@@ -218,16 +220,13 @@ def _share_cell(hits: int, n: int, crashed: int = 0) -> Cell:
     return Cell(f"{hits}/{n}", f"{low} to {high} %{told}")
 
 
-def _usd_cell(estimate: Estimate | None) -> Cell:
+def _cell(estimate: Estimate | None, by: float = _IN_USD[0]) -> Cell:
     if estimate is None or math.isnan(estimate.value):
         return Cell("none")
     ends = (estimate.low, estimate.high)
     if all(map(math.isnan, ends)):
-        return Cell(usd(estimate.value), "?")
+        return Cell(sensible(estimate.value / by), "?")
     if all(end == estimate.value for end in ends):
-        return Cell(usd(estimate.value))
-    return Cell(usd(estimate.value), " to ".join(_known(ends)))
-
-
-def _known(ends: Sequence[float]) -> list[str]:
-    return ["?" if math.isnan(end) else usd(end) for end in ends]
+        return Cell(sensible(estimate.value / by))
+    shown = ("?" if math.isnan(end) else sensible(end / by) for end in ends)
+    return Cell(sensible(estimate.value / by), " to ".join(shown))

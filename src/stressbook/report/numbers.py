@@ -19,6 +19,7 @@ __all__ = [
     "money",
     "percent",
     "plain",
+    "sensible",
     "signed",
     "told",
     "unit_of_size",
@@ -55,7 +56,7 @@ def plain(value: float, digits: int) -> str:
     return text if value >= 0.0 or is_zero else f"{_MINUS}{text}"
 
 
-def _sensible(value: float) -> str:
+def sensible(value: float) -> str:
     """Show three digits that matter, and no more than two behind the point."""
     size = abs(value)
     return plain(value, 0 if size >= 100.0 else 1 if size >= 10.0 else 2)
@@ -74,17 +75,17 @@ def _never_zero(value: float) -> str:
     """Show digits that matter, as many as it takes to tell a small number from zero."""
     size = abs(value)
     is_hidden = 0.0 < size < 0.005
-    return plain(value, 1 - math.floor(math.log10(size))) if is_hidden else _sensible(value)
+    return plain(value, 1 - math.floor(math.log10(size))) if is_hidden else sensible(value)
 
 
 UNITS: Final[dict[str, Unit]] = {
-    "usd": Unit("M USD", 1e-6, _sensible),
+    "usd": Unit("M USD", 1e-6, sensible),
     "k usd": Unit("k USD", 1e-3, _never_zero),
     "frac": Unit("%", 100.0, _two_if_small),
-    "bp": Unit("bp", 1e4, _sensible),
+    "bp": Unit("bp", 1e4, sensible),
     "count": Unit("number", 1.0, _one_digit),
-    "ratio": Unit("ratio", 1.0, _sensible),
-    "hours": Unit("h", 1.0, _sensible),
+    "ratio": Unit("ratio", 1.0, sensible),
+    "hours": Unit("h", 1.0, sensible),
 }
 
 
@@ -96,7 +97,7 @@ def usd(value: float) -> str:
     >>> usd(12_345_678.0), usd(120_000.0), usd(-2.5e9).replace(_THIN, " ").replace(_MINUS, "-")
     ('12.3', '0.12', '-2 500')
     """
-    return _sensible(value / 1e6)
+    return sensible(value / 1e6)
 
 
 def k_usd(value: float) -> str:
