@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from stressbook.errors import InvalidScenario, Problem, StressbookError
-from stressbook.experiments.caps.demand import demand_changes
 from stressbook.experiments.caps.episodes import Changes
 from stressbook.experiments.caps.file_parts import bound, places_and_values, table_list
 from stressbook.experiments.caps.law import ScenarioLaw
@@ -26,10 +24,13 @@ from stressbook.experiments.caps.study import (
 from stressbook.experiments.caps.study_checks import (
     absorption_problems,
     divisions_by_zero,
+    episode_problems,
+    grid_problems,
+    lever_problems,
     no_probabilities,
+    outcome_problems,
     unknown_draws,
 )
-from stressbook.experiments.outcomes import outcome_names
 from stressbook.experiments.scenario import Scenario, load_scenario
 from stressbook.experiments.scenario_files.file import apply_overrides, merge, read_file
 from stressbook.experiments.scenario_files.values import (
@@ -37,7 +38,6 @@ from stressbook.experiments.scenario_files.values import (
     unknown_name,
     unread_key,
 )
-from stressbook.experiments.scenario_files.venue_table import venue_places
 from stressbook.experiments.studies.shipped import cap_study_file
 from stressbook.market.rules.parameters import param
 
@@ -137,15 +137,12 @@ class _Reader:
         absorbs = self._bound(AbsorptionParams, self.table.get("absorption", {}), "absorption")
         rows = self._rows(self.table.get("rows", []), law)
         scenario = self._scenario(head.scenario if head else "")
-        if cap is not None:
-            self._check_grid("cap", cap.grid)
-        if second is not None and second.lever:
-            self._check_grid("second", second.grid)
-        self._check_outcome(self.table.get("outcome"), scenario.assets if scenario else ())
-        if scenario is not None and cap is not None:
-            self._check_lever("cap", cap.lever, scenario)
-        if scenario is not None and second is not None and second.lever:
-            self._check_lever("second", second.lever, scenario)
+        assets = scenario.assets if scenario is not None else ()
+        self.problems += outcome_problems(self.table.get("outcome"), assets)
+        for section, chosen in (("cap", cap), ("second", second)):
+            if chosen is not None and (section == "cap" or chosen.lever):
+                self.problems += grid_problems(section, chosen.grid)
+                self.problems += lever_problems(section, chosen.lever, scenario)
         if law is not None and absorbs is not None and scenario is not None:
             self.problems += absorption_problems(absorbs, law, scenario.assets)
         if self.problems or scenario is None or law is None:
@@ -162,7 +159,7 @@ class _Reader:
             absorbs,
             rows,
         )
-        self._check_episodes(study)
+        self.problems += episode_problems(study)
         return study
 
     def _bound(self, cls: type, table: Any, place: str, skip: tuple[str, ...] = ()) -> Any:
@@ -175,33 +172,6 @@ class _Reader:
         except StressbookError as error:
             self.problems += error.problems
             return None
-
-    def _check_outcome(self, table: Any, assets: Sequence[str]) -> None:
-        """Look at the name by itself, so that it is told beside other problems of its table."""
-        name = table.get("name") if isinstance(table, Mapping) else None
-        known = outcome_names(assets)
-        if isinstance(name, str) and name not in known:
-            self.problems.append(unknown_name("outcome.name", name, known=known))
-
-    def _check_grid(self, section: str, grid: tuple[float, ...]) -> None:
-        place = f"{section}.grid"
-        if not grid:
-            self.problems.append(Problem("is empty", place, [], "1 or more rising values"))
-        elif grid[0] <= 0.0 or any(b <= a for a, b in pairwise(grid)):
-            problem = Problem("does not rise from above zero", place, list(grid), "rising values")
-            self.problems.append(problem)
-
-    def _check_lever(self, section: str, lever: str, scenario: Scenario) -> None:
-        places = venue_places(scenario.venue_spec())
-        numbers = [
-            f"venue.{place}"
-            for place, value in places.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        ]
-        if lever not in numbers:
-            problem = unknown_name(f"{section}.lever", lever, known=numbers)
-            caps = ", ".join(place for place in numbers if "cap" in place)
-            self.problems.append(replace(problem, allowed=caps))
 
     def _rows(self, rows: Any, law: ScenarioLaw | None) -> tuple[Row, ...]:
         found = []
@@ -223,27 +193,3 @@ class _Reader:
             if about is not None:
                 found.append(Row(about, Changes(*parts)))
         return tuple(found)
-
-    def _check_episodes(self, study: CapStudy) -> None:
-        """Resolve the largest cap and each row, all elements acting: it fails before it runs."""
-        spec = study.scenario.venue_spec()
-        try:
-            episodes = study.episodes()
-        except StressbookError as error:
-            self.problems += error.problems
-            return
-        acting = Changes(probability={element.name: 1.0 for element in study.law.elements})
-        smallest, largest = study.cap.grid[0], study.cap.grid[-1]
-        tried = [(f"at {largest:,.0f}", Changes(), largest)]
-        tried += [(row.about.name, row.changes, smallest) for row in study.rows]
-        for place in (*study.absorption.multiplies, *study.absorption.divides):
-            tried.append(("absorption", Changes(scales={place: 1.0}), smallest))
-        for name, changes, value in tried:
-            try:
-                filled = demand_changes(study.demand, study.cap.lever, value, spec)
-                episodes.scenario(0, filled | changes | acting)
-            except StressbookError as error:
-                self.problems += [
-                    Problem(p.problem, f"{name}: {p.name}", p.value, p.allowed, p.hint)
-                    for p in error.problems
-                ]
