@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.execution import (
     SHORTABLE,
     token_usd,
@@ -46,7 +47,6 @@ from stressbook.market.rules.parameters import param
 from stressbook.market.state.codes import MODE_PORTFOLIO
 
 DAYS_PER_YEAR: Final = 365.0
-CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
 CUT_SHARE: Final = 0.5  # of the book that an account in distress keeps
 SETTLED_SHARE: Final = 0.2  # of the band: where a trade that has begun ends
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from stressbook.market.rules.parameters import param
 
 PARAMETERS = record_dtype("", "equity_usd")
 MEMORY = record_dtype("next_ms")
-CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
 
 _SIZE_TRAIT, _LOAD_TRAIT, _TOKEN_TRAIT, _MIX_TRAIT = range(4)
 

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stressbook.agents.borrower import CAP_SHARE, BorrowerParams, Owner, owners
-from stressbook.agents.drafts import Draft, Listing, token_micro, token_units
+from stressbook.agents.borrower import BorrowerParams, Owner, owners
+from stressbook.agents.credit import CAP_SHARE
+from stressbook.agents.drafts import Draft, Listing, counted_units, token_micro, token_units
 from stressbook.agents.own_book import OwnTotals
 from stressbook.errors import InvalidScenario, Problem
 from stressbook.market.compiling.arrays import I64
@@ -217,8 +218,7 @@ def fill_beside(
         counted[token] = counted.get(token, 0) + units
     for draft in others:
         for token, units in draft.tokens.items() if draft.portfolio else ():
-            most = round(spec.tokens[token].user_supply_cap * spec.tokens[token].unit)
-            counted[token] = counted.get(token, 0) + min(units, most)
+            counted[token] = counted.get(token, 0) + counted_units(spec, token, units)
     owed_usd = (own.debts.get(0, 0) + sum(draft.debt_micro for draft in others)) / MICRO
     return [
         draft

@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from stressbook.agents.carry_sizes import CAP_SHARE, Carrier, CarryMarket, Limits, wanted_draft
+from stressbook.agents.carry_sizes import Carrier, CarryMarket, Limits, wanted_draft
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.drafts import Draft
 from stressbook.market.lending.lending_rates import borrow_rate_at
 from stressbook.market.numbers.units import MICRO

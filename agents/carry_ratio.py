@@ -11,7 +11,8 @@ from typing import Final
 
 from stressbook.agents import carry_book
 from stressbook.agents.carry_book import CarryBook
-from stressbook.agents.carry_sizes import CAP_SHARE, Carrier, CarryMarket
+from stressbook.agents.carry_sizes import Carrier, CarryMarket
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.drafts import Draft, to_account
 from stressbook.agents.near_breach import valued_copy
 from stressbook.market.opening.setup import AccountOpening, make_state

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from stressbook.agents import basis_trader, hedger
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.drafts import Draft, Listing, perp_lots, token_micro, token_units
 from stressbook.agents.holder import willing_frac
 from stressbook.market.compiling.arrays import F64
@@ -20,7 +21,6 @@ from stressbook.market.numbers.units import MICRO
 from stressbook.market.rules.spec import VenueSpec
 
 __all__ = [
-    "CAP_SHARE",
     "Carrier",
     "CarryMarket",
     "Limits",
@@ -28,8 +28,6 @@ __all__ = [
     "covariances",
     "wanted_draft",
 ]
-
-CAP_SHARE: Final = basis_trader.CAP_SHARE
 
 
 class Carrier(NamedTuple):

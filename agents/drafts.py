@@ -165,3 +165,19 @@ def to_account(
         volume_14d_micro=round(volume_14d_usd * MICRO),
         latency_us=latency_us,
     )
+
+
+def counted_units(spec: VenueSpec, token: int, units: int) -> int:
+    """Return what of an enrolled account's token stands below the platform's supply cap.
+
+    Parameters
+    ----------
+    spec : VenueSpec
+        Rules.
+    token : int
+        From 1.
+    units : int
+        That the account has; what is above its own cap counts nowhere.
+    """
+    one = spec.tokens[token]
+    return min(units, round(one.user_supply_cap * one.unit))

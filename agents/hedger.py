@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.execution import SHORTABLE, perp_usd, token_usd, wealth_usd, work
 from stressbook.agents.hedged_book import TRANSFER_FLOOR
 from stressbook.agents.outbox import Outbox
@@ -36,7 +37,6 @@ from stressbook.market.numbers.elementary import ln
 from stressbook.market.rules.parameters import param
 from stressbook.market.state.codes import MODE_PORTFOLIO
 
-CAP_SHARE: Final = 0.9  # of what may be owed: at the cap inside the credit the ratio is 1
 RELIEF: Final = 0.8  # of the load limit: where selling tokens ends
 
 PARAMETERS = record_dtype(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.agents.execution import token_usd, wealth_usd, work
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.renewal import is_away
@@ -29,7 +30,6 @@ from stressbook.market.numbers.draws import CLASS_NUMBERS
 from stressbook.market.rules.parameters import param
 from stressbook.market.state.codes import MODE_PORTFOLIO
 
-CAP_SHARE: Final = 0.9  # of a user cap: at the cap inside the credit the ratio is 1, a breach
 BUYING: Final = 1
 SELLING: Final = -1
 

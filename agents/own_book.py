@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from stressbook.agents.drafts import Listing, token_micro
+from stressbook.agents.drafts import Listing, counted_units, token_micro
 from stressbook.agents.outbox import Outbox
 from stressbook.agents.rule import Rule
 from stressbook.agents.view import Accounts, Market, Me, look
@@ -182,8 +182,7 @@ def totals_of(accounts: Sequence[OwnAccount], spec: VenueSpec) -> OwnTotals:
                 found[token] = found.get(token, 0) + units
         if one.account_mode == MODE_PORTFOLIO:
             for token, units in one.tokens.items():
-                most = round(spec.tokens[token].user_supply_cap * spec.tokens[token].unit)
-                collateral[token] = collateral.get(token, 0) + min(units, most)
+                collateral[token] = collateral.get(token, 0) + counted_units(spec, token, units)
     return OwnTotals(perp_lots, debts, supplies, collateral)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from stressbook.agents.carry_sizes import CAP_SHARE
+from stressbook.agents.credit import CAP_SHARE
 from stressbook.errors import InvalidInput, InvalidScenario, StressbookError
 from stressbook.experiments.caps.absorption import Absorption, absorption
 from stressbook.experiments.caps.answer import (
@@ -36,7 +36,6 @@ from stressbook.experiments.progress import Progress
 from stressbook.experiments.statistics.break_even import BreakEven, break_even
 from stressbook.experiments.statistics.certificate import (
     CertificatePlan,
-    failures,
     judge,
     plan_certificate,
 )
@@ -206,8 +205,7 @@ def _attempts(runner: Runner, plan: CertificatePlan, proposal: Proposal) -> tupl
         seeds = runner.seeds(f"attempt {k}", plan.n)
         asked = Asked(f"certificate {k} at {value:,.0f}", value, study.demand, Changes())
         (runs,) = runner.run([asked], seeds)
-        losses = runs.of(study.outcome.name).tolist()
-        found.append(Attempt(value, judge(plan, failures(losses, study.outcome.budget)), runs))
+        found.append(Attempt(value, judge(plan, study.outcome.failed(runs)), runs))
         if found[-1].judgement.word == "certified":
             break
     return tuple(found)
