@@ -10,7 +10,7 @@ from stressbook.experiments.run import RunRecord, record_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.sweeps.cell import Job, Replicate
-from stressbook.experiments.sweeps.episode import play
+from stressbook.experiments.sweeps.cell_run import play
 from stressbook.experiments.sweeps.runner import run_jobs
 
 __all__ = ["Job", "Replicate", "require_any", "run_jobs", "run_placebo", "seeds_from"]

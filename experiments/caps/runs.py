@@ -17,7 +17,7 @@ from stressbook.experiments.caps.law import episode_seed
 from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cell import Job, Replicate
-from stressbook.experiments.sweeps.episode import BOOKED
+from stressbook.experiments.sweeps.cell_run import BOOKED
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.market.compiling.arrays import F64
 

@@ -42,7 +42,7 @@ class Job:
         breach, s; outcomes are those of its end.
     decided : (str, float), optional
         An outcome and a value: the episode stops at the first minute at which the outcome can only
-        end above the value. Names: `stressbook.experiments.sweeps.episode.BOOKED`.
+        end above the value. Names: `stressbook.experiments.sweeps.cell_run.BOOKED`.
     levers : tuple of (str, object)
         Place and value of what a study has set, to be kept beside the outcomes.
     series : tuple of str

@@ -18,7 +18,7 @@ from stressbook.experiments.plugins import PluginSource, plugin_sources
 from stressbook.experiments.pool import Crew, Failure, Function, each_job, width_of
 from stressbook.experiments.progress import Progress, Share
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
-from stressbook.experiments.sweeps.episode import run_together
+from stressbook.experiments.sweeps.cell_run import run_together
 from stressbook.experiments.sweeps.index import Index
 from stressbook.experiments.sweeps.warm_up import Contents, warm_key
 

@@ -15,8 +15,8 @@ from stressbook.experiments.run import versions
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import write_json
 from stressbook.experiments.sweeps.cell import Job, Replicate, keys_of
+from stressbook.experiments.sweeps.cell_run import run_together
 from stressbook.experiments.sweeps.design import Design
-from stressbook.experiments.sweeps.episode import run_together
 from stressbook.experiments.sweeps.factor import Factor, short_names
 from stressbook.experiments.sweeps.index import Index
 from stressbook.experiments.sweeps.runner import CellsFunction, run_cells

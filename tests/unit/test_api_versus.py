@@ -19,7 +19,7 @@ from stressbook.experiments.plugins import (
 )
 from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
 from stressbook.experiments.scenario import load_scenario
-from stressbook.experiments.sweeps import cell, episode
+from stressbook.experiments.sweeps import cell, cell_run
 from stressbook.experiments.sweeps.index import INDEX
 from stressbook.experiments.versus import Comparison, shared_onset_s
 from tests.own_names import own_names_forgotten
@@ -172,8 +172,8 @@ def counted(monkeypatch):
             return Replicate(13, "", {}, "OverflowFault: too large")
         return Replicate(job.seed, f"d{job.seed}", {"x": float(job.seed), "y": math.nan})
 
-    monkeypatch.setattr(episode, "_run", run)
-    monkeypatch.setattr(episode, "Simulation", lambda *_, **__: Mock(dt_ms=1000))
+    monkeypatch.setattr(cell_run, "_run", run)
+    monkeypatch.setattr(cell_run, "Simulation", lambda *_, **__: Mock(dt_ms=1000))
     return seeds
 
 

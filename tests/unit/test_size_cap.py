@@ -14,7 +14,7 @@ from stressbook.experiments.caps.law import Draw
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import SecondParams
 from stressbook.experiments.sweeps.cell import Replicate
-from stressbook.experiments.sweeps.episode import BOOKED
+from stressbook.experiments.sweeps.cell_run import BOOKED
 from tests.planted_caps import GRID, LAW, STUDY, Toy
 from tests.planted_losses import true_cap
 

@@ -8,9 +8,9 @@ import pytest
 
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.sweeps import episode
+from stressbook.experiments.sweeps import cell_run
 from stressbook.experiments.sweeps.cell import Job, keys_of
-from stressbook.experiments.sweeps.episode import run_together
+from stressbook.experiments.sweeps.cell_run import run_together
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.sweeps.warm_up import Contents, is_sudden, warm_key
 from tests.short_runs import FALL, short_scenario
@@ -62,18 +62,18 @@ def test_cells_that_share_a_warm_up_come_out_as_alone():
 def test_a_mistake_in_one_cell_is_that_of_this_cell(monkeypatch):
     jobs = [Job(falling(fall_frac=fall), 7) for fall in (0.1, 0.2, 0.3)]
     whole = run_together(jobs)
-    record_of = episode.record_of
+    record_of = cell_run.record_of
 
     def breaks(sim, **about):
         if sim.scenario is jobs[1].scenario:
             raise ZeroDivisionError("ours")
         return record_of(sim, **about)
 
-    monkeypatch.setattr(episode, "record_of", breaks)
+    monkeypatch.setattr(cell_run, "record_of", breaks)
     first, second, third = run_together(jobs)
     assert same(first, whole[0])
     assert same(third, whole[2])
-    assert second.error.startswith("ZeroDivisionError: ours (test_sweeps_episode.py, line ")
+    assert second.error.startswith("ZeroDivisionError: ours (test_sweeps_cell_run.py, line ")
 
 
 def counted_simulations(monkeypatch):
@@ -83,7 +83,7 @@ def counted_simulations(monkeypatch):
         made.append(kwargs["seed"])
         return Simulation(*args, **kwargs)
 
-    monkeypatch.setattr(episode, "Simulation", make)
+    monkeypatch.setattr(cell_run, "Simulation", make)
     return made
 
 
