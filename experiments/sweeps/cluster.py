@@ -4,16 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any, Final
 
 from stressbook.errors import InvalidInput
 from stressbook.market.compiling.kernel_cache import sources_digest
 
-__all__ = ["dask_executor"]
+__all__ = ["chosen_executor", "dask_executor"]
 
 _TIMEOUT_S: Final = 10.0
+
+
+def chosen_executor(
+    dask: str | None, executor: Executor | None
+) -> AbstractContextManager[Executor | None]:
+    """Return what runs cells: the workers of a scheduler, a given executor, or own processes.
+
+    Parameters
+    ----------
+    dask : str, optional
+        Address of a Dask scheduler.
+    executor : concurrent.futures.Executor, optional
+        Any other.
+
+    Raises
+    ------
+    InvalidInput
+        If both are given.
+
+    Examples
+    --------
+    >>> with chosen_executor(None, None) as chosen:
+    ...     print(chosen)
+    None
+    """
+    if dask is None:
+        return nullcontext(executor)
+    if executor is not None:
+        raise InvalidInput("excludes an executor", name="dask", value=dask, allowed="one of them")
+    return dask_executor(dask)
 
 
 @contextmanager

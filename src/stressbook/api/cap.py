@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stressbook.errors import InvalidInput
 from stressbook.experiments.caps.answer import CapAnswer
 from stressbook.experiments.caps.answer_text import answer_text
 from stressbook.experiments.caps.reading import (
@@ -23,7 +21,7 @@ from stressbook.experiments.caps.size_cap import size_cap as answer_study
 from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.caps.study_file import load_cap_study
 from stressbook.experiments.store import write_whole
-from stressbook.experiments.sweeps.cluster import dask_executor
+from stressbook.experiments.sweeps.cluster import chosen_executor
 from stressbook.experiments.words import UNVALIDATED, Text, html_table
 
 if TYPE_CHECKING:
@@ -242,12 +240,10 @@ def size_cap(
         If the folder holds something else, or the study takes more episodes than are run without
         being asked for.
     """
-    if dask is not None and executor is not None:
-        raise InvalidInput("excludes an executor", name="dask", value=dask, allowed="one of them")
     asked = study if isinstance(study, CapStudy) else load_cap_study(study, overrides=overrides)
     require_few(asked, allow_many=allow_many)
     place = None if folder is None else Path(folder)
-    with dask_executor(dask) if dask is not None else nullcontext(executor) as chosen:
+    with chosen_executor(dask, executor) as chosen:
         answer = answer_study(
             asked, folder=place, workers=workers, executor=chosen, progress=progress
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,11 @@ import numpy as np
 
 from stressbook.api.figure import make_axes
 from stressbook.api.study_table import heads, notes_of, row_of, shown
-from stressbook.errors import InvalidInput, UnknownName
+from stressbook.errors import UnknownName
 from stressbook.experiments.moves import Horizons
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.progress import Progress
-from stressbook.experiments.sweeps.cluster import dask_executor
+from stressbook.experiments.sweeps.cluster import chosen_executor
 from stressbook.experiments.sweeps.contrast import cells_by_horizon
 from stressbook.experiments.sweeps.factor import short_names
 from stressbook.experiments.sweeps.study import Study, StudyRuns, run_study
@@ -75,11 +74,9 @@ def sweep(
     StressbookError
         If the folder cannot be written.
     """
-    if dask is not None and executor is not None:
-        raise InvalidInput("excludes an executor", name="dask", value=dask, allowed="one of them")
     found = study if isinstance(study, Study) else load_study(study, allow_many=allow_many)
     place = None if folder is None else Path(folder)
-    with dask_executor(dask) if dask is not None else nullcontext(executor) as chosen:
+    with chosen_executor(dask, executor) as chosen:
         runs = run_study(found, place, workers=workers, progress=progress, executor=chosen)
     return StudyResult(runs)
 

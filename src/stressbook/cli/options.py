@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Dask",
     "Engine",
     "Json",
     "Out",
@@ -46,6 +47,10 @@ Plugins = Annotated[
 Engine = Annotated[str, typer.Option(metavar="kernel|reference", help="Which venue runs.")]
 Reps = Annotated[int, typer.Option(min=1, help="Number of seeds: SEED, SEED + 1, ...")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes; the numbers are the same for any.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Scheduler of Dask, whose workers run the study."),
+]
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the result; below results/runs if left out.")
 ]

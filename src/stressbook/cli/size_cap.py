@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stressbook.cli.options import Json, Out, Quiet, Sets, Workers
+from stressbook.cli.options import Dask, Json, Out, Quiet, Sets, Workers
 from stressbook.cli.run import RUNS
 from stressbook.cli.terminal import goes_on, note, progress_of, result, result_json, stopping
 from stressbook.cli.warm import compile_once
@@ -24,10 +24,7 @@ def size_cap(
     ] = "usdc-borrow-cap",
     sets: Sets = [],  # noqa: B006 - typer copies it
     workers: Workers = 1,
-    dask: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Scheduler of Dask, whose workers run the study."),
-    ] = None,
+    dask: Dask = None,
     yes: Annotated[bool, typer.Option("--yes", help="Run more episodes than 10,000.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="End with 1 unless the present cap is certified.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stressbook.cli.options import Json, Out, Plugins, Quiet, Workers
+from stressbook.cli.options import Dask, Json, Out, Plugins, Quiet, Workers
 from stressbook.cli.run import RUNS
 from stressbook.cli.terminal import (
     goes_on,
@@ -37,10 +37,7 @@ SweepFolder = Annotated[
 def sweep(
     file: StudyFile,
     workers: Workers = 1,
-    dask: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Scheduler of Dask, whose workers run the study."),
-    ] = None,
+    dask: Dask = None,
     out: Out = None,
     plugins: Plugins = [],  # noqa: B006 - typer copies it
     yes: Annotated[
