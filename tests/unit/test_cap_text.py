@@ -143,3 +143,13 @@ def test_each_loss_by_severity_is_that_of_its_episodes(name):
     wanted = [one.median, one.p95, one.p99, one.shortfall]
     assert [cell.text for cell in last[2:]] == [usd(x.value) for x in wanted]
     assert last[1].text.split("/")[-1] == str(one.n)
+
+
+def test_an_outcome_that_counts_is_told_in_its_own_unit():
+    study = made.shipped().with_outcome(name="user_cap_bound", budget=2.0)
+    answer = made.cap_answer(study=study)
+    assert " lost more than 2 (user_cap_bound), " in certificate_sentence(answer)
+    assert tables.severity_table(answer, "user_cap_bound").caption == "user_cap_bound by hype_fall"
+    curve = tables.curve_table(answer)
+    assert curve.head[1:3] == ("filled: above the budget", "mean loss")
+    assert curve.rows[0][2].text == "1.00"

@@ -8,6 +8,7 @@ import pytest
 
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.simulation import Simulation
+from stressbook.experiments.stepping import step_to
 from stressbook.experiments.sweeps import cell_run
 from stressbook.experiments.sweeps.cell import Job, keys_of
 from stressbook.experiments.sweeps.cell_run import run_together
@@ -229,3 +230,34 @@ def test_a_key_is_what_fixes_a_result_and_nothing_else():
     assert keys[:2] == [first, first]
     assert len({first, *keys[2:]}) == len(others) + 1
     assert len(first) == 64
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A simulation of which only the clock runs."""
+
+    dt_ms, n_steps_planned = 1000, 1000
+
+    def __init__(self):
+        self.t_ms = 0
+
+    def advance(self, n):
+        self.t_ms += n * self.dt_ms
+
+
+def test_progress_is_told_about_fifty_times_wherever_a_run_halts_in_between():
+    whole, parts = [], []
+    assert step_to(Clock(), 1000, whole.append) is False
+    clock = Clock()
+    step_to(clock, 333, parts.append)
+    step_to(clock, 1000, parts.append)
+    assert parts == whole == [k / 50 for k in range(1, 51)]
+
+
+def test_what_is_asked_after_each_step_ends_the_run_where_it_says_so():
+    clock, told = Clock(), []
+    assert step_to(clock, 1000, told.append, after_each=lambda: clock.t_ms == 40_000) is True
+    assert (clock.t_ms, told) == (40_000, [0.02, 0.04])
+    assert step_to(clock, 1000, after_each=lambda: clock.t_ms == 1_000_000) is False
