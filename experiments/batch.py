@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from stressbook.experiments.plugins import plugin_sources
-from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.run import versions
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.store import keep_plugins, write_json
+from stressbook.experiments.sweeps.cell import Replicate
 
 __all__ = ["batch_digest", "batch_folder_name", "batch_mark", "save_batch"]
 

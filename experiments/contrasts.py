@@ -24,9 +24,11 @@ from stressbook.experiments.outcome_words import MARGIN_ASKED
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.progress import Progress
-from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
+from stressbook.experiments.replicates import require_any, seeds_from
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.statistics.exact import share_estimate
+from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.versus import require_same_clock, shared_onset_s
 from stressbook.market.compiling.arrays import F64
 from stressbook.market.rules.spec import VenueSpec

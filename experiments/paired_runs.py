@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stressbook.experiments.moves import Horizons, move_table, paired_horizons
-from stressbook.experiments.replicates import Replicate
+from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.market.compiling.arrays import F64
 
 __all__ = ["PairedRuns"]

@@ -12,9 +12,10 @@ from stressbook.errors import InvalidInput
 from stressbook.experiments.progress import Progress
 from stressbook.experiments.regime_plan import RegimePlan, Variant
 from stressbook.experiments.regimes import run_regimes
-from stressbook.experiments.replicates import Job, run_jobs
 from stressbook.experiments.scenario import Scenario, scenario_from_table
 from stressbook.experiments.store import MANIFEST, STUDY, load_kept_plugins, read_manifest
+from stressbook.experiments.sweeps.cell import Job
+from stressbook.experiments.sweeps.runner import run_jobs
 
 __all__ = ["Replayed", "plan_of", "replay"]
 

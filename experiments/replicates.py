@@ -1,4 +1,4 @@
-"""Many runs in parallel, each kept as soon as it is finished; the same numbers for any workers."""
+"""Runs on many seeds: which seeds, whether any ended, and the placebo of one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.cell_run import play
-from stressbook.experiments.sweeps.runner import run_jobs
 
-__all__ = ["Job", "Replicate", "require_any", "run_jobs", "run_placebo", "seeds_from"]
+__all__ = ["require_any", "run_placebo", "seeds_from"]
 
 
 def seeds_from(seed: int, reps: int) -> range:

@@ -23,14 +23,10 @@ from stressbook.experiments.moves import Horizons, target_assets
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.paired_runs import PairedRuns
 from stressbook.experiments.progress import Progress
-from stressbook.experiments.replicates import (
-    Job,
-    Replicate,
-    require_any,
-    run_jobs,
-    seeds_from,
-)
+from stressbook.experiments.replicates import require_any, seeds_from
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.words import duration
 
 __all__ = ["Comparison", "OutcomeEffect", "compare", "require_same_clock", "shared_onset_s"]

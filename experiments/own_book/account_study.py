@@ -19,11 +19,13 @@ from stressbook.experiments.inference import (
 )
 from stressbook.experiments.own_book.account_outcomes import require_account
 from stressbook.experiments.progress import Progress
-from stressbook.experiments.replicates import Job, Replicate, require_any, run_jobs, seeds_from
+from stressbook.experiments.replicates import require_any, seeds_from
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.statistics.exact import share_estimate
 from stressbook.experiments.statistics.quantiles import median_estimate, quantile_estimate
+from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.market.compiling.arrays import F64
 
 __all__ = [
@@ -182,7 +184,7 @@ def study_account(
     reps, seed : int
         Number of seeds, and the first of them.
     engine, workers, folder, progress, executor
-        As of `stressbook.experiments.replicates.run_jobs`.
+        As of `stressbook.experiments.sweeps.runner.run_jobs`.
     level : float, default 0.95
         Confidence of the intervals.
 

@@ -17,10 +17,12 @@ from stressbook.experiments.plugins import (
     plugin_sources,
     sources_key,
 )
-from stressbook.experiments.replicates import Job, Replicate, run_jobs, run_placebo
+from stressbook.experiments.replicates import run_placebo
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.sweeps import cell, cell_run
+from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.index import INDEX
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.versus import Comparison, shared_onset_s
 from tests.own_names import own_names_forgotten
 from tests.short_runs import FALL, short_scenario

@@ -15,9 +15,9 @@ from stressbook.errors import InvalidInput, InvalidScenario, StressbookError, Un
 from stressbook.experiments.contrasts import Contrasts, compare_sides
 from stressbook.experiments.outcome_words import GROUPS, kind_of, label_of, shown_outcomes
 from stressbook.experiments.outcomes import OUTCOMES
-from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.sweeps import runner
+from stressbook.experiments.sweeps.cell import Replicate
 
 BASE = load_scenario("skeleton")
 UP = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]

@@ -16,8 +16,9 @@ from stressbook.experiments.moves import (
     mark_moves,
     target_assets,
 )
-from stressbook.experiments.replicates import Job, Replicate, run_jobs
 from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.versus import Comparison
 from tests.short_runs import short_scenario
 

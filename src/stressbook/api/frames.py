@@ -31,7 +31,7 @@ from stressbook.market.state.codes import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stressbook.experiments.replicates import Replicate
+    from stressbook.experiments.sweeps.cell import Replicate
     from stressbook.market.compiling.arrays import Records
 
 __all__ = ["FRAMES", "frame", "runs_frame"]

@@ -10,8 +10,8 @@ import numpy as np
 from stressbook.api.effect import interval
 from stressbook.experiments.inference import Estimate, mean_estimate
 from stressbook.experiments.outcomes import unit_of
-from stressbook.experiments.replicates import Replicate
 from stressbook.experiments.scenario import Scenario
+from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.experiments.words import Text, amount, html_table, table
 
 if TYPE_CHECKING:

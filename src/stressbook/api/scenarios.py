@@ -19,11 +19,13 @@ from stressbook.api.sides import side_names, under_regimes
 from stressbook.errors import InvalidInput, UnknownName
 from stressbook.experiments.contrasts import compare_sides
 from stressbook.experiments.progress import Progress
-from stressbook.experiments.replicates import Job, require_any, run_jobs, seeds_from
+from stressbook.experiments.replicates import require_any, seeds_from
 from stressbook.experiments.run import run_scenario
 from stressbook.experiments.scenario import Scenario as Resolved
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.stress import Stress
+from stressbook.experiments.sweeps.cell import Job
+from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.versus import compare
 from stressbook.experiments.words import Text, duration, html_table, table
 
