@@ -8,8 +8,9 @@ import numpy as np
 
 from stressbook.experiments.accounting import account_equities
 from stressbook.experiments.words import amount
-from stressbook.market.compiling.arrays import F64, Records, record_dtype
+from stressbook.market.compiling.arrays import F64, I64, Records, record_dtype
 from stressbook.market.state.codes import CAUSE_DEPOSIT, CAUSE_WITHDRAWAL
+from stressbook.market.state.records import VenueState
 
 if TYPE_CHECKING:
     from stressbook.experiments.simulation import Simulation
@@ -21,6 +22,7 @@ __all__ = [
     "enrolled_of",
     "equities_usd",
     "gain_line",
+    "rows_of",
 ]
 
 # Equities with outside cash and inventory; deposits less withdrawals of USDC since the opening.
@@ -35,6 +37,17 @@ def equities_usd(sim: Simulation) -> F64:
     found = np.empty(int(sim.engine.state.par[0].n_users))
     account_equities(sim.engine.state, sim.world, found)
     return found
+
+
+def rows_of(v: VenueState, user: int) -> I64:
+    """Return the rows of an account: its own, and those of its pockets of isolated perps.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Of users, and of the ledger as well.
+    """
+    return np.append(user, np.flatnonzero(v.user["parent"] == user)).astype(np.int64)
 
 
 def account_rows(sim: Simulation) -> Records:

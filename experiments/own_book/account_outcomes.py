@@ -14,6 +14,7 @@ import numpy as np
 
 from stressbook.agents.own_book import own_keys
 from stressbook.errors import InvalidInput, UnknownName
+from stressbook.experiments.account_table import rows_of
 from stressbook.experiments.own_book.checks import scenario_accounts
 from stressbook.experiments.progress import Progress
 from stressbook.experiments.run import RunRecord, record_of
@@ -174,8 +175,7 @@ class Followed:
         self.key = int(own_keys(require_account(sim.scenario, account) + 1)[-1])
         self._legs = hedge_legs(sim.scenario, account)
         me = int(np.flatnonzero(self._v.user["key"] == self.key)[0])
-        pockets = np.flatnonzero(self._v.user["parent"] == me)
-        self.rows: I64 = np.array([me, *pockets], np.int64)  # of users as well
+        self.rows = rows_of(self._v, me)
         self.forced_usd = self.exit_cost_usd = self.takeover_cost_usd = 0.0
         self._flow = self._flow_now()
         self._loan = self._loan_now()

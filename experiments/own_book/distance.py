@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stressbook.agents.near_breach import valued_copy
 from stressbook.agents.own_book import own_keys
 from stressbook.agents.population import build_population
+from stressbook.experiments.account_table import rows_of
 from stressbook.experiments.agent_classes import is_own_class
 from stressbook.experiments.own_book.checks import scenario_accounts
 from stressbook.experiments.words import amount
@@ -80,7 +81,7 @@ def own_openings(scenario: Scenario, *, seed: int) -> list[OwnOpening]:
     tokens_usd = _tokens_usd(state, users)
     for rank, (one, user) in enumerate(zip(own, users, strict=True)):
         asset, move = nearest[rank]
-        rows = _rows_of(state, int(user))
+        rows = rows_of(state, int(user))
         equity = sum(float(valued.risk[row]["equity_usd"]) for row in rows)
         gross = sum(float(valued.risk[row]["gross_notional_usd"]) for row in rows)
         found.append(
@@ -95,11 +96,6 @@ def own_openings(scenario: Scenario, *, seed: int) -> list[OwnOpening]:
             )
         )
     return sorted(found, key=lambda row: abs(row.move_frac) if row.asset else FARTHEST)
-
-
-def _rows_of(state: VenueState, user: int) -> list[int]:
-    """Return the rows of an account: its own, and those of its pockets."""
-    return [user, *np.flatnonzero(state.user["parent"] == user).tolist()]
 
 
 def _tokens_usd(state: VenueState, users: I64) -> F64:
@@ -117,7 +113,7 @@ def _nearest(state: VenueState, users: I64) -> list[tuple[int, float]]:
     found: dict[int, tuple[int, float]] = {}
     rank_of = np.full(len(state.user), -1)  # by row; pockets have that of their account
     for rank, user in enumerate(users):
-        rank_of[_rows_of(state, int(user))] = rank
+        rank_of[rows_of(state, int(user))] = rank
     for step in range(round(FARTHEST / STEP) + 1):
         for asset in range(n_assets):
             for sign in (-1.0, 1.0):
