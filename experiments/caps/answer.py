@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from stressbook.experiments.caps.absorption import Absorption
+from stressbook.experiments.caps.draw_bins import N_BINS, draw_bins
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import CapStudy, OutcomeParams, RowParams
 from stressbook.experiments.statistics.binding import Binding, platform_binding, user_binding
@@ -229,7 +231,7 @@ class CapAnswer:
         first = self.column(last.value)
         return last.runs if first is None else joined(first, last.runs)
 
-    def failures_by(self, names: tuple[str, str], *, n_bins: int = 4) -> list[dict[str, Any]]:
+    def failures_by(self, names: tuple[str, str], *, n_bins: int = N_BINS) -> list[dict[str, Any]]:
         """Table failures at the cap last tried by two draws, so that a reader may reweight.
 
         Parameters
@@ -248,29 +250,22 @@ class CapAnswer:
         if runs is None:
             return []
         failed = np.array(self.study.outcome.failed(runs))
-        bins = {draw.name: (draw.low, draw.high) for draw in self.study.law.draws}
-        drawn = [self.study.law.drawn(seed) for seed in runs.seeds]
-        ranks = []
-        for name in names:
-            low, high = bins[name]
-            at = np.array([one[name] for one in drawn])
-            ranks.append(np.minimum(((at - low) / (high - low) * n_bins).astype(int), n_bins - 1))
+        first, second = (draw_bins(self.study.law, name, runs.seeds, n=n_bins) for name in names)
         rows = []
-        for i in range(n_bins):
-            for j in range(n_bins):
-                inside = (ranks[0] == i) & (ranks[1] == j)
-                share = share_estimate(int(failed[inside].sum()), int(inside.sum()))
-                rows.append(
-                    {
-                        **_bounds(names[0], bins, i, n_bins),
-                        **_bounds(names[1], bins, j, n_bins),
-                        "failures": int(failed[inside].sum()),
-                        "n": int(inside.sum()),
-                        "share": share.value,
-                        "low": share.low,
-                        "high": share.high,
-                    }
-                )
+        for i, j in product(range(n_bins), repeat=2):
+            inside = (first.rank == i) & (second.rank == j)
+            share = share_estimate(int(failed[inside].sum()), int(inside.sum()))
+            rows.append(
+                {
+                    **first.ends(i),
+                    **second.ends(j),
+                    "failures": int(failed[inside].sum()),
+                    "n": int(inside.sum()),
+                    "share": share.value,
+                    "low": share.low,
+                    "high": share.high,
+                }
+            )
         return rows
 
 
@@ -298,9 +293,3 @@ def joined(first: Runs, second: Runs) -> Runs:
         {name: np.concatenate([first.of(name), second.of(name)]) for name in names},
         errors,
     )
-
-
-def _bounds(name: str, bins: dict[str, tuple[float, float]], i: int, n: int) -> dict[str, float]:
-    low, high = bins[name]
-    width = (high - low) / n
-    return {f"{name}_from": low + i * width, f"{name}_to": low + (i + 1) * width}

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from stressbook.experiments.caps.answer import CapAnswer, CapGrid
+from stressbook.experiments.caps.draw_bins import draw_bins
 from stressbook.experiments.caps.losses import (
     LOSS_NAMES,
     column_means,
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 _ALPHAS: Final = (0.05, 0.01, 0.001)
-_BINS: Final = 4
 _IN_USD: Final = (1e6, "M USD")
 
 
@@ -89,13 +89,11 @@ def severity_table(answer: CapAnswer, loss_name: str) -> Table | None:
     name = about.table_by[0]
     is_outcome = loss_name == outcome.name
     by, unit = outcome.shown_in if is_outcome else _IN_USD
-    draw = next(one for one in answer.study.law.draws if one.name == name)
-    drawn = np.array([answer.study.law.drawn(seed)[name] for seed in runs.seeds])
     failed = np.array(outcome.failed(runs))
-    edges = np.linspace(draw.low, draw.high, _BINS + 1)
+    bins = draw_bins(answer.study.law, name, runs.seeds)
     rows = []
-    for low, high in pairwise(edges.tolist()):
-        inside = (drawn >= low) & ((drawn < high) | (high == draw.high))
+    for k, (low, high) in enumerate(pairwise(bins.edges)):
+        inside = bins.rank == k
         one = loss_summary(runs.of(loss_name)[inside], loss_name)
         cells = [_cell(x, by) for x in (one.median, one.p95, one.p99, one.shortfall)]
         n = int(inside.sum())
