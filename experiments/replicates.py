@@ -1,18 +1,13 @@
-"""Runs on many seeds: which seeds, whether any ended, and the placebo of one."""
+"""Runs on many seeds: which seeds, and whether any ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stressbook.errors import InvalidInput, StressbookError
-from stressbook.experiments.progress import Progress
-from stressbook.experiments.run import RunRecord, record_of
-from stressbook.experiments.scenario import Scenario
-from stressbook.experiments.simulation import Simulation
-from stressbook.experiments.sweeps.cell import Job, Replicate
-from stressbook.experiments.sweeps.cell_run import play
+from stressbook.experiments.sweeps.cell import Replicate
 
-__all__ = ["require_any", "run_placebo", "seeds_from"]
+__all__ = ["require_any", "seeds_from"]
 
 
 def seeds_from(seed: int, reps: int) -> range:
@@ -53,30 +48,3 @@ def require_any(found: Sequence[Replicate]) -> None:
     if all(run.error for run in found):
         reasons = "; ".join(dict.fromkeys(run.error.rstrip(".") for run in found))
         raise StressbookError(f"{len(found)} of {len(found)} runs failed: {reasons}")
-
-
-def run_placebo(
-    scenario: Scenario,
-    *,
-    seed: int,
-    engine: str = "kernel",
-    progress: Progress | None = None,
-    onset_s: float | None = None,
-) -> RunRecord:
-    """Run a scenario with one more order of one lot at the onset: what differs then is noise.
-
-    Parameters
-    ----------
-    scenario, seed, engine, progress, onset_s
-        As of `run_scenario`; the order comes at the onset of the scenario.
-
-    Returns
-    -------
-    RunRecord
-    """
-    sim = Simulation(scenario, seed=seed, engine=engine, onset_s=onset_s)
-    try:
-        play(sim, Job(scenario, seed, engine, is_placebo=True, onset_s=onset_s), progress)
-        return record_of(sim, seed=seed, engine=engine, onset_s=onset_s)
-    finally:
-        sim.close()

@@ -214,7 +214,7 @@ class CapAnswer:
         return grid.critical(outcome.name, outcome.budget)
 
     @property
-    def holds(self) -> float:
+    def largest_that_holds(self) -> float:
         """Largest value of the grid up to which no episode fails; NaN if the first has one."""
         return largest_clear(self.grid, self.study.outcome)
 

@@ -150,9 +150,9 @@ def facts(answer: CapAnswer) -> list[Fact]:
         ),
         Fact(
             "largest that holds",
-            value_text(answer, answer.holds),
+            value_text(answer, answer.largest_that_holds),
             f"0 of {critical.n} episodes fail, at it or below"
-            if not math.isnan(answer.holds)
+            if not math.isnan(answer.largest_that_holds)
             else "some episode fails at the smallest cap that was tried",
         ),
         Fact("binding stress", *_binding(answer)),

@@ -17,10 +17,12 @@ from stressbook.experiments.plugins import (
     plugin_sources,
     sources_key,
 )
-from stressbook.experiments.replicates import run_placebo
+from stressbook.experiments.run import record_of
 from stressbook.experiments.scenario import load_scenario
+from stressbook.experiments.simulation import Simulation
 from stressbook.experiments.sweeps import cell, cell_run
 from stressbook.experiments.sweeps.cell import Job, Replicate
+from stressbook.experiments.sweeps.cell_run import play
 from stressbook.experiments.sweeps.index import INDEX
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.experiments.versus import Comparison, shared_onset_s
@@ -331,7 +333,11 @@ def test_classes_that_no_file_holds_cannot_go_to_another_process():
 
 def test_a_placebo_is_the_same_run_up_to_the_onset():
     scenario = short_scenario().resolved
-    plain, placebo = short_scenario().run(seed=7).record, run_placebo(scenario, seed=7)
+    plain = short_scenario().run(seed=7).record
+    sim = Simulation(scenario, seed=7)
+    play(sim, Job(scenario, 7, is_placebo=True))
+    placebo = record_of(sim, seed=7, engine="kernel")
+    sim.close()
     before = slice(0, 20)
     mids, others = (record.series.book["end_mid_usd"][before] for record in (plain, placebo))
     assert (mids == others).all()

@@ -190,7 +190,7 @@ def test_a_cap_that_passes_above_a_failing_one_neither_holds_nor_is_a_step(monke
     odd = cap_runs.episode_seed(STUDY.seed, "proposal", 4)
     Toy(monkeypatch, lambda seed, usd, _: 30e6 if seed == odd and usd == GRID[3] else 0.0)
     answer = driver.size_cap(STUDY)
-    assert answer.holds == answer.step_limit == GRID[2]
+    assert answer.largest_that_holds == answer.step_limit == GRID[2]
 
 
 def test_absorption_is_measured_at_the_break_even_too(monkeypatch):
