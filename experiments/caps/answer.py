@@ -231,8 +231,20 @@ class CapAnswer:
         first = self.column(last.value)
         return last.runs if first is None else joined(first, last.runs)
 
+    def with_failures(self) -> tuple[float, Runs] | None:
+        """Return the cap last tried and its episodes, or the next above at which any fails.
+
+        None where no cap was tried, or none of these fails.
+        """
+        last, tried = self.last, self.at_tried()
+        if last is None or tried is None:
+            return None
+        above = zip(self.grid.values, self.grid.runs, strict=True)
+        columns = [(last.value, tried), *((v, runs) for v, runs in above if v > last.value)]
+        return next((one for one in columns if self.study.outcome.n_failed(one[1])), None)
+
     def failures_by(self, names: tuple[str, str], *, n_bins: int = N_BINS) -> list[dict[str, Any]]:
-        """Table failures at the cap last tried by two draws, so that a reader may reweight.
+        """Table failures by two draws, at the cap that `with_failures` finds.
 
         Parameters
         ----------
@@ -244,11 +256,12 @@ class CapAnswer:
         Returns
         -------
         list of dict
-            Bounds of both draws, failures, n, share with exact bounds.
+            Bounds of both draws, failures, n, share with exact bounds; none without failures.
         """
-        runs = self.at_tried()
-        if runs is None:
+        found = self.with_failures()
+        if found is None:
             return []
+        _, runs = found
         failed = np.array(self.study.outcome.failed(runs))
         first, second = (draw_bins(self.study.law, name, runs.seeds, n=n_bins) for name in names)
         rows = []

@@ -7,12 +7,15 @@ that the model is unvalidated.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from stressbook.experiments.caps.answer import Attempt, CapAnswer, CapGrid, RowAnswer
 from stressbook.experiments.caps.demand import lifted_caps
+from stressbook.experiments.caps.runs import Runs
+from stressbook.experiments.statistics.critical_caps import cap_interval
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.experiments.words import amount
 
@@ -20,6 +23,7 @@ __all__ = [
     "Fact",
     "binding_words",
     "certificate_sentence",
+    "crashed_columns",
     "crashes",
     "facts",
     "lifted",
@@ -96,7 +100,7 @@ def certificate_sentence(answer: CapAnswer) -> str:
     counted = (
         f"At {value_text(answer, last.value)}, {failed} of {plan.n} fresh episodes lost more than "
         f"{outcome.budget_text} ({outcome.name}){or_crashed}, "
-        f"{plan.allowed} allowed"
+        f"{plan.allowed} allowed{_largest(answer, last)}"
     )
     if last.judgement.word != "certified":
         return f"{counted}: refused."
@@ -105,9 +109,20 @@ def certificate_sentence(answer: CapAnswer) -> str:
     return (
         f"{counted}: P(loss above it) is at most {percent_text(upper)} an episode at "
         f"{100 * plan.attempt_confidence:.4g} % confidence, that is at most "
-        f"{percent_text(per_year(answer, upper))} a year at an assumed {rate:g} episodes a year, "
-        "under the law of the study."
+        f"{percent_text(per_year(answer, upper))} a year if episodes come by themselves, at an "
+        f"assumed {rate:g} a year, under the law of the study."
     )
+
+
+def _largest(answer: CapAnswer, attempt: Attempt) -> str:
+    """Return the largest loss among the episodes of a certificate, as a part of a sentence."""
+    outcome = answer.study.outcome
+    losses = attempt.runs.of(outcome.name)
+    if not np.isfinite(losses).any():
+        return ""
+    by, unit = outcome.shown_in
+    largest = f"{float(np.nanmax(losses)) / by:.3g} {unit}".rstrip()
+    return f", the largest loss {largest}"
 
 
 def percent_text(share: float) -> str:
@@ -142,7 +157,8 @@ def facts(answer: CapAnswer) -> list[Fact]:
     rows = [
         Fact("lever", study.cap.lever, study.law.summary),
         Fact("current", value_text(answer, study.current), _current_note(answer)),
-        Fact("proposed", value_text(answer, proposed), answer.proposal.reason),
+        *_in_use(answer),
+        Fact("proposed", value_text(answer, proposed), _proposal_note(answer)),
         Fact(
             "certified",
             value_text(answer, certified.value) if certified else "none",
@@ -185,6 +201,19 @@ def _tried(attempt: Attempt, answer: CapAnswer) -> str:
     return f"{counted}; P at most {percent_text(upper)}"
 
 
+def _proposal_note(answer: CapAnswer) -> str:
+    """Return how the cap is proposed, with the interval of what the episodes bear at alpha."""
+    reason, critical = answer.proposal.reason, answer.critical
+    found = cap_interval(critical, answer.study.outcome.alpha)
+    if answer.proposal.is_refused or critical.is_non_monotone.any():
+        return reason
+    low, high = (
+        "below the grid" if end == 0.0 else value_text(answer, end)
+        for end in (found.low, found.high)
+    )
+    return f"{reason}; 95 % interval {low} to {high}"
+
+
 def _current_note(answer: CapAnswer) -> str:
     row = next((row for row in answer.rows if row.about.at == "current"), None)
     if row is None or not row.runs.n:
@@ -198,12 +227,16 @@ def _binding(answer: CapAnswer) -> tuple[str, str]:
     if found is None:
         return "none", "no episode of the grid fails"
     at = value_text(answer, found.value)
-    if not found.name:
+    always = {one.name for one in answer.study.law.elements if one.probability == 1.0}
+    ranked = sorted(found.cleared.items(), key=lambda item: -item[1])
+    at_times = [(name, n) for name, n in ranked if n and name not in always]
+    ever = ", ".join(f"{name} {n}" for name, n in ranked if n and name in always)
+    if not at_times and not ever:
         return "none alone", f"{found.n_failed} episodes fail at {at}, each by several elements"
-    cleared = ", ".join(
-        f"{name} {n}" for name, n in sorted(found.cleared.items(), key=lambda item: -item[1]) if n
-    )
-    return found.name, f"of {found.n_failed} failing at {at}, pass without it: {cleared}"
+    cleared = ", ".join(f"{name} {n}" for name, n in at_times)
+    without = "; ".join(filter(None, (cleared, f"always acting: {ever}" if ever else "")))
+    name = at_times[0][0] if at_times else ever.rpartition(" ")[0]
+    return name, f"of {found.n_failed} failing at {at}, pass without it: {without}"
 
 
 def _step(answer: CapAnswer) -> tuple[str, str]:
@@ -216,6 +249,14 @@ def _step(answer: CapAnswer) -> tuple[str, str]:
         text = f"to {value_text(answer, limit)}"
         note = "largest raise, at most double, without a failure"
     return text, note
+
+
+def _in_use(answer: CapAnswer) -> list[Fact]:
+    """Return what is owed already, where the study says so, and what a lower cap does to it."""
+    cap = answer.study.cap
+    if cap.in_use <= 0.0:
+        return []
+    return [Fact("in use", value_text(answer, cap.in_use), cap.in_use_source or "assumed")]
 
 
 def _at_load_1(answer: CapAnswer) -> Fact | None:
@@ -263,11 +304,23 @@ def row_notes(row: RowAnswer) -> str:
 
 def crashes(answer: CapAnswer) -> dict[str, int]:
     """Return why episodes crashed, and how many."""
-    columns = [run for grid in answer.grids.values() for run in grid.runs]
-    columns += [one.runs for one in answer.attempts]
-    columns += [row.runs for row in answer.rows if not row.infeasible]
     found: dict[str, int] = {}
-    for runs in columns:
+    for _, runs in _columns(answer):
         for why, n in runs.errors.items():
             found[why] = found.get(why, 0) + n
     return found
+
+
+def crashed_columns(answer: CapAnswer) -> list[str]:
+    """Return where episodes crashed, each place with how many."""
+    told = [(name, sum(runs.errors.values())) for name, runs in _columns(answer)]
+    return [f"{n} in {name}" for name, n in told if n]
+
+
+def _columns(answer: CapAnswer) -> Iterator[tuple[str, Runs]]:
+    for grid in answer.grids.values():
+        for value, runs in zip(grid.values, grid.runs, strict=True):
+            yield f"{grid.demand} at {value_text(answer, value)}", runs
+    for k, one in enumerate(answer.attempts, start=1):
+        yield f"certificate {k}", one.runs
+    yield from ((row.about.name, row.runs) for row in answer.rows if not row.infeasible)

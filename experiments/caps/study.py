@@ -39,6 +39,10 @@ class CapParams:
     grid: tuple[float, ...] = param(
         (), unit="1", help="values that are tried, rising", low=0.0, high=1e18
     )
+    in_use: float = param(
+        0.0, unit="1", help="of it already, for the reader; 0 is not known", low=0.0, high=1e18
+    )
+    in_use_source: str = param("", unit="text", help="where and when that was seen")
     demand: Literal["filled", "emergent"] = param(
         "filled", unit="name", help="who borrows in the answer that is certified"
     )

@@ -18,6 +18,7 @@ from stressbook.experiments.caps.reading import (
     value_text,
     verdict,
 )
+from stressbook.experiments.inference import paired_difference
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.report import cap_figures as figures
 from stressbook.report import cap_tables as tables
@@ -25,7 +26,7 @@ from stressbook.report import cap_words as words
 from stressbook.report.cap_law import draw_table, moved_by
 from stressbook.report.cap_page import cap_page
 from stressbook.report.cap_rows import row_table
-from stressbook.report.numbers import percent, usd
+from stressbook.report.numbers import percent, sensible, usd
 from tests.unit import cap_answers as made
 
 KINDS = ("certified", "refused", "non_monotone", "never_binding", "crashing")
@@ -206,7 +207,9 @@ def test_the_break_even_is_told_in_usd_with_its_bounds():
     answer = answer_of("certified")
     found, taken = answer.break_even, answer.absorption
     said = " ".join(words.break_even_words(answer) + words.absorption_words(answer))
-    assert f"absorbs {found.value:.2g} of what is assumed" in said
+    assert f"the best guess of the break-even is {found.value:.2g} of it" in said
+    told = replace(answer, break_even=replace(found, low=0.6 * found.value, high=0.99))
+    assert f"absorbs {found.value:.2g} of what is assumed" in words.break_even_words(told)[0]
     assert f"about {usd(found.value * taken.sold_usd)} M USD".split("about ")[1] in said
     assert f"Below {usd(found.high * taken.sold_usd)} M USD" in said
     assert "0 and" not in said  # an open side is said in words
@@ -271,3 +274,41 @@ def test_what_stands_before_a_decision_is_on_the_page():
     assert worse[0].about.name == "absorption x 1/3"
     assert f"absorption x 1/3 ({worse[0].compared.failures}/59" in " ".join(said)
     assert "23 episodes crashed" in " ".join(words.reservations(answer_of("crashing")))
+
+
+def test_the_heat_map_is_of_a_cap_at_which_some_episode_fails():
+    answer = answer_of("certified")
+    value, runs = answer.with_failures()
+    assert answer.study.outcome.n_failed(runs) > 0
+    assert f"Failures of {runs.n} episodes at {value / 1e6:.4g} M USD" in words.heat_words(answer)
+    assert ("the next cap at which any fails" in words.heat_words(answer)) == (
+        value != answer.last.value
+    )
+
+
+def test_rows_say_by_how_much_more_is_lost_paired_with_an_interval():
+    answer = answer_of("certified")
+    row = next(one for one in answer.rows if "1/3" in one.about.name)
+    plain = answer.column(answer.last.value)
+    found = paired_difference(row.runs.of(BUDGET[0]), plain.of(BUDGET[0]))
+    shown = next(one for one in row_table(answer).rows if one[0].text == row.about.name)[-1]
+    assert shown.text == sensible(found.value / 1e6)
+    assert shown.below == f"{sensible(found.low / 1e6)} to {sensible(found.high / 1e6)}"
+
+
+def test_a_page_is_not_green_while_the_model_is_unvalidated():
+    assert 'class="verdict open"' in page_of("certified")
+    assert 'class="verdict broke"' in page_of("refused")
+
+
+def test_episodes_are_counted_by_what_they_are_for():
+    answer = answer_of("certified")
+    counted = {
+        name.removeprefix("of them: "): int(re.sub(r"\D", "", n[0]))
+        for name, n in cells(tables.count_table(answer)).items()
+        if name.startswith("of them")
+    }
+    n_columns = sum(len(grid.values) for grid in answer.grids.values())
+    assert counted["grid"] == 59 * n_columns
+    assert counted["certificates"] == 234
+    assert counted["rows"] == 59 * sum(not row.infeasible for row in answer.rows)

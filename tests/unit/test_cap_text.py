@@ -153,3 +153,55 @@ def test_an_outcome_that_counts_is_told_in_its_own_unit():
     curve = tables.curve_table(answer)
     assert curve.head[1:3] == ("filled: above the budget", "mean loss")
     assert curve.rows[0][2].text == "1.00"
+
+
+def fact_of(answer, name):
+    return next((fact for fact in facts(answer) if fact.name == name), None)
+
+
+def test_what_always_acts_is_no_binding_stress_while_another_element_clears_failures():
+    answer = answer_of("certified")
+    found, n = answer.binding, answer.binding.n_failed
+    law = answer.study.law
+    assert next(one for one in law.elements if one.name == "fall of HYPE").probability == 1.0
+    fact = fact_of(answer, "binding stress")
+    assert fact.value == "lender run"
+    assert fact.note.endswith(
+        f"pass without it: lender run {n // 2}; always acting: fall of HYPE {n}"
+    )
+    alone = replace(answer, binding=replace(found, cleared={"fall of HYPE": n, "lender run": 0}))
+    assert fact_of(alone, "binding stress").value == "fall of HYPE"
+    none = replace(answer, binding=replace(found, cleared={"fall of HYPE": 0}))
+    assert fact_of(none, "binding stress").value == "none alone"
+
+
+def test_what_is_in_use_stands_beside_a_cap_that_is_lower():
+    answer = answer_of("certified")
+    at = answer.last.value
+
+    def using(value, source="live states, 2026-10-06"):
+        cap = replace(answer.study.cap, in_use=value, in_use_source=source)
+        return replace(answer, study=replace(answer.study, cap=cap))
+
+    more, less, unknown = using(2.0 * at), using(0.5 * at, ""), using(0.0)
+    assert fact_of(more, "in use").note == "live states, 2026-10-06"
+    assert fact_of(less, "in use").note == "assumed"
+    assert fact_of(unknown, "in use") is None
+    told = ["are in use" in " ".join(reservations(one)) for one in (more, less, unknown)]
+    assert told == [True, False, False]
+
+
+def test_the_certificate_says_its_largest_loss_and_the_proposal_its_interval():
+    answer = answer_of("certified")
+    largest = answer.last.runs.of(BUDGET[0]).max() / 1e6
+    assert f"the largest loss {largest:.3g} M USD" in certificate_sentence(answer)
+    assert "95 % interval" in fact_of(answer, "proposed").note
+    assert "95 % interval" not in fact_of(answer_of("non_monotone"), "proposed").note
+
+
+def test_crashes_are_told_where_they_happened():
+    answer = answer_of("crashing")
+    said = next(one for one in reservations(answer) if "crashed, and count" in one)
+    assert "in filled at 50 M USD" in said
+    counted = [int(n) for n in re.findall(r"(\d+) in ", said)]
+    assert sum(counted) == int(said.split()[0])

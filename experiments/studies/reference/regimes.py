@@ -135,7 +135,15 @@ def _against(rows: Sequence[Mapping[str, Any]], outcome: str, regime: str) -> st
     row = _at(rows, outcome, regime)
     told = {"higher": "more", "lower": "less"}.get(row["word"], "not shown to differ")
     bounds = f"{millions(row['low'])} to {millions(row['high'])}"
-    return f"{regime} {millions(row['mean'])} (difference {bounds}, {told})"
+    return f"{millions(row['mean'])} (difference {bounds}, {told})"
+
+
+def _listed(told: Mapping[str, str]) -> str:
+    """Return what is told of each regime; those of which the same is told stand together."""
+    together: dict[str, list[str]] = {}
+    for regime, text in told.items():
+        together.setdefault(text, []).append(regime)
+    return ", ".join(f"{' = '.join(names)} {text}" for text, names in together.items())
 
 
 def _answer(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
@@ -143,15 +151,15 @@ def _answer(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     others = [arm.about["regime"] for arm in ARMS if arm.name != _CONTROL]
     equity = [_at(rows, "accounts_equity_usd", arm.about["regime"])["mean"] for arm in ARMS]
     spread = (max(equity) - min(equity)) / min(equity)
-    liquidated = ", ".join(_against(rows, "liquidated_usd", one) for one in others)
-    borne = ", ".join(_against(rows, "borne_usd", one) for one in others)
+    liquidated = _listed({one: _against(rows, "liquidated_usd", one) for one in others})
+    borne = _listed({one: _against(rows, "borne_usd", one) for one in others})
     first = (
         f"From equal starting equity (means at the onset within {100.0 * spread:.2g} %), over "
         f"n = {n} episodes, cross liquidated {_mean(rows, 'liquidated_usd', _CONTROL)} M USD of "
         f"perps, {liquidated}; differences are paired, 95 %."
     )
-    shortfalls = ", ".join(
-        f"{one} {_mean(rows, 'reserve_shortfall_usd', one)}" for one in (_CONTROL, *others)
+    shortfalls = _listed(
+        {one: _mean(rows, "reserve_shortfall_usd", one) for one in (_CONTROL, *others)}
     )
     second = (
         f"Of the same n = {n} episodes, what was paid for others' losses was "

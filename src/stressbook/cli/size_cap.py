@@ -65,6 +65,8 @@ def size_cap(
     else:
         result(found.summary())
         result(f"saved {place}, report {page}")
+    if found.crashed:
+        note(f"exit 3: episodes crashed, {found.crashed}, and count as failed", quiet=quiet)
     raise typer.Exit(_code(found, check=check))
 
 

@@ -61,7 +61,8 @@ def _words(answer: CapAnswer) -> dict[str, Any]:
         "study_name": study.name,
         "rules_date": study.scenario.rules_date,
         "behaviour_date": study.scenario.behaviour_date,
-        "tone": "held" if certified else "broke",
+        # Green is for models that are validated.
+        "tone": ("open" if UNVALIDATED else "held") if certified else "broke",
         "verdict": verdict(answer),
         "certificate": certificate_sentence(answer),
         "unvalidated": UNVALIDATED,
@@ -73,6 +74,7 @@ def _words(answer: CapAnswer) -> dict[str, Any]:
         "n_seeds": outcome.seeds,
         "demand": study.demand,
         "tried": value_text(answer, answer.last.value) if answer.last is not None else "",
+        "heat_words": words.heat_words(answer),
         "bindings": [(grid.demand, binding_words(answer, grid)) for grid in answer.grids.values()],
         "never_binds": binding_words(answer, answer.grid)
         if answer.grid.binding(study.cap.lever).never_binds

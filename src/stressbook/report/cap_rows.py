@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +10,8 @@ from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
 from stressbook.experiments.caps.losses import column_means
 from stressbook.experiments.caps.reading import row_notes, value_text
 from stressbook.experiments.caps.runs import Runs
+from stressbook.experiments.claims import MIN_PAIRS
+from stressbook.experiments.inference import paired_difference
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.report.layout import Table, table_of
 from stressbook.report.numbers import Cell, percent, sensible
@@ -19,6 +22,7 @@ Cells = Sequence[Cell | str]
 
 _NUMERICS: Final = "numerics"
 _HEAD: Final = ("varied singly", "above the budget", "at most", "p", "")
+_WIDTH: Final = len(_HEAD) + 2
 
 
 def row_table(answer: CapAnswer) -> Table | None:
@@ -38,11 +42,11 @@ def row_table(answer: CapAnswer) -> Table | None:
     titles = []
     for group, rows in groups.items():
         titles.append(group.capitalize())
-        cells.append((titles[-1], "", "", "", "", ""))
+        cells.append((titles[-1], *[""] * (_WIDTH - 1)))
         if group == _NUMERICS and default is not None:
             cells.append(_plain_row(answer, _numerics(answer), default))
-        cells += [_row(answer, row) for row in rows]
-    head = (*_HEAD, answer.study.outcome.titled("mean loss"))
+        cells += [_row(answer, row, default) for row in rows]
+    head = (*_HEAD, answer.study.outcome.titled("mean loss"), "more than by default")
     return table_of("", head, cells, words=(4,), totals=titles)
 
 
@@ -52,15 +56,35 @@ def _numerics(answer: CapAnswer) -> str:
     return f"oracle and mark every {period_s:g} s, steps of {scenario.dt_s:g} s: the default"
 
 
-def _row(answer: CapAnswer, row: RowAnswer) -> Cells:
+def _row(answer: CapAnswer, row: RowAnswer, default: Runs | None) -> Cells:
     if row.infeasible:
-        return Cell(row.about.name, row.infeasible), "cannot be run", "", "", "", ""
+        told = Cell(row.about.name, row.infeasible), "cannot be run"
+        return *told, *[""] * (_WIDTH - len(told))
     at = "" if row.about.at == "certified" else f"at {value_text(answer, row.value)}"
-    _, *counts, mean = _plain_row(answer, row.about.name, row.runs)
+    _, *counts, mean, _ = _plain_row(answer, row.about.name, row.runs)
     if row.compared is not None:
         counts[2:] = [f"{row.compared.p:.2g}", "differs" if row.compared.differs else ""]
     below = ", ".join(filter(None, (at, row_notes(row))))
-    return Cell(row.about.name, below), *counts, mean
+    return Cell(row.about.name, below), *counts, mean, _difference(answer, row.runs, default)
+
+
+def _difference(answer: CapAnswer, runs: Runs, default: Runs | None) -> Cell:
+    """Return by how much more is lost than by default, of the seeds that ended in both."""
+    if default is None:
+        return Cell("")
+    name, by = answer.study.outcome.name, answer.study.outcome.shown_in[0]
+    plain = dict(zip(default.seeds, default.of(name).tolist(), strict=True))
+    pairs = [
+        (mine, plain[seed])
+        for seed, mine in zip(runs.seeds, runs.of(name).tolist(), strict=True)
+        if math.isfinite(mine) and math.isfinite(plain.get(seed, math.nan))
+    ]
+    if len(pairs) < MIN_PAIRS:
+        return Cell("")
+    found = paired_difference([a for a, _ in pairs], [b for _, b in pairs])
+    return Cell(
+        sensible(found.value / by), f"{sensible(found.low / by)} to {sensible(found.high / by)}"
+    )
 
 
 def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:
@@ -68,4 +92,4 @@ def _plain_row(answer: CapAnswer, name: str, runs: Runs) -> tuple[str, ...]:
     failed = outcome.n_failed(runs)
     upper = upper_bound(failed, runs.n, confidence=outcome.confidence)
     mean = sensible(float(column_means(runs.of(outcome.name)[:, None])[0]) / outcome.shown_in[0])
-    return name, f"{failed}/{runs.n}", f"{percent(upper)} %", "", "", mean
+    return name, f"{failed}/{runs.n}", f"{percent(upper)} %", "", "", mean, ""

@@ -134,6 +134,15 @@ def count_table(answer: CapAnswer) -> Table:
     """Return how many episodes the answer rests on, and which crashed."""
     critical, outcome = answer.critical, answer.study.outcome
     rows = [("episodes", plain(answer.n_runs, 0))]
+    parts = {
+        "grid": sum(runs.n for grid in answer.grids.values() for runs in grid.runs),
+        "certificates": sum(one.runs.n for one in answer.attempts),
+        "rows": sum(row.runs.n for row in answer.rows),
+    }
+    rows += [(f"of them: {name}", plain(n, 0)) for name, n in parts.items()]
+    rest = answer.n_runs - sum(parts.values())
+    others = "of them: nobody borrowing, binding stress, break-even, absorption"
+    rows.append((others, plain(rest, 0)))
     for k, one in enumerate(answer.attempts, start=1):
         text = f"{outcome.n_failed(one.runs)} of {one.runs.n}, {one.judgement.plan.allowed} allowed"
         at = value_text(answer, one.value)

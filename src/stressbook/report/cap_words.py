@@ -8,6 +8,7 @@ from typing import Final
 
 from stressbook.experiments.caps.answer import CapAnswer, RowAnswer
 from stressbook.experiments.caps.reading import (
+    crashed_columns,
     crashes,
     lifted,
     row_notes,
@@ -21,6 +22,7 @@ __all__ = [
     "break_even_words",
     "crash_reasons",
     "failure_words",
+    "heat_words",
     "held_fixed",
     "reservations",
 ]
@@ -44,6 +46,19 @@ def failure_words(answer: CapAnswer) -> str:
         f"{who} at {at} crashed ({why}): what they would have lost is not known. Mend that before "
         "the cap is judged."
     )
+
+
+def heat_words(answer: CapAnswer) -> str:
+    """Return of which cap the failures by two draws are; empty where none fails."""
+    found, last = answer.with_failures(), answer.last
+    if found is None or last is None:
+        return ""
+    value, runs = found
+    at = value_text(answer, value)
+    text = f"Failures of {runs.n} episodes at {at} by two draws"
+    if value != last.value:
+        text += f", the next cap at which any fails: none does at {value_text(answer, last.value)}"
+    return f"{text}. A reader with another law may weigh them anew."
 
 
 def crash_reasons(answer: CapAnswer) -> dict[str, int]:
@@ -84,8 +99,24 @@ def reservations(answer: CapAnswer) -> list[str]:
         )
     crashed = sum(crashes(answer).values())
     if crashed:
-        found.append(f"{crashed} episodes crashed; each counts as a failure.")
+        were = "episode crashed, and counts" if crashed == 1 else "episodes crashed, and count"
+        where = "; ".join(crashed_columns(answer))
+        found.append(f"{crashed} {were} as failed: {where}.")
+    found += _above(answer)
     return found
+
+
+def _above(answer: CapAnswer) -> list[str]:
+    """Return what it means that more is in use than the cap that was tried."""
+    cap, last = answer.study.cap, answer.last
+    if last is None or cap.in_use <= last.value:
+        return []
+    used, at = value_text(answer, cap.in_use), value_text(answer, last.value)
+    return [
+        f"{used} are in use ({cap.in_use_source or 'assumed'}), more than {at}: a lower cap stops "
+        "what is new and ends nothing; until it is down to the cap, the certificate is of another "
+        "venue."
+    ]
 
 
 def _named(answer: CapAnswer, row: RowAnswer) -> str:
@@ -120,8 +151,11 @@ def break_even_words(answer: CapAnswer) -> list[str]:
             else untold,
         ]
     said = [
-        f"Break-even: failures reach {alpha} where the market absorbs {found.value:.2g} of what is "
-        "assumed.",
+        f"No margin is shown: failures may reach {alpha} anywhere below the absorption that is "
+        f"assumed; the best guess of the break-even is {found.value:.2g} of it."
+        if found.low <= 1.0 <= found.high
+        else f"Break-even: failures reach {alpha} where the market absorbs {found.value:.2g} of "
+        "what is assumed.",
         f"From {found.low:.2g} to {found.high:.2g} the episodes do not tell the share of failures "
         f"from {alpha}.",
     ]
