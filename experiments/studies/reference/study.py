@@ -17,7 +17,7 @@ from stressbook.experiments.caps.episodes import Changes, Episodes
 from stressbook.experiments.caps.law import episode_seed
 from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.caps.study_file import load_cap_study
-from stressbook.experiments.run import Progress
+from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cell import Job
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.market.compiling.arrays import F64
