@@ -305,7 +305,7 @@ def test_a_kept_run_follows_an_edit_of_its_plugin(counted, tmp_path):
 
 def test_an_index_that_is_none_is_not_written_over(counted, tmp_path):
     (tmp_path / INDEX).write_text("no database, but somebody's")
-    with pytest.raises(StressbookError, match="cannot be opened: file is not a database"):
+    with pytest.raises(StressbookError, match="is no index of runs"):
         run_jobs(jobs(1), folder=tmp_path)
     assert (tmp_path / INDEX).read_text() == "no database, but somebody's"
 
