@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from stressbook.experiments.statistics.staircase import Staircase
 from stressbook.market.compiling.arrays import F64
 
 __all__ = ["Attempt", "BindingStress", "CapAnswer", "CapGrid", "RowAnswer", "largest_clear"]
+
+FAILED_ENOUGH: Final = 6  # seeds, to tell what they fail by
 
 
 @dataclass(frozen=True)
@@ -232,16 +234,19 @@ class CapAnswer:
         return last.runs if first is None else joined(first, last.runs)
 
     def with_failures(self) -> tuple[float, Runs] | None:
-        """Return the cap last tried and its episodes, or the next above at which any fails.
+        """Return the smallest cap, from the one last tried on, with failures enough to be sorted.
 
-        None where no cap was tried, or none of these fails.
+        With its episodes. Where none has so many, the one with most; None if none fails, or no cap
+        was tried.
         """
         last, tried = self.last, self.at_tried()
         if last is None or tried is None:
             return None
         above = zip(self.grid.values, self.grid.runs, strict=True)
         columns = [(last.value, tried), *((v, runs) for v, runs in above if v > last.value)]
-        return next((one for one in columns if self.study.outcome.n_failed(one[1])), None)
+        counts = [self.study.outcome.n_failed(runs) for _, runs in columns]
+        enough = min(FAILED_ENOUGH, max(counts))
+        return columns[next(k for k, n in enumerate(counts) if n >= enough)] if enough else None
 
     def failures_by(self, names: tuple[str, str], *, n_bins: int = N_BINS) -> list[dict[str, Any]]:
         """Table failures by two draws, at the cap that `with_failures` finds.

@@ -21,6 +21,7 @@ from stressbook.agents.credit import CAP_SHARE
 from stressbook.errors import InvalidInput, InvalidScenario, StressbookError
 from stressbook.experiments.caps.absorption import Absorption, absorption
 from stressbook.experiments.caps.answer import (
+    FAILED_ENOUGH,
     Attempt,
     BindingStress,
     CapAnswer,
@@ -49,7 +50,6 @@ from stressbook.experiments.sweeps.status import mean_cell_s
 __all__ = ["MOST_EPISODES", "expected_runs", "require_few", "size_cap"]
 
 MOST_EPISODES: Final = 10_000  # that are run without being asked for
-_FAILED_ENOUGH: Final = 6  # seeds, to tell which element of the law they fail by
 _NO_RUNS: Final = Runs((), {}, {})
 
 
@@ -285,7 +285,7 @@ def _binding(runner: Runner, grid: CapGrid, seeds: Sequence[int]) -> BindingStre
     outcome = runner.study.outcome
     failed = [outcome.failed(runs) for runs in grid.runs]
     counts = [sum(column) for column in failed]
-    enough = [k for k, n in enumerate(counts) if n >= _FAILED_ENOUGH]
+    enough = [k for k, n in enumerate(counts) if n >= FAILED_ENOUGH]
     if not any(counts):
         return None
     k = enough[0] if enough else int(np.argmax(counts))

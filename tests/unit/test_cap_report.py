@@ -279,11 +279,10 @@ def test_what_stands_before_a_decision_is_on_the_page():
 def test_the_heat_map_is_of_a_cap_at_which_some_episode_fails():
     answer = answer_of("certified")
     value, runs = answer.with_failures()
-    assert answer.study.outcome.n_failed(runs) > 0
+    counts = [answer.study.outcome.n_failed(one) for one in answer.grid.runs]
+    assert answer.study.outcome.n_failed(runs) >= min(6, max(counts))
     assert f"Failures of {runs.n} episodes at {value / 1e6:.4g} M USD" in words.heat_words(answer)
-    assert ("the next cap at which any fails" in words.heat_words(answer)) == (
-        value != answer.last.value
-    )
+    assert (" fail at " in words.heat_words(answer)) == (value != answer.last.value)
 
 
 def test_rows_say_by_how_much_more_is_lost_paired_with_an_interval():

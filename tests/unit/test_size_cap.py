@@ -153,7 +153,7 @@ def test_failures_by_two_draws_count_every_episode_once(monkeypatch):
     assert sum(cell["failures"] for cell in cells) == total > 0
     assert answer.study.outcome.n_failed(answer.at_tried()) == 0
     above = [one for one in GRID if one > answer.last.value]
-    assert value == next(v for v in above if answer.study.outcome.n_failed(answer.column(v)))
+    assert value == next(v for v in above if answer.study.outcome.n_failed(answer.column(v)) >= 6)
     Toy(monkeypatch, lambda *_: 0.0)
     assert driver.size_cap(replace(STUDY, law=law)).failures_by(("part", "load")) == []
 

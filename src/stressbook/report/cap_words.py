@@ -57,7 +57,8 @@ def heat_words(answer: CapAnswer) -> str:
     at = value_text(answer, value)
     text = f"Failures of {runs.n} episodes at {at} by two draws"
     if value != last.value:
-        text += f", the next cap at which any fails: none does at {value_text(answer, last.value)}"
+        n = answer.study.outcome.n_failed(answer.at_tried() or runs)
+        text += f", as {n} fail at {value_text(answer, last.value)}"
     return f"{text}. A reader with another law may weigh them anew."
 
 
@@ -84,6 +85,7 @@ def held_fixed(answer: CapAnswer) -> str:
 def reservations(answer: CapAnswer) -> list[str]:
     """Return what stands between the answer and a decision, the heaviest first."""
     found = ["The model is unvalidated: no number here has been held against recorded days."]
+    found += _above(answer)
     if answer.break_even is not None:
         found.append(break_even_words(answer)[0])
     worse = rows_with_failures(answer)
@@ -102,7 +104,6 @@ def reservations(answer: CapAnswer) -> list[str]:
         were = "episode crashed, and counts" if crashed == 1 else "episodes crashed, and count"
         where = "; ".join(crashed_columns(answer))
         found.append(f"{crashed} {were} as failed: {where}.")
-    found += _above(answer)
     return found
 
 
