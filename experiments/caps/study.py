@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stressbook.experiments.caps.demand import PLATFORM_CAP, Demand
 from stressbook.experiments.caps.episodes import Changes, Episodes
-from stressbook.experiments.caps.law import ScenarioLaw
+from stressbook.experiments.caps.law import Draw, ScenarioLaw
 from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.toml_text import toml_text
@@ -225,20 +225,23 @@ class CapStudy:
         return Episodes(self.scenario, self.law)
 
     def to_table(self) -> dict[str, Any]:
-        """Return the resolved study as a table: what fixes its results."""
+        """Return the resolved study as a table, as a file has it but for the scenario in full."""
         law = self.law
         return {
             "name": self.name,
+            "summary": self.summary,
             "seed": self.seed,
             "scenario": self.scenario.to_table(),
             "cap": _plain(vars(self.cap)),
             "second": _plain(vars(self.second)),
             "outcome": _plain(vars(self.outcome)),
             "law": {
-                "onset_s": law.onset_s,
-                "duration_s": law.duration_s,
-                "run_on_s": law.run_on_s,
-                "draws": [_plain(vars(one)) for one in law.draws],
+                "summary": law.summary,
+                "onset": law.onset_s,
+                "duration": law.duration_s,
+                "run_on": law.run_on_s,
+                "episodes_per_year": law.episodes_per_year,
+                "draws": {one.name: _without_name(one) for one in law.draws},
                 "set": _plain(law.settings),
                 "scale": _plain(law.scales),
                 "elements": [_plain(vars(one)) for one in law.elements],
@@ -262,6 +265,10 @@ class CapStudy:
     def with_outcome(self, **changes: Any) -> CapStudy:
         """Return the study with parts of its `[outcome]` replaced."""
         return replace(self, outcome=replace(self.outcome, **changes))
+
+
+def _without_name(draw: Draw) -> dict[str, Any]:
+    return {key: value for key, value in _plain(vars(draw)).items() if key != "name"}
 
 
 def _plain(value: Any) -> Any:

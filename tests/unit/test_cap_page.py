@@ -13,6 +13,8 @@ from stressbook.experiments.caps.answer_text import answer_text
 from stressbook.experiments.caps.law import episode_seed
 from stressbook.experiments.caps.losses import excess_over_zero, loss_summary
 from stressbook.experiments.caps.reading import certificate_sentence, facts, per_year, verdict
+from stressbook.experiments.caps.study_file import load_cap_study
+from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.report.cap_page import cap_page
 from tests.planted_caps import GRID, LAW, STUDY, Toy
@@ -152,3 +154,13 @@ def test_the_law_is_on_the_page(page):
     for element in LAW.elements:
         assert element.name in text_of(page)
     assert LAW.summary in text_of(page)
+
+
+@pytest.mark.parametrize("name", ["usdc-borrow-cap", "usdc-user-borrow-cap"])
+def test_the_study_on_the_page_is_a_file_that_reads_back(name, tmp_path):
+    study = load_cap_study(name, overrides=["outcome.alpha=0.04", "law.episodes_per_year=3"])
+    file = tmp_path / "again.toml"
+    file.write_text(toml_text({**study.to_table(), "scenario": study.scenario.name}))
+    again = load_cap_study(file)
+    assert again.to_table() == study.to_table()
+    assert again.digest() == study.digest()

@@ -89,7 +89,7 @@ def _words(answer: CapAnswer) -> dict[str, Any]:
         "n_compared": sum(row.compared is not None for row in answer.rows),
         "differing": [row for row in answer.rows if row.compared and row.compared.differs],
         "scenario_toml": study.scenario.to_toml(),
-        "study_toml": toml_text({k: v for k, v in study.to_table().items() if k != "scenario"}),
+        "study_toml": toml_text({**study.to_table(), "scenario": study.scenario.name}),
         "reproduce": table_of(
             "",
             ("", ""),
