@@ -107,7 +107,8 @@ def _row_lines(answer: CapAnswer) -> Iterator[str]:
     if fewer:
         yield table([_row_cells(answer, row) for row in fewer], aligned="lrrl")
     left = len(compared) - len(worse) - len(fewer)
-    yield f"  {left} rows without more failures, which is no proof that they make no difference"
+    rows = "row" if left == 1 else "rows"
+    yield f"  {left} {rows} without more failures, which is no proof of no difference"
     yield from (f"  {row.about.name}: {row.infeasible}" for row in answer.rows if row.infeasible)
 
 

@@ -71,7 +71,12 @@ def verdict(answer: CapAnswer) -> str:
     certified = answer.certified
     if certified is not None:
         above = " (the largest that was tried)" if math.isinf(answer.proposal.cap) else ""
-        return f"Certified: a cap of {value_text(answer, certified.value)}{above}."
+        outcome = answer.study.outcome
+        return (
+            f"Certified: a cap of {value_text(answer, certified.value)}{above}, at alpha "
+            f"{percent_text(outcome.alpha)} an episode and {percent_text(outcome.confidence)} "
+            "confidence."
+        )
     if answer.proposal.is_refused:
         return f"No number: {answer.proposal.reason}. The curve is shown instead."
     if answer.proposal.cap == 0.0:
@@ -150,7 +155,7 @@ def per_year(answer: CapAnswer, share: float) -> float:
 
 def facts(answer: CapAnswer) -> list[Fact]:
     """Return the rows of the recommendation, in the order in which they are read."""
-    study, critical = answer.study, answer.critical
+    study = answer.study
     certified, last = answer.certified, answer.last
     at_most = certified.upper(study.outcome) if certified else math.nan
     proposed = answer.proposal.cap if answer.proposal.cap > 0.0 else math.nan
@@ -164,13 +169,7 @@ def facts(answer: CapAnswer) -> list[Fact]:
             value_text(answer, certified.value) if certified else "none",
             _tried(last, answer) if last else "no cap was tried",
         ),
-        Fact(
-            "largest that holds",
-            value_text(answer, answer.largest_that_holds),
-            f"0 of {critical.n} episodes fail, at it or below"
-            if not math.isnan(answer.largest_that_holds)
-            else "some episode fails at the smallest cap that was tried",
-        ),
+        Fact("largest that holds", *_largest_that_holds(answer)),
         Fact("binding stress", *_binding(answer)),
         Fact("step limit", *_step(answer)),
     ]
@@ -241,6 +240,8 @@ def _binding(answer: CapAnswer) -> tuple[str, str]:
 
 def _step(answer: CapAnswer) -> tuple[str, str]:
     limit, current = answer.step_limit, answer.study.current
+    if answer.proposal.is_refused:
+        return "none", "no cap is proposed"
     if math.isnan(limit):
         text, note = "no raise", "every value of the grid up to twice the present one fails"
     elif limit <= current:
@@ -249,6 +250,15 @@ def _step(answer: CapAnswer) -> tuple[str, str]:
         text = f"to {value_text(answer, limit)}"
         note = "largest raise, at most double, without a failure"
     return text, note
+
+
+def _largest_that_holds(answer: CapAnswer) -> tuple[str, str]:
+    largest, n = answer.largest_that_holds, answer.critical.n
+    if answer.proposal.is_refused:
+        return "none", "no cap is proposed"
+    if math.isnan(largest):
+        return value_text(answer, largest), "some episode fails at the smallest cap that was tried"
+    return value_text(answer, largest), f"0 of {n} episodes fail, at it or below"
 
 
 def _in_use(answer: CapAnswer) -> list[Fact]:

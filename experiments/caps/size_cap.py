@@ -41,7 +41,6 @@ from stressbook.experiments.statistics.certificate import (
     plan_certificate,
 )
 from stressbook.experiments.statistics.critical_caps import Proposal, propose
-from stressbook.experiments.statistics.exact import least_runs
 from stressbook.experiments.statistics.paired import compare_rows
 from stressbook.experiments.statistics.staircase import Staircase, staircase
 from stressbook.experiments.store import claim_folder, write_json
@@ -182,7 +181,7 @@ def _run_s(runner: Runner, elapsed_s: float) -> float:
 def _proposing(study: CapStudy) -> int:
     """Return how many of the first seeds propose: as few as alpha needs, more sharpen the curve."""
     outcome = study.outcome
-    return min(outcome.seeds, least_runs(outcome.alpha, outcome.confidence))
+    return min(outcome.seeds, study.needed_seeds)
 
 
 def _points(study: CapStudy) -> int:

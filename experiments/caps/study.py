@@ -14,6 +14,7 @@ from stressbook.experiments.outcomes import unit_of
 from stressbook.experiments.scenario import Scenario
 from stressbook.experiments.scenario_files.toml_text import toml_text
 from stressbook.experiments.scenario_files.venue_table import venue_places
+from stressbook.experiments.statistics.exact import least_runs
 from stressbook.market.rules.parameters import param
 
 if TYPE_CHECKING:
@@ -219,6 +220,11 @@ class CapStudy:
     def asset(self) -> str:
         """Asset whose market is looked at: the one that absorption is asked of, or the first."""
         return self.absorption.asset or self.scenario.assets[0]
+
+    @property
+    def needed_seeds(self) -> int:
+        """Fewest episodes of the grid that may propose a cap at alpha."""
+        return least_runs(self.outcome.alpha, self.outcome.confidence)
 
     def episodes(self) -> Episodes:
         """Return what makes the scenario of each episode."""

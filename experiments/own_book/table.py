@@ -60,7 +60,7 @@ def read_book(path: str | Path) -> OwnBook:
         holdings, problems = [], [Problem("is not UTF-8", f"byte {error.start}")]
     except OSError as error:
         what = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
-        problem = Problem(what, "population", str(path), "a file beside the scenario's")
+        problem = Problem(what, "population", str(path), "a file that is there")
         raise InvalidScenario.from_problems([problem]) from error
     if not holdings and not problems:
         problems = [Problem("holds no account", "population", path.name, _EXAMPLE)]

@@ -93,6 +93,18 @@ class StudyCell:
         """Whether no more runs were over the budget than alpha allows; None without a budget."""
         return None if self.budget is None else self.over.value <= self.alpha
 
+    @property
+    def within(self) -> str | None:
+        """Whether the share over the budget is at most alpha: "yes", "NO", or "open".
+
+        Open where its interval reaches above alpha; None without a budget.
+        """
+        if self.budget is None:
+            return None
+        if self.over.value > self.alpha:
+            return "NO"
+        return "yes" if self.over.high <= self.alpha else "open"
+
 
 def study_cells(found: StudyRuns, *, level: float = 0.95) -> list[StudyCell]:
     """Return every outcome of every cell, cell by cell.

@@ -69,6 +69,9 @@ class CapResult:
         """Return the answer as a text, verdict first."""
         return answer_text(self.answer)
 
+    def __repr__(self) -> str:
+        return f"<CapResult of {self.answer.study.name}: {verdict(self.answer)}>"
+
     def _repr_html_(self) -> str:
         rows = [("", "", ""), *facts(self.answer)]
         said = (verdict(self.answer), certificate_sentence(self.answer), f"({UNVALIDATED})")

@@ -19,6 +19,7 @@ from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cluster import chosen_executor
 from stressbook.experiments.sweeps.contrast import cells_by_horizon
 from stressbook.experiments.sweeps.factor import short_names
+from stressbook.experiments.sweeps.status import index_folder
 from stressbook.experiments.sweeps.study import Study, StudyRuns, run_study
 from stressbook.experiments.sweeps.study_file import load_study
 from stressbook.experiments.sweeps.summary import StudyCell, holds, study_cells
@@ -51,7 +52,8 @@ def sweep(
         Processes; the numbers are the same for any. A script that asks for more than 1 has to
         keep what runs below `if __name__ == "__main__":`.
     folder : str or Path, optional
-        Finished runs are kept there, and read again by the same call.
+        Finished runs are kept there, and read again by the same call; those that `stressbook sweep
+        --out FOLDER` has kept are among them.
     dask : str, optional
         Address of a Dask scheduler, whose workers run instead of own processes.
     executor : concurrent.futures.Executor, optional
@@ -75,7 +77,7 @@ def sweep(
         If the folder cannot be written.
     """
     found = study if isinstance(study, Study) else load_study(study, allow_many=allow_many)
-    place = None if folder is None else Path(folder)
+    place = None if folder is None else index_folder(Path(folder))
     with chosen_executor(dask, executor) as chosen:
         runs = run_study(found, place, workers=workers, progress=progress, executor=chosen)
     return StudyResult(runs)
@@ -282,7 +284,7 @@ def _record(cell: StudyCell) -> dict[str, Any]:
         "over": cell.over.value,
         "over_low": cell.over.low,
         "over_high": cell.over.high,
-        "within": cell.is_within,
+        "within": cell.within,
         "seeds": cell.n_seeds,
         "stopped": cell.stopped,
         "difference": cell.difference.value,

@@ -34,7 +34,7 @@ def row_of(cell: StudyCell, study: Study) -> tuple[str, ...]:
     """Return a row of a table: levers, then what stands below `heads`."""
     over: tuple[str, ...] = ()
     if cell.budget is not None:
-        over = (amount(cell.over.value), interval(cell.over), _within(cell))
+        over = (amount(cell.over.value), interval(cell.over), cell.within or "")
     first = (
         *(shown(value) for value in cell.levers.values()),
         amount(cell.mean.value),
@@ -48,13 +48,6 @@ def row_of(cell: StudyCell, study: Study) -> tuple[str, ...]:
     if study.control is None:
         return (*first, cell.word)
     return (*first, *_paired(cell), "control" if cell.is_control else cell.word)
-
-
-def _within(cell: StudyCell) -> str:
-    """Return whether the share is at most alpha: "open" where its interval reaches above."""
-    if not cell.is_within:
-        return "NO"
-    return "yes" if cell.over.high <= cell.alpha else "open"
 
 
 def _paired(cell: StudyCell) -> tuple[str, ...]:

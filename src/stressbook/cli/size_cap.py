@@ -46,7 +46,14 @@ def size_cap(
     asked = load_cap_study(study, overrides=sets)
     require_few(asked, allow_many=yes)
     place = out or RUNS / f"{asked.name}-{asked.digest()[:8]}"
-    note(f"about {expected_runs(asked):,} episodes", quiet=quiet)
+    about = f"about {expected_runs(asked):,} episodes"
+    note(f"{about}, kept in {place}: stressbook status {place}", quiet=quiet)
+    if asked.needed_seeds > asked.outcome.seeds:
+        note(
+            f"outcome.seeds = {asked.outcome.seeds} propose nothing at alpha "
+            f"{asked.outcome.alpha:g}, which needs {asked.needed_seeds}: the curve alone",
+            quiet=quiet,
+        )
     with stopping(goes_on(place)):
         if dask is None:
             compile_once(Scenario(asked.scenario), engine="kernel", quiet=quiet)

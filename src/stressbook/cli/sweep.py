@@ -56,6 +56,7 @@ def sweep(
     from stressbook.api import Scenario, load_plugin
     from stressbook.api import sweep as run_sweep
     from stressbook.experiments.store import claim_folder
+    from stressbook.experiments.sweeps.index import INDEX, is_there
     from stressbook.experiments.sweeps.study import save_study
     from stressbook.experiments.sweeps.study_file import load_study
 
@@ -65,13 +66,17 @@ def sweep(
     place = out or RUNS / f"sweep-{study.name}"
     claim_folder(place, f"sweep of {study.name}")
     most = " at most" if study.stop is not None else ""
-    note(f"{study.n_cells} runs{most}, kept in {place}", quiet=quiet)
+    note(f"{study.n_cells} runs{most}, kept in {place}: stressbook status {place}", quiet=quiet)
     with stopping(goes_on(place)):
         if dask is None:
             compile_once(Scenario(study.base), engine="kernel", quiet=quiet)
         with progress_of(study.name, quiet=quiet) as progress:
             found = run_sweep(
-                study, workers=workers, folder=place / "runs", dask=dask, progress=progress
+                study,
+                workers=workers,
+                folder=place if is_there(place / INDEX) else place / "runs",
+                dask=dask,
+                progress=progress,
             )
     save_study(found.found, place)
     _tell(found, place, as_json=as_json)

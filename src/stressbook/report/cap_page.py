@@ -20,6 +20,7 @@ from stressbook.experiments.caps.reading import (
     verdict,
 )
 from stressbook.experiments.scenario_files.toml_text import toml_text
+from stressbook.experiments.studies.shipped import cap_study_names
 from stressbook.experiments.words import UNVALIDATED, duration
 from stressbook.report import cap_figures as figures
 from stressbook.report import cap_law as law_tables
@@ -101,9 +102,14 @@ def _words(answer: CapAnswer) -> dict[str, Any]:
             ],
             words=(1,),
         ),
-        "commands": [f"stressbook size-cap {study.name} --workers 2"],
+        "commands": [f"stressbook size-cap {_called(study.name)} --workers 2"],
         "manifest": embedded_json(_manifest(answer)),
     }
+
+
+def _called(name: str) -> str:
+    """Return what the command line calls a study: by its name if it ships, else by a file."""
+    return name if name in cap_study_names() else f"{name}.cap.toml"
 
 
 def _manifest(answer: CapAnswer) -> dict[str, Any]:
