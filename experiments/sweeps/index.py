@@ -87,6 +87,7 @@ class Index:
             if folder is not None:
                 _make(folder)
                 held.enter_context(owned(folder))
+            self._path = None if folder is None else folder / INDEX
             place = ":memory:" if folder is None else str(folder / INDEX)
             self._place = place
             with self._told("opened"):
@@ -139,6 +140,14 @@ class Index:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        if self._path is not None and not is_there(self._path):
+            # SQLite would go on in a file that nobody can open any more.
+            raise StressbookError(
+                "was deleted or moved while it was written",
+                name="index",
+                value=self._place,
+                hint="leave the folder alone while it is run; the same command starts afresh",
+            )
         with self._told("written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -256,6 +256,21 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         Index(tmp_path / "taken")
 
 
+def test_a_folder_that_goes_in_the_middle_is_told_and_not_made_again(tmp_path):
+    folder = tmp_path / "runs"
+
+    def move(share):
+        if share == 0.5:
+            folder.rename(tmp_path / "moved")
+
+    with pytest.raises(StressbookError, match="was deleted or moved while it was written"):
+        tiny_sweep(folder, tiny_jobs(10), progress=move)
+    assert not folder.exists()
+    assert Counter(state for _, state, *_ in rows(tmp_path / "moved")).keys() >= {"done", "waiting"}
+    (tmp_path / "moved").rename(folder)
+    assert len(tiny_sweep(folder, tiny_jobs(10))) == 10
+
+
 def left_alone(folder, problem):
     """Opening and reading are refused alike, and the file is as it was."""
     before = (folder / INDEX).read_bytes()
