@@ -18,6 +18,7 @@ from stressbook.experiments.caps.study import CapStudy
 from stressbook.experiments.progress import Progress
 from stressbook.experiments.sweeps.cell import Job, Replicate
 from stressbook.experiments.sweeps.cell_run import BOOKED
+from stressbook.experiments.sweeps.index import Index
 from stressbook.experiments.sweeps.runner import run_jobs
 from stressbook.market.compiling.arrays import F64
 
@@ -107,6 +108,8 @@ class Runner:
         Resolved.
     folder : Path, optional
         With the index of finished runs.
+    index : Index
+        Of the folder: held for the whole study, so that nobody takes it between two tables.
     workers : int
         Processes.
     executor : concurrent.futures.Executor, optional
@@ -122,12 +125,14 @@ class Runner:
         study: CapStudy,
         *,
         folder: Path | None,
+        index: Index,
         workers: int,
         executor: Executor | None,
         progress: Progress | None,
         expected: int,
     ) -> None:
         self.study, self.folder, self.workers = study, folder, workers
+        self.index = index
         self.executor, self.progress, self.expected = executor, progress, max(expected, 1)
         self.episodes = study.episodes()
         self.n_done = 0
@@ -162,6 +167,7 @@ class Runner:
             jobs,
             workers=self.workers,
             folder=self.folder,
+            index=self.index,
             progress=self._told(len(jobs)),
             executor=self.executor,
         )

@@ -44,6 +44,7 @@ from stressbook.experiments.statistics.critical_caps import Proposal, propose
 from stressbook.experiments.statistics.paired import compare_rows
 from stressbook.experiments.statistics.staircase import Staircase, staircase
 from stressbook.experiments.store import claim_folder, write_json
+from stressbook.experiments.sweeps.index import Index
 from stressbook.experiments.sweeps.status import mean_cell_s
 
 __all__ = ["MOST_EPISODES", "expected_runs", "require_few", "size_cap"]
@@ -109,20 +110,31 @@ def size_cap(
     Raises
     ------
     InvalidInput
-        If the folder holds something else.
+        If the folder holds something else, or another process runs in it.
     """
     plan = _plan(study)
     if folder is not None:
         claim_folder(folder, f"cap study {study.digest()}")
         write_json(folder / "plan.json", {"study": study.digest(), **asdict(plan)})
-    runner = Runner(
-        study,
-        folder=folder,
-        workers=workers,
-        executor=executor,
-        progress=progress,
-        expected=expected_runs(study),
-    )
+    with Index(folder) as index:
+        runner = Runner(
+            study,
+            folder=folder,
+            index=index,
+            workers=workers,
+            executor=executor,
+            progress=progress,
+            expected=expected_runs(study),
+        )
+        answer = _answer(runner, plan)
+    if progress is not None:
+        progress(1.0)
+    return answer
+
+
+def _answer(runner: Runner, plan: CertificatePlan) -> CapAnswer:
+    """Run every table of a study."""
+    study = runner.study
     start_s = time.monotonic()
     seeds = runner.seeds(PROPOSAL, study.outcome.seeds)
     grid = _grid(runner, study.demand, study.cap.grid, seeds)
@@ -138,7 +150,7 @@ def size_cap(
     zero = _zero(runner, seeds)
     even = _break_even(runner, tried, seeds)
     other = _other_demand(runner, seeds)
-    answer = CapAnswer(
+    return CapAnswer(
         study=study,
         grids={study.demand: grid, **other},
         proposal=proposal,
@@ -156,9 +168,6 @@ def size_cap(
         n_runs=runner.n_done,
         run_s=_run_s(runner, time.monotonic() - start_s),
     )
-    if progress is not None:
-        progress(1.0)
-    return answer
 
 
 def _plan(study: CapStudy) -> CertificatePlan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,7 @@ def run_jobs(
     *,
     workers: int = 1,
     folder: Path | None = None,
+    index: Index | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> list[Replicate]:
@@ -64,6 +65,8 @@ def run_jobs(
     folder : Path, optional
         Its index keeps each finished run; those of a former call that would come out the same now
         are read instead of run.
+    index : Index, optional
+        Of the folder, where the caller holds it for more than these jobs.
     progress : callable, optional
         Called with the share that is done.
     executor : concurrent.futures.Executor, optional
@@ -82,10 +85,10 @@ def run_jobs(
     StressbookError
         If the index cannot be written, or processes do not start.
     """
-    with Index(folder) as index:
+    with Index(folder) if index is None else nullcontext(index) as held:
         keys = keys_of(jobs)
-        run_cells(jobs, keys, index, workers=workers, progress=progress, executor=executor)
-        return index.runs(keys)
+        run_cells(jobs, keys, held, workers=workers, progress=progress, executor=executor)
+        return held.runs(keys)
 
 
 def run_cells(

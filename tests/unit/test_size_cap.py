@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,10 @@ from stressbook.experiments.caps.answer import CapGrid
 from stressbook.experiments.caps.law import Draw
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import SecondParams
+from stressbook.experiments.statistics.critical_caps import propose
 from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.experiments.sweeps.cell_run import BOOKED
+from stressbook.experiments.sweeps.ownership import owner_of
 from tests.planted_caps import GRID, LAW, STUDY, Toy
 from tests.planted_losses import true_cap
 
@@ -58,6 +61,20 @@ def test_the_plan_is_stored_before_the_first_run(monkeypatch, tmp_path):
     assert all(toy.plan_was_there)
     plan = json.loads((tmp_path / "study" / "plan.json").read_text())
     assert (plan["n"], plan["allowed"], plan["study"]) == (234, 6, STUDY.digest())
+
+
+def test_a_folder_is_held_between_two_tables_too(monkeypatch, tmp_path):
+    Toy(monkeypatch)
+    held = []
+
+    def looked(*given):
+        held.append(owner_of(tmp_path))
+        return propose(*given)
+
+    monkeypatch.setattr(driver, "propose", looked)
+    driver.size_cap(STUDY, folder=tmp_path)
+    assert [one.split()[0] for one in held] == [str(os.getpid())]
+    assert owner_of(tmp_path) is None
 
 
 def test_a_loss_that_does_not_rise_with_the_cap_gets_its_curve_and_no_number(monkeypatch):
