@@ -131,6 +131,10 @@ def test_episodes_stop_early_only_where_the_outcome_cannot_fall(monkeypatch, nam
     decided = {job.decided for job in toy.calls} - {None}
     assert decided <= {(job_name, STUDY.outcome.budget) for job_name in BOOKED}
     assert bool(decided) == (name in BOOKED)
+    # Means, peaks and the certificate's bound are read from these: they are run to their end.
+    whole = [job for job in toy.calls if job.label.startswith(("filled at", "certificate"))]
+    assert len(whole) >= 59 * len(GRID)
+    assert {job.decided for job in whole} == {None}
 
 
 def test_a_crashed_run_fails_in_every_row():
