@@ -45,7 +45,7 @@ def borrowers(found):
 def test_the_platform_owes_what_it_may_and_supply_keeps_its_utilisation(cap_usd):
     empty, full = population(BASE), population(filled(cap_usd))
     owed = sum(one.debt for one in full.accounts) / MICRO
-    assert owed == pytest.approx(cap_usd, abs=2.0)
+    assert cap_usd - 2.0 < owed <= cap_usd  # debts are rounded down, so that none exceeds its cap
     others = [one for one in full.accounts if one.class_id != BORROWER]
     before = [one for one in empty.accounts if one.class_id != BORROWER]
     assert [one.debt for one in others] == [one.debt for one in before]
