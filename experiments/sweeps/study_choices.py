@@ -35,10 +35,9 @@ def read_stop(
     if not part:
         return None
     found = read_fields(StopFields, part, "stop", problems)
-    named = {aim.outcome: aim for aim in aims}
-    aim = named.get(found["outcome"])
+    aim = next((one for one in aims if one.outcome == found["outcome"]), None)
     if aim is None:
-        allowed = f"one of [outcomes]: {', '.join(named)}"
+        allowed = f"one of [outcomes]: {', '.join(one.outcome for one in aims)}"
         problems.append(Problem("is not looked at", "stop.outcome", found["outcome"], allowed))
         return None
     if (found["half_width"] is None) != found["decide"]:
@@ -61,8 +60,9 @@ def read_stop(
 
 def _range_problems(found: Mapping[str, Any]) -> list[Problem]:
     low, high, half = found["low"], found["high"], found["half_width"]
-    if low is None and high is None and half is None:
-        return []
+    given = [one for one in (low, high, half) if one is not None]
+    if not all(isinstance(one, int | float) for one in given) or not given:
+        return []  # what is no number is told where it is read
     text = "the range that the outcome never leaves"
     missing = [
         Problem("is missing", f"stop.{key}", allowed=text)

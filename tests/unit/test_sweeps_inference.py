@@ -192,6 +192,9 @@ def test_what_a_stop_cannot_mean_is_told():
     assert "0.04 to below 20" in problems(stop={**WIDE, "half_width": 0.01})["stop.half_width"]
     assert "empty range" in problems(stop={**WIDE, "high": -1.0})["stop.high"]
     assert "excludes [stop]" in problems(stop=WIDE, control="first")["control"]
+    for key in ("outcome", "half_width", "low", "high"):
+        for value in ([], {"a": 1}, ""):
+            assert f"stop.{key}" in problems(stop={**WIDE, key: value})
 
 
 def test_a_study_that_stopped_says_which_interval_it_shows(stopped):
