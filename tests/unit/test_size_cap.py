@@ -15,6 +15,7 @@ from stressbook.experiments.caps.law import Draw
 from stressbook.experiments.caps.runs import Runs
 from stressbook.experiments.caps.study import SecondParams
 from stressbook.experiments.statistics.critical_caps import propose
+from stressbook.experiments.statistics.exact import upper_bound
 from stressbook.experiments.sweeps.cell import Replicate
 from stressbook.experiments.sweeps.cell_run import BOOKED
 from stressbook.experiments.sweeps.ownership import owner_of
@@ -122,6 +123,7 @@ def test_crashed_episodes_fail_and_are_not_drawn_again(monkeypatch):
     assert attempt.judgement.word == "refused"
     assert attempt.judgement.failures == 7
     assert attempt.runs.errors == {"LadderExhausted: left": 7}
+    assert attempt.upper(STUDY.outcome) == upper_bound(7, 234)
 
 
 @pytest.mark.parametrize("name", ["reserve_shortfall_usd", "uncovered_usd"])
@@ -160,6 +162,9 @@ def test_the_step_limit_is_at_most_double_and_without_a_failure(monkeypatch):
     Toy(monkeypatch, lambda *_: 0.0)
     answer = driver.size_cap(STUDY)
     assert answer.step_limit == max(value for value in GRID if value <= 2.0 * STUDY.current)
+    doubles = tuple(factor * STUDY.current for factor in (1.0, 2.0, 4.0))
+    study = replace(STUDY, cap=replace(STUDY.cap, grid=doubles))
+    assert driver.size_cap(study).step_limit == 2.0 * STUDY.current
 
 
 def test_failures_by_two_draws_count_every_episode_once(monkeypatch):
