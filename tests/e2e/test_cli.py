@@ -684,7 +684,7 @@ def test_a_study_is_run_told_and_gone_on_with(cli, tmp_path):
     code, out, _ = cli("sweep", "fall.toml", "--check", "--json", "-q")
     found = json.loads(out)
     assert (code, found["digest"], found["holds"]) == (1, digest, False)
-    assert [row["within"] for row in found["outcomes"]] == [True, None, False, None]
+    assert [row["within"] for row in found["outcomes"]] == ["open", None, "NO", None]
     assert kept_runs(tmp_path / "results/runs/sweep-fall/runs") == kept
     code, out, _ = cli("status", "results/runs/sweep-fall", "--json")
     assert json.loads(out)["states"] == {"done": 4, "failed": 0, "running": 0, "waiting": 0}
