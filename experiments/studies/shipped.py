@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from stressbook.errors import UnknownName
+from stressbook.errors import UnknownName, nearest_name
+from stressbook.experiments.scenario_files.file import catalogue_names
 
 __all__ = ["cap_study_file", "cap_study_names", "study_file", "study_names"]
 
@@ -38,16 +39,24 @@ def cap_study_names() -> list[str]:
 
 
 def study_file(name_or_path: str | Path) -> Path:
-    """Return the file of a study: of one that ships if it has that name, else the path as given.
+    """Return the file of a study of many runs.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name of `study_names`, or a path that ends in ".toml".
+
+    Raises
+    ------
+    UnknownName
+        If it is a name, and no study of it ships.
 
     Examples
     --------
     >>> study_file("caps-and-ltv-small").name, study_file("mine.toml").name
     ('caps-and-ltv-small.toml', 'mine.toml')
     """
-    path = Path(name_or_path)
-    shipped = _FOLDER / f"{path}{_SWEEP}"
-    return shipped if path.suffix != _SWEEP and shipped.is_file() else path
+    return _file("study", str(name_or_path), study_names(), _SWEEP)
 
 
 def cap_study_file(name_or_path: str | Path) -> Path:
@@ -68,9 +77,19 @@ def cap_study_file(name_or_path: str | Path) -> Path:
     >>> cap_study_file("usdc-borrow-cap").name
     'usdc-borrow-cap.cap.toml'
     """
-    text = str(name_or_path)
+    return _file("cap study", str(name_or_path), cap_study_names(), _CAP)
+
+
+def _file(kind: str, text: str, names: list[str], suffix: str) -> Path:
     if text.endswith(_SWEEP):
         return Path(text)
-    if text not in cap_study_names():
-        raise UnknownName("cap study", text, known=cap_study_names(), hint="or a path to a .toml")
-    return _FOLDER / f"{text}{_CAP}"
+    if text in names:
+        return _FOLDER / f"{text}{suffix}"
+    hint = "" if nearest_name(text, names) else "or a path to a .toml"
+    if text in cap_study_names():
+        hint = f"it sizes a cap: stressbook size-cap {text}"
+    elif text in study_names():
+        hint = f"it is of many runs: stressbook sweep {text}"
+    elif text in catalogue_names():
+        hint = f"it is a scenario: stressbook run {text}"
+    raise UnknownName(kind, text, known=names, hint=hint)

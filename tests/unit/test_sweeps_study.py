@@ -12,6 +12,7 @@ import stressbook as sb
 from stressbook.api.study import StudyResult
 from stressbook.api.study_table import row_of
 from stressbook.errors import InvalidScenario, UnknownName
+from stressbook.experiments.caps.study_file import load_cap_study
 from stressbook.experiments.scenario import load_scenario
 from stressbook.experiments.sweeps import factor_file, study_file
 from stressbook.experiments.sweeps.cell import Replicate
@@ -331,3 +332,18 @@ def test_sweep_keeps_series_where_asked(tmp_path):
     table = parquet.read_table(tmp_path / "runs" / files[0])
     assert table.num_rows == 2 * 30
     assert {"t_s", "asset", "mark_usd"} <= set(table.column_names)
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "told"),
+    [
+        (load_study, "hype-fall", "it is a scenario: stressbook run hype-fall"),
+        (load_study, "usdc-borrow-cap", "it sizes a cap: stressbook size-cap usdc-borrow-cap"),
+        (load_study, "caps-and-ltv-smal", "did you mean 'caps-and-ltv-small'"),
+        (load_cap_study, "caps-and-ltv-small", "stressbook sweep caps-and-ltv-small"),
+        (load_cap_study, "nosuch", "or a path to a .toml"),
+    ],
+)
+def test_a_name_of_another_kind_is_told_with_the_command_that_takes_it(load, name, told):
+    with pytest.raises(UnknownName, match=told):
+        load(name)
