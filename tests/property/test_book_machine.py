@@ -117,5 +117,5 @@ class BookMachine(RuleBasedStateMachine):
         check_books(self.twin.v, BOOKS)
 
 
-BookMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+BookMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
 TestBookMachine = BookMachine.TestCase

@@ -91,7 +91,7 @@ def check_killed_sweep(tmp_path, n_kills, seed, n=400):
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_and_a_poisoned_cell_costs_itself_alone(tmp_path):
-    noted, folder, n = tmp_path / "noted", tmp_path / "runs", 400
+    noted, folder, n = tmp_path / "noted", tmp_path / "runs", 160
     noted.mkdir()
     jobs = [*tiny_jobs(40, label=str(noted)), *tiny_jobs(1, first=POISON)]
     jobs += tiny_jobs(n - 40, label=str(noted), first=40)
