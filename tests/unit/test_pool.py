@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from stressbook.errors import InvalidInput, LadderExhausted, StressbookError
+from stressbook.experiments.interrupts import interrupts_held
 from stressbook.experiments.plugins import load_plugin, plugin_sources
 from stressbook.experiments.pool import Failure, map_jobs, require_whole
 from stressbook.experiments.scenario import load_scenario
@@ -175,3 +176,15 @@ def test_ctrl_c_ends_jobs_in_the_middle(sleepers, tmp_path):
     _, err = sleepers.communicate(timeout=60)
     assert (sleepers.returncode, err) == (130, "")
     assert len(list(tmp_path.glob("started-*"))) < 6
+
+
+def test_an_interrupt_that_comes_while_processes_start_is_held_and_not_lost():
+    child = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"]
+    told = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        told.append(subprocess.run(child, check=False).returncode)
+    assert told == [0]  # a process that was started meanwhile never sees one
+    with interrupts_held():
+        told.append(1)
+    assert told == [0, 1]
