@@ -178,6 +178,15 @@ def test_ctrl_c_ends_jobs_in_the_middle(sleepers, tmp_path):
     assert len(list(tmp_path.glob("started-*"))) < 6
 
 
+@pytest.fixture
+def heard():
+    """Tests that are started in the background inherit an interrupt that is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interrupt_that_comes_while_processes_start_is_held_and_not_lost():
     child = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"]
     told = []
@@ -185,6 +194,7 @@ def test_an_interrupt_that_comes_while_processes_start_is_held_and_not_lost():
         os.kill(os.getpid(), signal.SIGINT)
         told.append(subprocess.run(child, check=False).returncode)
     assert told == [0]  # a process that was started meanwhile never sees one
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with interrupts_held():
         told.append(1)
     assert told == [0, 1]
